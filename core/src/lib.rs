@@ -1,3 +1,29 @@
-//! Linear heads for frozen features.
+//! Linear heads for the features of a frozen network: fitted to their exact optimum on the device, with the same bits on
+//! every CPU.
+//!
+//! No operating system, no allocation, no dependency: the caller owns all memory. The only unsafe code of Topgraft is
+//! here, in [`kernel`] and in one cast of [`format`].
+//!
+//! | module | what |
+//! |---|---|
+//! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON |
+//! | [`math`] | `exp`, `ln` ... with stated bounds |
+//! | [`head`] | [`head::Head`]: a linear classifier over any buffer |
+//! | [`scaler`] | what happens to features before the head |
+//! | [`solver`] | fitting a head: one file a kind |
+//! | [`preprocess`] | how a photo becomes the trunk's input |
+//! | [`format`] | the head file `.graft` |
+//!
+//! # Features
+//! `std` (default): detects the CPU's instruction set at run time, and takes fused multiply-add and square root from the
+//! standard library. Without it the instruction set is the one that is enabled at compile time; the results are the same.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+pub mod format;
+pub mod head;
+pub mod kernel;
+pub mod math;
 pub mod preprocess;
+pub mod scaler;
+pub mod solver;

@@ -1,0 +1,85 @@
+//! The head file `.graft`: parsed in place, with no allocation; FORMAT.md describes it byte by byte.
+//!
+//! [`Contents`] is what goes into a file, [`Graft`] a checked view of its bytes: once [`Graft::parse`] has returned, no
+//! accessor fails or panics. The file is untrusted until then.
+//!
+//! ```
+//! use topgraft_core::format::{Contents, Evaluation, Graft};
+//! use topgraft_core::{head::Head, preprocess::Preprocess, scaler::Scaler};
+//!
+//! let contents = Contents {
+//!     fingerprint: [7; 32],
+//!     backbone: "efficientnet_lite0",
+//!     cut: "features",
+//!     preprocess: Preprocess::IMAGENET,
+//!     labels: &["cat", "dog"],
+//!     scaler: Scaler::L2,
+//!     head: Head::new(2, 1, [1.0, -1.0, 0.0, 0.5].as_slice())?,
+//!     l2: 0.1,
+//!     evaluation: None,
+//!     producer: "example",
+//! };
+//! let mut file = vec![0; contents.encoded_len()?];
+//! contents.emit(&mut file)?;
+//! let graft = Graft::parse(&file)?;
+//! assert_eq!(graft.labels().collect::<Vec<_>>(), ["cat", "dog"]);
+//! assert_eq!(graft.parameters().get(3), Some(0.5));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod emit;
+mod error;
+mod floats;
+mod parse;
+
+pub use emit::{Contents, EmitError};
+pub use error::ParseError;
+pub use floats::Floats;
+pub use parse::{Graft, Labels};
+
+/// First bytes of a file. The first is no text, the line ends show a transfer that rewrote them.
+pub const MAGIC: [u8; 8] = *b"\x89GRAFT\r\n";
+/// Version that is written, and the only one that is read.
+pub const VERSION: u16 = 1;
+/// Bytes before the first chunk: magic, version, two zeros, length of the file.
+const HEADER_LEN: usize = 16;
+/// Chunks start at multiples of this, so that floats in them are aligned.
+const ALIGN: usize = 8;
+/// Bytes of the last chunk: tag, length, CRC-32, padding.
+const CRC_CHUNK_LEN: usize = 16;
+
+/// How good the head is on samples that it had not seen when it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// Folds of the cross-validation; `n_samples` for leave-one-out.
+    pub folds: u32,
+    /// Samples.
+    pub n_samples: u32,
+    /// Samples whose left-out prediction was right.
+    pub correct: u32,
+    /// Samples of the largest class: what the naive model, which always says that class, gets right.
+    pub majority: u32,
+}
+
+/// CRC-32 (ISO 3309, as in PNG and gzip) of `bytes`, four bits at a time: the table of 64 bytes suits a microcontroller.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let mut i = 0;
+        while i < 16 {
+            let (mut crc, mut bit) = (i as u32, 0);
+            while bit < 4 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+                bit += 1;
+            }
+            table[i] = crc;
+            i += 1;
+        }
+        table
+    };
+    let step = |crc: u32, nibble: u32| (crc >> 4) ^ TABLE[((crc ^ nibble) & 15) as usize];
+    !bytes.iter().fold(!0, |crc, byte| step(step(crc, u32::from(*byte)), u32::from(*byte >> 4)))
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

@@ -1,0 +1,310 @@
+//! Bytes of a head file -> checked view.
+
+use super::error::finite;
+use super::{ALIGN, CRC_CHUNK_LEN, Evaluation, Floats, HEADER_LEN, MAGIC, ParseError, VERSION, crc32};
+use crate::head::parameter_count;
+use crate::preprocess::Preprocess;
+use crate::scaler::Scaler;
+
+/// A checked view of a head file. Borrows the bytes: flash, a mapped file, a `Vec`.
+#[derive(Clone, Copy, Debug)]
+pub struct Graft<'a> {
+    fingerprint: &'a [u8; 32],
+    backbone: &'a str,
+    cut: &'a str,
+    preprocess: Preprocess,
+    labels: Labels<'a>,
+    scaler: Scaler<Floats<'a>>,
+    n_classes: usize,
+    feature_dim: usize,
+    l2: f32,
+    parameters: Floats<'a>,
+    evaluation: Option<Evaluation>,
+    producer: Option<&'a str>,
+}
+
+impl<'a> Graft<'a> {
+    /// Checks `bytes` from the first to the last and gives a view of them.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in the order magic, length, version, checksum, chunks.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let mut chunks = Chunks { rest: envelope(bytes)? };
+        let mut trunk = chunks.expect("TRNK")?;
+        let fingerprint = trunk.array()?;
+        let backbone = trunk.text("backbone name")?;
+        let cut = trunk.text("cut")?;
+        trunk.end()?;
+
+        let mut prep = chunks.expect("PREP")?;
+        let preprocess = Preprocess::from_bytes(prep.array()?)?;
+        prep.end()?;
+
+        let mut labels = chunks.expect("LABL")?;
+        let n_classes = labels.u32()? as usize;
+        let names = Labels(labels.rest);
+        for _ in 0..n_classes {
+            labels.text("label")?;
+        }
+        labels.end()?;
+
+        let mut scaling = chunks.expect("SCAL")?;
+        let kind = scaling.u32()?;
+        let mut head = chunks.expect("HEAD")?;
+        if head.u32()? != 1 {
+            return Err(ParseError::Value { what: "kind of head" });
+        }
+        if head.u32()? as usize != n_classes || n_classes < 2 {
+            return Err(ParseError::Value { what: "number of classes" });
+        }
+        let feature_dim = head.u32()? as usize;
+        let l2 = head.f32()?;
+        if !(l2 > 0.0 && l2.is_finite()) {
+            return Err(ParseError::Value { what: "L2 penalty" });
+        }
+        let count = parameter_count(n_classes, feature_dim).ok_or(ParseError::Value { what: "feature_dim" })?;
+        let parameters = head.floats(count)?;
+        head.end()?;
+        finite("a weight", parameters)?;
+
+        let scaler = match kind {
+            0 => Scaler::None,
+            1 => Scaler::L2,
+            2 => {
+                let (mean, scale) = (scaling.floats(feature_dim)?, scaling.floats(feature_dim)?);
+                finite("a mean of the scaler", mean)?;
+                finite("a scale of the scaler", scale)?;
+                if scale.iter().any(|s| s == 0.0) {
+                    return Err(ParseError::Value { what: "a scale of the scaler" });
+                }
+                Scaler::Standard { mean, scale }
+            }
+            _ => return Err(ParseError::Value { what: "kind of scaler" }),
+        };
+        scaling.end()?;
+
+        let (mut evaluation, mut producer) = (None, None);
+        while let Some(mut fields) = chunks.next()? {
+            match &fields.chunk {
+                b"eval" => {
+                    let read = Evaluation {
+                        folds: fields.u32()?,
+                        n_samples: fields.u32()?,
+                        correct: fields.u32()?,
+                        majority: fields.u32()?,
+                    };
+                    if read.correct > read.n_samples || read.majority > read.n_samples || read.folds > read.n_samples {
+                        return Err(ParseError::Value { what: "the evaluation" });
+                    }
+                    evaluation = Some(read);
+                }
+                b"made" => producer = Some(fields.text("producer")?),
+                // As in PNG: a chunk whose tag starts with a lower-case letter may be passed over.
+                [b'a'..=b'z', ..] => continue,
+                _ => return Err(ParseError::Unknown { chunk: fields.chunk }),
+            }
+            fields.end()?;
+        }
+        Ok(Self {
+            fingerprint,
+            backbone,
+            cut,
+            preprocess,
+            labels: names,
+            scaler,
+            n_classes,
+            feature_dim,
+            l2,
+            parameters,
+            evaluation,
+            producer,
+        })
+    }
+
+    /// SHA-256 that names the trunk: a head belongs to one.
+    pub fn fingerprint(&self) -> &'a [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Name of the backbone, for messages.
+    pub fn backbone(&self) -> &'a str {
+        self.backbone
+    }
+
+    /// Name of the layer whose output are the features.
+    pub fn cut(&self) -> &'a str {
+        self.cut
+    }
+
+    /// How a photo becomes the trunk's input.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
+    /// Names of the classes, in the order of the weights' rows.
+    pub fn labels(&self) -> Labels<'a> {
+        self.labels
+    }
+
+    /// Scaling of the features before the head.
+    pub fn scaler(&self) -> Scaler<Floats<'a>> {
+        self.scaler
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// Length of a feature vector.
+    pub fn feature_dim(&self) -> usize {
+        self.feature_dim
+    }
+
+    /// L2 penalty that the head was fitted with.
+    pub fn l2(&self) -> f32 {
+        self.l2
+    }
+
+    /// Weights `[n_classes, feature_dim]`, then bias `[n_classes]`: a [`Head`](crate::head::Head)'s buffer.
+    pub fn parameters(&self) -> Floats<'a> {
+        self.parameters
+    }
+
+    /// How good the head was on left-out samples, if that was measured.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        self.evaluation
+    }
+
+    /// Program that wrote the file.
+    pub fn producer(&self) -> Option<&'a str> {
+        self.producer
+    }
+}
+
+/// Names of the classes.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (len, rest) = self.0.split_first_chunk()?;
+        let (text, rest) = rest.split_at_checked(u16::from_le_bytes(*len) as usize)?;
+        self.0 = rest;
+        core::str::from_utf8(text).ok()
+    }
+}
+
+/// Checks magic, length, version and checksum; returns the chunks, without the last, which holds the checksum.
+fn envelope(bytes: &[u8]) -> Result<&[u8], ParseError> {
+    let len = bytes.len();
+    if bytes[..len.min(8)] != MAGIC[..len.min(8)] || len == 0 {
+        return Err(ParseError::NotAGraft);
+    }
+    if len < HEADER_LEN + CRC_CHUNK_LEN {
+        return Err(ParseError::TooShort { len });
+    }
+    let stated = u32_at(bytes, 12);
+    if stated as usize != len || !len.is_multiple_of(ALIGN) {
+        return Err(ParseError::Length { stated, found: len });
+    }
+    let found = u16::from_le_bytes([bytes[8], bytes[9]]);
+    if found != VERSION || bytes[10..12] != [0; 2] {
+        return Err(ParseError::Version { found });
+    }
+    let (covered, last) = bytes.split_at(len - CRC_CHUNK_LEN);
+    if last[..8] != *b"CRC \x04\0\0\0" || last[12..] != [0; 4] {
+        return Err(ParseError::Missing { chunk: "CRC" });
+    }
+    let (stated, computed) = (u32_at(last, 8), crc32(covered));
+    if stated != computed {
+        return Err(ParseError::Checksum { stated, computed });
+    }
+    Ok(&covered[HEADER_LEN..])
+}
+
+/// Little-endian u32 at `at`, which the caller knows to be inside.
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The chunks that are left: tag, length, payload, zeros up to a multiple of 8.
+struct Chunks<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Chunks<'a> {
+    fn next(&mut self) -> Result<Option<Fields<'a>>, ParseError> {
+        // `rest` is a multiple of 8 long, so that a head of 8 bytes is whole or not there at all.
+        let Some((head, body)) = self.rest.split_first_chunk::<8>() else { return Ok(None) };
+        let chunk = [head[0], head[1], head[2], head[3]];
+        let wrong = ParseError::ChunkLength { chunk };
+        let len = u32_at(head, 4) as usize;
+        let padded = len.checked_next_multiple_of(ALIGN).ok_or(wrong)?;
+        let (payload, rest) = body.split_at_checked(padded).ok_or(wrong)?;
+        let (payload, padding) = payload.split_at(len);
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(wrong);
+        }
+        self.rest = rest;
+        Ok(Some(Fields { chunk, rest: payload }))
+    }
+
+    fn expect(&mut self, tag: &'static str) -> Result<Fields<'a>, ParseError> {
+        match self.next()? {
+            Some(fields) if fields.chunk == tag.as_bytes() => Ok(fields),
+            _ => Err(ParseError::Missing { chunk: tag }),
+        }
+    }
+}
+
+/// The fields of one chunk that are left.
+struct Fields<'a> {
+    chunk: [u8; 4],
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], ParseError> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(ParseError::ChunkLength { chunk: self.chunk })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], ParseError> {
+        let wrong = ParseError::ChunkLength { chunk: self.chunk };
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(wrong)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn u32(&mut self) -> Result<u32, ParseError> {
+        self.array().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn f32(&mut self) -> Result<f32, ParseError> {
+        self.array().map(|bytes| f32::from_le_bytes(*bytes))
+    }
+
+    fn floats(&mut self, count: usize) -> Result<Floats<'a>, ParseError> {
+        let wrong = ParseError::ChunkLength { chunk: self.chunk };
+        let bytes = self.take(count.checked_mul(4).ok_or(wrong)?)?;
+        Floats::new(bytes).ok_or(wrong)
+    }
+
+    /// A length of two bytes, then UTF-8.
+    fn text(&mut self, what: &'static str) -> Result<&'a str, ParseError> {
+        let len = u16::from_le_bytes(*self.array()?);
+        match core::str::from_utf8(self.take(len as usize)?) {
+            Ok(text) if !text.is_empty() => Ok(text),
+            _ => Err(ParseError::Text { what }),
+        }
+    }
+
+    /// Nothing may be left over.
+    fn end(&self) -> Result<(), ParseError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(ParseError::ChunkLength { chunk: self.chunk }) }
+    }
+}

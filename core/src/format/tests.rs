@@ -1,0 +1,233 @@
+//! Round trips, and a damaged file for each way to be wrong.
+
+use super::*;
+use crate::head::Head;
+use crate::preprocess::{Preprocess, PreprocessError};
+use crate::scaler::Scaler;
+use std::vec;
+use std::vec::Vec;
+
+const PARAMETERS: [f32; 8] = [1.0, -2.0, 3.5, 0.0, 1e-20, -1e20, 0.25, -0.25];
+
+fn contents() -> Contents<'static> {
+    Contents {
+        fingerprint: core::array::from_fn(|i| i as u8),
+        backbone: "efficientnet_lite0",
+        cut: "features",
+        preprocess: Preprocess::IMAGENET,
+        labels: &["ants", "Bienen \u{1f41d}"],
+        scaler: Scaler::Standard { mean: &[0.5, 0.25, -1.0], scale: &[1.0, 2.0, -3.0] },
+        head: Head::new(2, 3, PARAMETERS.as_slice()).expect("shape"),
+        l2: 0.01,
+        evaluation: Some(Evaluation { folds: 5, n_samples: 20, correct: 18, majority: 12 }),
+        producer: "topgraft test",
+    }
+}
+
+fn file_of(contents: &Contents<'_>) -> Vec<u8> {
+    let mut file = vec![0xaa; contents.encoded_len().expect("fits")];
+    contents.emit(&mut file).expect("fits");
+    file
+}
+
+/// The file with `edit` done to it, its length and checksum made right again.
+fn edited(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut file = file_of(&contents());
+    file.truncate(file.len() - CRC_CHUNK_LEN);
+    edit(&mut file);
+    let len = (file.len() + CRC_CHUNK_LEN) as u32;
+    file[12..16].copy_from_slice(&len.to_le_bytes());
+    let crc = crc32(&file);
+    file.extend([*b"CRC ", 4u32.to_le_bytes(), crc.to_le_bytes(), [0; 4]].as_flattened());
+    file
+}
+
+/// Where the payload of a chunk starts.
+fn payload_at(file: &[u8], tag: &[u8; 4]) -> usize {
+    8 + file.windows(4).position(|window| window == tag).expect("is there")
+}
+
+#[track_caller]
+fn assert_refused(expected: ParseError, edit: impl FnOnce(&mut Vec<u8>)) {
+    assert_eq!(Graft::parse(&edited(edit)).expect_err("damaged"), expected);
+    assert!(std::format!("{expected}").len() > 10);
+}
+
+#[test]
+fn crc_is_the_one_of_png() {
+    assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    assert_eq!(crc32(b"IEND"), 0xae42_6082);
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let no_scaler = Contents { scaler: Scaler::None, evaluation: None, ..contents() };
+    let l2_scaler = Contents { scaler: Scaler::L2, ..contents() };
+    for contents in [contents(), no_scaler, l2_scaler] {
+        let file = file_of(&contents);
+        let graft = Graft::parse(&file).expect("sound");
+        assert_eq!(*graft.fingerprint(), contents.fingerprint);
+        assert_eq!((graft.backbone(), graft.cut()), (contents.backbone, contents.cut));
+        assert_eq!(graft.preprocess(), contents.preprocess);
+        assert_eq!(graft.labels().collect::<Vec<_>>(), contents.labels);
+        assert_eq!((graft.n_classes(), graft.feature_dim(), graft.l2()), (2, 3, 0.01));
+        assert_eq!(graft.parameters().iter().collect::<Vec<_>>(), PARAMETERS);
+        assert_eq!(graft.evaluation(), contents.evaluation);
+        assert_eq!(graft.producer(), Some("topgraft test"));
+        match (graft.scaler(), contents.scaler) {
+            (Scaler::Standard { mean, scale }, Scaler::Standard { mean: m, scale: s }) => {
+                assert_eq!(
+                    (mean.iter().collect::<Vec<_>>(), scale.iter().collect::<Vec<_>>()),
+                    (m.to_vec(), s.to_vec())
+                );
+            }
+            (Scaler::None, Scaler::None) | (Scaler::L2, Scaler::L2) => {}
+            (read, written) => panic!("{read:?} {written:?}"),
+        }
+    }
+}
+
+#[test]
+fn floats_are_read_in_place_where_they_are_aligned_and_copied_where_not() {
+    let file = file_of(&contents());
+    // Four copies, one at each address modulo 4.
+    for shift in 0..4 {
+        let mut padded = vec![0u64; file.len() / 8 + 2];
+        // SAFETY: a u64 buffer is as good as bytes, and twice aligned.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(padded.as_mut_ptr().cast::<u8>(), padded.len() * 8) };
+        bytes[shift..][..file.len()].copy_from_slice(&file);
+        let parameters = Graft::parse(&bytes[shift..][..file.len()]).expect("sound").parameters();
+        assert_eq!(parameters.as_slice(), (shift == 0).then_some(PARAMETERS.as_slice()));
+        assert_eq!(parameters.iter().collect::<Vec<_>>(), PARAMETERS);
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_noticed() {
+    let file = file_of(&contents());
+    for bit in 0..file.len() * 8 {
+        let mut damaged = file.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Graft::parse(&damaged).is_err(), "bit {bit}");
+    }
+    for len in 0..file.len() {
+        assert!(Graft::parse(&file[..len]).is_err(), "cut at {len}");
+    }
+    let longer = [file.as_slice(), &[0; 8]].concat();
+    assert!(matches!(Graft::parse(&longer), Err(ParseError::Length { .. })));
+}
+
+#[test]
+fn each_damage_of_the_envelope_has_its_error() {
+    let file = file_of(&contents());
+    let parse = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut damaged = file.clone();
+        edit(&mut damaged);
+        Graft::parse(&damaged).expect_err("damaged")
+    };
+    assert_eq!(Graft::parse(b"").expect_err("empty"), ParseError::NotAGraft);
+    assert_eq!(parse(&|f| f[0] = b'P'), ParseError::NotAGraft);
+    assert_eq!(parse(&|f| f.truncate(20)), ParseError::TooShort { len: 20 });
+    assert_eq!(parse(&|f| f[8] = 2), ParseError::Version { found: 2 });
+    let (stated, found) = (file.len() as u32, file.len() - 8);
+    assert_eq!(parse(&|f| f.truncate(found)), ParseError::Length { stated, found });
+    assert!(matches!(parse(&|f| f[40] ^= 1), ParseError::Checksum { .. }));
+    let crc_at = file.len() - CRC_CHUNK_LEN;
+    assert_eq!(parse(&|f| f[crc_at] = b'X'), ParseError::Missing { chunk: "CRC" });
+}
+
+#[test]
+fn each_damage_of_a_chunk_has_its_error() {
+    let set = |tag: &'static [u8; 4], offset: usize, bytes: &'static [u8]| {
+        move |f: &mut Vec<u8>| {
+            let at = payload_at(f, tag) + offset;
+            f[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    };
+    // Tag and length stand in the 8 bytes before the payload.
+    let tag_of = |tag: &'static [u8; 4], new: &'static [u8; 4]| {
+        move |f: &mut Vec<u8>| {
+            let at = payload_at(f, tag) - 8;
+            f[at..at + 4].copy_from_slice(new);
+        }
+    };
+    let length_of = |tag: &'static [u8; 4], len: u32| {
+        move |f: &mut Vec<u8>| {
+            let at = payload_at(f, tag) - 4;
+            f[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        }
+    };
+    for (tag, name) in [(b"TRNK", "TRNK"), (b"PREP", "PREP"), (b"LABL", "LABL"), (b"SCAL", "SCAL"), (b"HEAD", "HEAD")] {
+        assert_refused(ParseError::Missing { chunk: name }, tag_of(tag, b"xxxx"));
+        assert_refused(ParseError::ChunkLength { chunk: *tag }, length_of(tag, u32::MAX));
+        assert_refused(ParseError::ChunkLength { chunk: *tag }, length_of(tag, 2));
+    }
+    assert_refused(ParseError::ChunkLength { chunk: *b"eval" }, length_of(b"eval", 12));
+    assert_refused(ParseError::Unknown { chunk: *b"EVAL" }, tag_of(b"eval", b"EVAL"));
+    assert_refused(ParseError::Text { what: "backbone name" }, set(b"TRNK", 34, &[0xff]));
+    assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 6, &[0xff]));
+    assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 4, &[0, 0]));
+    assert_refused(ParseError::Preprocess(PreprocessError::UnknownCode("layout")), set(b"PREP", 4, &[7]));
+    assert_refused(ParseError::Value { what: "kind of scaler" }, set(b"SCAL", 0, &[3]));
+    assert_refused(ParseError::Value { what: "a mean of the scaler" }, set(b"SCAL", 4, &[0, 0, 0xc0, 0x7f]));
+    assert_refused(ParseError::Value { what: "a scale of the scaler" }, set(b"SCAL", 16, &[0; 4]));
+    assert_refused(ParseError::Value { what: "kind of head" }, set(b"HEAD", 0, &[2]));
+    assert_refused(ParseError::Value { what: "number of classes" }, set(b"HEAD", 4, &[3]));
+    assert_refused(ParseError::ChunkLength { chunk: *b"HEAD" }, set(b"HEAD", 8, &[4]));
+    assert_refused(ParseError::ChunkLength { chunk: *b"HEAD" }, set(b"HEAD", 8, &[0xff; 4]));
+    assert_refused(ParseError::Value { what: "L2 penalty" }, set(b"HEAD", 12, &[0; 4]));
+    assert_refused(ParseError::Value { what: "a weight" }, set(b"HEAD", 16, &[0, 0, 0x80, 0x7f]));
+    assert_refused(ParseError::Value { what: "the evaluation" }, set(b"eval", 8, &[200]));
+}
+
+#[test]
+fn unknown_chunks_in_lower_case_are_passed_over() {
+    let file = edited(|f| f.extend(*b"note\x03\0\0\0abc\0\0\0\0\0"));
+    assert_eq!(Graft::parse(&file).expect("sound").cut(), "features");
+    let dirty_padding = edited(|f| f.extend(*b"note\x03\0\0\0abc\0\0\0\0\x01"));
+    assert_eq!(Graft::parse(&dirty_padding).expect_err("dirty"), ParseError::ChunkLength { chunk: *b"note" });
+}
+
+#[test]
+fn random_chunks_never_panic() {
+    let mut state = 1u64;
+    for _ in 0..20_000 {
+        let file = edited(|f| {
+            for _ in 0..3 {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let at = HEADER_LEN + (state >> 33) as usize % (f.len() - HEADER_LEN);
+                f[at] = (state >> 25) as u8;
+            }
+        });
+        if let Ok(graft) = Graft::parse(&file) {
+            assert_eq!(graft.labels().count(), graft.n_classes());
+        }
+    }
+}
+
+#[test]
+fn contents_that_no_file_can_hold_are_refused() {
+    let refused = |contents: Contents<'_>| contents.encoded_len().expect_err("wrong contents");
+    let labels = ["one"];
+    assert_eq!(refused(Contents { labels: &labels, ..contents() }), EmitError::Labels { labels: 1, n_classes: 2 });
+    let scaler = Scaler::Standard { mean: &[0.0][..], scale: &[1.0][..] };
+    assert_eq!(refused(Contents { scaler, ..contents() }), EmitError::Scaler);
+    assert_eq!(refused(Contents { cut: "", ..contents() }), EmitError::Text { what: "cut" });
+    let long = "x".repeat(65_536);
+    assert_eq!(refused(Contents { producer: &long, ..contents() }), EmitError::Text { what: "producer" });
+    let expected = contents().encoded_len().expect("fits");
+    assert_eq!(contents().emit(&mut []), Err(EmitError::Buffer { expected, got: 0 }));
+}
+
+/// A file in the tree, so that a change of the format can't go unnoticed. `TOPGRAFT_BLESS=1` writes it anew.
+#[test]
+fn the_golden_file_is_read_and_written_to_the_byte() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/golden.graft");
+    let file = file_of(&contents());
+    if std::env::var_os("TOPGRAFT_BLESS").is_some() {
+        std::fs::write(path, &file).expect("writes");
+    }
+    let golden = std::fs::read(path).expect("is in the tree");
+    assert_eq!(file, golden);
+    assert_eq!(Graft::parse(&golden).expect("sound").backbone(), "efficientnet_lite0");
+}

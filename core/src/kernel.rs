@@ -1,0 +1,166 @@
+//! The safe front of the vector kernels. Each has the same bits on every instruction set.
+//!
+//! A [`Kernels`] value proves that the CPU has its instruction set; only checked constructors make one. What each kernel
+//! computes, and in which order it sums, is written down once, in `kernel/scalar.rs`: that file is the specification.
+//! Matrices are row-major. NaN in gives NaN out, its payload is not specified.
+//!
+//! ```
+//! use topgraft_core::kernel::Kernels;
+//! let kernels = Kernels::detect();
+//! assert_eq!(kernels.dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
+//! ```
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+/// Partial sums of a dot product, the same on every CPU: 2 AVX-512, 4 AVX2 or 8 NEON registers.
+pub const LANES: usize = 32;
+
+/// An instruction set that kernels are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// No vectors: the specification, and the fallback.
+    Scalar,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+    /// aarch64 Advanced SIMD.
+    Neon,
+}
+
+impl Isa {
+    /// Every instruction set, the fastest last.
+    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon];
+
+    /// Lower-case name, as in messages and benches.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
+        }
+    }
+}
+
+/// Vector kernels of one instruction set, which the CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernels {
+    isa: Isa,
+}
+
+/// Calls the kernel of `self.isa`. The arms of other architectures are not compiled.
+macro_rules! dispatch {
+    ($self:ident . $kernel:ident ( $($argument:expr),* )) => {
+        match $self.isa {
+            // SAFETY: `isa` is private and set only by `new`, after the CPU or the compiler's target vouched for it.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { neon::$kernel($($argument),*) },
+            _ => scalar::$kernel($($argument),*),
+        }
+    };
+}
+
+impl Kernels {
+    /// The kernels of `isa`, or `None` where this CPU has not got it. Without the `std` feature, where the CPU can't be
+    /// asked, `None` unless the instruction set is enabled at compile time.
+    pub fn new(isa: Isa) -> Option<Self> {
+        let has = match isa {
+            Isa::Scalar => true,
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
+            Isa::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
+            Isa::Avx512 => std::is_x86_feature_detected!("avx512f"),
+            #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+            Isa::Avx2 => cfg!(all(target_feature = "avx2", target_feature = "fma")),
+            #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+            Isa::Avx512 => cfg!(target_feature = "avx512f"),
+            // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => cfg!(target_feature = "neon"),
+            #[allow(unreachable_patterns, reason = "the arms above depend on the target")]
+            _ => false,
+        };
+        has.then_some(Self { isa })
+    }
+
+    /// The fastest kernels that this CPU has.
+    pub fn detect() -> Self {
+        Self::available().last().unwrap_or(Self { isa: Isa::Scalar })
+    }
+
+    /// All kernels that this CPU has, the scalar ones first. Tests loop over these.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Isa::ALL.into_iter().filter_map(Self::new)
+    }
+
+    /// The instruction set.
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+
+    /// Sum of `a[k] * b[k]`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "dot: lengths differ");
+        dispatch!(self.dot(a, b))
+    }
+
+    /// `y[k] += alpha * x[k]`, fused.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn axpy(self, alpha: f32, x: &[f32], y: &mut [f32]) {
+        assert_eq!(x.len(), y.len(), "axpy: lengths differ");
+        dispatch!(self.axpy(alpha, x, y))
+    }
+
+    /// `c = a * bᵀ`: `a [m, k]`, `b [n, k]`, `c [m, n]`. Each element is [`dot`](Self::dot) of a row of `a` and a row of `b`,
+    /// bit for bit. With features for `a` and weights for `b`: the logits.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `m`, `n` and `k` say.
+    #[inline]
+    pub fn gemm_nt(self, [m, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
+        check("gemm_nt", [a.len(), b.len(), c.len()], [(m, k), (n, k), (m, n)]);
+        dispatch!(self.gemm_nt([m, n, k], a, b, c))
+    }
+
+    /// `c += aᵀ * b`: `a [k, m]`, `b [k, n]`, `c [m, n]`. Each element is one chain of fused multiply-adds that starts at
+    /// `c` and goes through the `k` rows in order. With residuals for `a` and features for `b`: the gradient.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `m`, `n` and `k` say.
+    #[inline]
+    pub fn gemm_tn(self, [m, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
+        check("gemm_tn", [a.len(), b.len(), c.len()], [(k, m), (k, n), (m, n)]);
+        dispatch!(self.gemm_tn([m, n, k], a, b, c))
+    }
+}
+
+/// Panics unless each length is the product of its shape. The kernels' unchecked reads rest on this.
+fn check(kernel: &str, lengths: [usize; 3], shapes: [(usize, usize); 3]) {
+    for (length, (rows, columns)) in lengths.into_iter().zip(shapes) {
+        assert_eq!(Some(length), rows.checked_mul(columns), "{kernel}: slice is not [{rows}, {columns}]");
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

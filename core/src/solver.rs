@@ -1,0 +1,128 @@
+//! Fitting a head to labelled features: the caller owns all memory.
+
+pub mod softmax;
+
+/// Labelled features.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingSet<'a> {
+    /// `[n_samples, feature_dim]` row-major, scaled.
+    pub features: &'a [f32],
+    /// `[n_samples]`, each below the head's `n_classes`.
+    pub labels: &'a [u16],
+    /// `[n_samples]`, not negative: how often a sample counts. 0 leaves it out. `None` counts each once.
+    pub sample_weights: Option<&'a [f32]>,
+}
+
+/// What a fit came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FitReport {
+    /// Objective at the end.
+    pub objective: f64,
+    /// Bound on how far the objective is above its optimum: `|gradient|^2 / (2 l2)`.
+    pub gap: f64,
+    /// Steps taken.
+    pub iterations: u32,
+    /// Passes over the features.
+    pub passes: u32,
+    /// Whether `gap <= tolerance * objective`. If not, rounding or the limit of iterations stopped it earlier.
+    pub converged: bool,
+}
+
+/// Why a fit did not start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FitError {
+    /// Fewer than two classes: nothing to tell apart.
+    TooFewClasses {
+        /// The head's classes.
+        n_classes: usize,
+    },
+    /// A slice whose length does not fit the others.
+    Length {
+        /// Name of the slice.
+        what: &'static str,
+        /// Length that would fit; for scratch the least.
+        expected: usize,
+        /// Its length.
+        got: usize,
+    },
+    /// A label that is not below `n_classes`.
+    Label {
+        /// Index of the sample.
+        sample: usize,
+        /// Its label.
+        label: u16,
+    },
+    /// A class that no sample of positive weight has: its optimal bias would be minus infinity.
+    EmptyClass {
+        /// The class.
+        class: usize,
+    },
+    /// A feature that is NaN or infinite.
+    NotFinite {
+        /// Index of the sample.
+        sample: usize,
+    },
+    /// A sample weight that is negative, NaN or infinite.
+    SampleWeight {
+        /// Index of the sample.
+        sample: usize,
+    },
+    /// An L2 penalty that is not positive and finite. Without one, separable data have no optimum.
+    L2 {
+        /// The penalty.
+        l2: f32,
+    },
+}
+
+impl core::fmt::Display for FitError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TooFewClasses { n_classes } => write!(f, "{n_classes} classes: two or more are needed"),
+            Self::Length { what, expected, got } => write!(f, "{what} has length {got} instead of {expected}"),
+            Self::Label { sample, label } => write!(f, "sample {sample} has label {label}, beyond the classes"),
+            Self::EmptyClass { class } => write!(f, "class {class} has no sample: add one or remove the class"),
+            Self::NotFinite { sample } => write!(f, "sample {sample} has a feature that is NaN or infinite"),
+            Self::SampleWeight { sample } => write!(f, "sample {sample} has a weight that is negative or not finite"),
+            Self::L2 { l2 } => write!(f, "the L2 penalty is {l2}: it must be positive and finite"),
+        }
+    }
+}
+
+impl core::error::Error for FitError {}
+
+impl TrainingSet<'_> {
+    /// Weight of a sample.
+    fn weight(&self, sample: usize) -> f32 {
+        self.sample_weights.map_or(1.0, |weights| weights[sample])
+    }
+
+    /// Checks everything that the solvers rely on.
+    fn check(&self, n_classes: usize, feature_dim: usize) -> Result<(), FitError> {
+        if n_classes < 2 {
+            return Err(FitError::TooFewClasses { n_classes });
+        }
+        let n = self.labels.len();
+        let same = |what, got, expected| match got == expected {
+            true => Ok(()),
+            false => Err(FitError::Length { what, expected, got }),
+        };
+        same("features", self.features.len(), n.saturating_mul(feature_dim))?;
+        same("sample_weights", self.sample_weights.map_or(n, <[f32]>::len), n)?;
+        for sample in 0..n {
+            if !(self.weight(sample) >= 0.0 && self.weight(sample) < f32::INFINITY) {
+                return Err(FitError::SampleWeight { sample });
+            }
+            if self.labels[sample] as usize >= n_classes {
+                return Err(FitError::Label { sample, label: self.labels[sample] });
+            }
+            if !self.features[sample * feature_dim..][..feature_dim].iter().all(|x| x.is_finite()) {
+                return Err(FitError::NotFinite { sample });
+            }
+        }
+        let has_sample = |class| (0..n).any(|i| self.labels[i] as usize == class && self.weight(i) > 0.0);
+        match (0..n_classes).find(|class| !has_sample(*class)) {
+            Some(class) => Err(FitError::EmptyClass { class }),
+            None => Ok(()),
+        }
+    }
+}
