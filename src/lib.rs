@@ -1,1 +1,42 @@
+//! Transfer learning on the device: a pretrained network is cut at a layer and frozen, and a small head on its features is
+//! taught from a few labelled photos, to its exact optimum, in milliseconds.
+//!
+//! ```text
+//! photo --vision--> input tensor --trunk--> features --head--> prediction
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`vision`] | photo file -> input tensor |
+//! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
+//! | [`learn`] | folder of photos -> head, and how good it is |
+//! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use topgraft::learn::{Dataset, Extracted, Model, Scaling, fit};
+//! use topgraft::trunk::Backbone;
+//!
+//! let backbone = Backbone::open(Path::new("mobilenet_v2.onnx"))?;
+//! let (preprocess, _) = backbone.preprocess();
+//! let trunk = backbone.cut(&backbone.penultimate()?.name, &preprocess)?;
+//!
+//! let photos = Extracted::new(&trunk, &Dataset::open(Path::new("photos"))?, || {});
+//! photos.dataset.check_teachable()?;
+//! let fitted = fit(photos.features.view(), &photos.labels(), photos.dataset.classes.len(), Scaling::L2)?;
+//! println!("{:.1} % of left-out photos right", 100.0 * fitted.evaluation.accuracy());
+//! Model::new(&trunk, photos.dataset.classes, &fitted).save(Path::new("pets.graft"), false)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//! `embed-backbone` (default): EfficientNet-Lite0 (9.3 MB) is part of the program, [`trunk::Backbone`]'s `embedded`.
+//! Without it every trunk comes from an ONNX file.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
+pub mod learn;
+pub mod trunk;
+pub mod vision;
+
+pub use topgraft_core;

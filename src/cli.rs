@@ -1,0 +1,73 @@
+//! The command line. Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.
+
+mod backbone;
+mod classify;
+mod demo;
+mod eval;
+mod inspect;
+mod layers;
+mod learn;
+mod photos;
+mod text;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use topgraft::learn::SaveError;
+use topgraft::trunk::RunError;
+
+/// Teach a camera new things on the device: a frozen pretrained trunk, and a head learned from a few photos.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Learn(learn::Args),
+    Classify(classify::Args),
+    Eval(eval::Args),
+    Layers(layers::Args),
+    Inspect(inspect::Args),
+}
+
+/// How a command ended that did its work.
+enum Outcome {
+    /// All input was good.
+    Done,
+    /// Some input was bad; it was named, and the rest was done.
+    SomeInputBad,
+}
+
+/// Parses the arguments, runs the command, prints what went wrong in one line.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Learn(args) => learn::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Layers(args) => layers::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeInputBad) => ExitCode::from(2),
+        Err(error) => exit_code(&error),
+    }
+}
+
+/// 1 if the machine failed us, 2 if the input did; a reader that went away (`| head`) is no failure.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let io_kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    if io_kind == Some(ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("topgraft: {error:#}");
+    let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
+    let run_failed = error.chain().any(|cause| cause.is::<RunError>());
+    ExitCode::from(if save_failed || run_failed { 1 } else { 2 })
+}

@@ -1,0 +1,69 @@
+//! Which network, and where to cut it.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use topgraft::learn::{Model, WrongTrunk};
+use topgraft::trunk::{Backbone, CutError, Provenance, Trunk};
+
+/// The option that every command with a trunk has.
+#[derive(clap::Args)]
+pub struct BackboneArgs {
+    /// Pretrained network, an ONNX file [default: the built-in EfficientNet-Lite0]
+    #[arg(long, value_name = "MODEL.onnx")]
+    backbone: Option<PathBuf>,
+}
+
+impl BackboneArgs {
+    /// The network that was asked for.
+    pub fn open(&self) -> anyhow::Result<Backbone> {
+        open(self.backbone.as_ref())
+    }
+
+    /// The trunk for a new head: cut at `cut`, or at the penultimate layer.
+    pub fn trunk(&self, cut: Option<&str>) -> anyhow::Result<Trunk> {
+        let backbone = self.open()?;
+        let (preprocess, provenance) = backbone.preprocess();
+        if provenance == Provenance::Assumed {
+            eprintln!(
+                "topgraft: warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
+                 Say it in a catalog.toml beside the file (models/README.md)",
+                backbone.name()
+            );
+        }
+        let cut = match cut {
+            Some(cut) => cut,
+            None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.name,
+        };
+        Ok(backbone.cut(cut, &preprocess)?)
+    }
+
+    /// The trunk that a model was taught on, with the model's own preprocessing.
+    pub fn trunk_of(&self, model: &Model) -> anyhow::Result<Trunk> {
+        let backbone = self.open()?;
+        match backbone.cut(&model.cut, &model.preprocess) {
+            // Another network, else it would have the layer: say so, rather than list its layers.
+            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => Err(WrongTrunk {
+                wanted: model.backbone.clone(),
+                wanted_cut: model.cut.clone(),
+                wanted_fingerprint: model.fingerprint,
+                found: backbone.name().to_owned(),
+                found_cut: "another layer".to_owned(),
+                found_fingerprint: [0; 32],
+            }
+            .into()),
+            result => Ok(result?),
+        }
+    }
+}
+
+/// The network in `file`, or the built-in one.
+pub fn open(file: Option<&PathBuf>) -> anyhow::Result<Backbone> {
+    match file {
+        Some(path) => Ok(Backbone::open(path)?),
+        #[cfg(feature = "embed-backbone")]
+        None => Ok(Backbone::embedded()?),
+        #[cfg(not(feature = "embed-backbone"))]
+        None => anyhow::bail!("this program was built without a backbone; give an ONNX file"),
+    }
+}

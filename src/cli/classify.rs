@@ -1,0 +1,168 @@
+//! `topgraft classify`: photos -> labels with probabilities.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use topgraft::learn::{Classifier, Model, Prediction, extract, photos_below};
+use topgraft::topgraft_core::head::softmax;
+use topgraft::trunk::Trunk;
+
+use super::Outcome;
+use super::backbone::BackboneArgs;
+use super::photos::progress_bar;
+use super::text::percent;
+
+/// Photos that are read before the first of them is printed.
+const BATCH: usize = 64;
+
+/// Name what is on photos, with a head that was learned, or with the backbone's own 1000 classes
+#[derive(clap::Args)]
+pub struct Args {
+    /// Photos, or folders of photos
+    #[arg(required = true, value_name = "IMG")]
+    photos: Vec<PathBuf>,
+    /// Head file, as written by `topgraft learn`
+    #[arg(short, long, value_name = "HEAD.graft", required_unless_present = "imagenet")]
+    model: Option<PathBuf>,
+    /// Use the backbone's own classifier instead of a head
+    #[arg(long, conflicts_with = "model")]
+    imagenet: bool,
+    #[command(flatten)]
+    backbone: BackboneArgs,
+    /// Classes to print for each photo [default: 3; 5 with --imagenet]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    top: Option<u16>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Features -> prediction: a head on a trunk, or a backbone's own classifier.
+enum Judge {
+    Head(Classifier),
+    Whole { trunk: Trunk, labels: Vec<String> },
+}
+
+impl Judge {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        if let Some(path) = &args.model {
+            let model = Model::open(path)?;
+            let trunk = args.backbone.trunk_of(&model)?;
+            let classifier = Classifier::new(model, trunk);
+            return Ok(Self::Head(classifier.with_context(|| path.display().to_string())?));
+        }
+        let backbone = args.backbone.open()?;
+        let labels = backbone.entry().map(|entry| entry.labels()).transpose()?.flatten();
+        let (Some(layer), Some(labels)) = (backbone.classifier(), labels) else {
+            bail!("{} has no classifier of its own with known labels; learn a head with it instead", backbone.name());
+        };
+        let trunk = backbone.cut(&layer.name, &backbone.preprocess().0)?;
+        if trunk.feature_dim() != labels.len() {
+            bail!("{} has {} outputs, but {} labels", backbone.name(), trunk.feature_dim(), labels.len());
+        }
+        Ok(Self::Whole { trunk, labels })
+    }
+
+    fn trunk(&self) -> &Trunk {
+        match self {
+            Self::Head(classifier) => classifier.trunk(),
+            Self::Whole { trunk, .. } => trunk,
+        }
+    }
+
+    fn labels(&self) -> &[String] {
+        match self {
+            Self::Head(classifier) => &classifier.model().labels,
+            Self::Whole { labels, .. } => labels,
+        }
+    }
+
+    fn predict(&self, mut features: Vec<f32>) -> Prediction {
+        match self {
+            Self::Head(classifier) => classifier.predict(&features),
+            Self::Whole { trunk, .. } => {
+                if !trunk.layer().is_softmax() {
+                    softmax(&mut features);
+                }
+                Prediction::new(features)
+            }
+        }
+    }
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let judge = Judge::new(args)?;
+    let top = args.top.map_or(if args.imagenet { 5 } else { 3 }, usize::from);
+    let (photos, mut all_good) = list(args)?;
+    let mut out = std::io::stdout().lock();
+    let bar = progress_bar(photos.len());
+    for batch in photos.chunks(BATCH) {
+        let results = extract(judge.trunk(), batch, || bar.inc(1));
+        for (path, result) in batch.iter().zip(results) {
+            match result {
+                Ok(features) => bar.suspend(|| print(&mut out, path, &judge, features, top, args.json))?,
+                Err(error) => {
+                    all_good = false;
+                    bar.suspend(|| refuse(&mut out, path, &error.to_string(), args.json))?;
+                }
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+/// The photos that were asked for, folders opened up; false if a folder could not be.
+fn list(args: &Args) -> anyhow::Result<(Vec<PathBuf>, bool)> {
+    let (mut photos, mut all_good) = (Vec::new(), true);
+    let mut out = std::io::stdout().lock();
+    for path in &args.photos {
+        if !path.is_dir() {
+            photos.push(path.clone());
+            continue;
+        }
+        let reason = match photos_below(path) {
+            Ok(found) if found.is_empty() => format!("{}: no photo in this folder", path.display()),
+            Ok(found) => {
+                photos.extend(found);
+                continue;
+            }
+            Err(error) => error.to_string(),
+        };
+        all_good = false;
+        refuse(&mut out, path, &reason, args.json)?;
+    }
+    Ok((photos, all_good))
+}
+
+fn print(
+    out: &mut impl Write,
+    path: &Path,
+    judge: &Judge,
+    features: Vec<f32>,
+    top: usize,
+    as_json: bool,
+) -> std::io::Result<()> {
+    let prediction = judge.predict(features);
+    let label = |class: u16| &judge.labels()[usize::from(class)];
+    if as_json {
+        let (class, probability) = prediction.top(1).next().unwrap_or_default();
+        let entry = |(class, probability)| json!({ "label": label(class), "probability": probability });
+        let top: Vec<_> = prediction.top(top).map(entry).collect();
+        let line = json!({ "path": path, "label": label(class), "probability": probability, "top": top });
+        return writeln!(out, "{line}");
+    }
+    let entry = |(class, p): (u16, f32)| format!("{} {}", label(class), percent(p.into()));
+    writeln!(out, "{}: {}", path.display(), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
+}
+
+/// A photo that has no prediction: a line on standard error, and in JSON an object of its own.
+fn refuse(out: &mut impl Write, path: &Path, reason: &str, as_json: bool) -> std::io::Result<()> {
+    if as_json {
+        writeln!(out, "{}", json!({ "path": path, "error": reason }))?;
+    }
+    eprintln!("topgraft: skipped {reason}");
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! `topgraft eval`: how good a head is on labelled photos that it has not seen.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model};
+
+use super::Outcome;
+use super::backbone::BackboneArgs;
+use super::photos::{extract, skipped_json};
+use super::text::{percent, table};
+
+/// Measure a head on labelled photos that it has not learned from
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder that holds one folder of photos per class, named as in the head
+    photos: PathBuf,
+    /// Head file, as written by `topgraft learn`
+    #[arg(short, long, value_name = "HEAD.graft")]
+    model: PathBuf,
+    #[command(flatten)]
+    backbone: BackboneArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let model = Model::open(&args.model)?;
+    let dataset = Dataset::open(&args.photos)?;
+    let label_of = labels_of_classes(&dataset, &model, &args.photos)?;
+    let trunk = args.backbone.trunk_of(&model)?;
+    let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
+
+    let (extracted, _) = extract(classifier.trunk(), &dataset);
+    if extracted.dataset.samples.is_empty() {
+        bail!("{}: none of its photos can be read", args.photos.display());
+    }
+    let truth = extracted.dataset.samples.iter().map(|sample| label_of[usize::from(sample.label)]);
+    let rows = extracted.features.rows();
+    let predicted = rows.into_iter().map(|row| classifier.predict(row.as_slice().expect("standard layout")).class());
+    let labels = &classifier.model().labels;
+    let evaluation = Evaluation::new(labels.len(), truth.zip(predicted));
+
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", to_json(&evaluation, labels, &extracted))?,
+        false => print(&evaluation, labels, &extracted, &mut out)?,
+    }
+    Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+/// The head's class for each folder.
+fn labels_of_classes(dataset: &Dataset, model: &Model, photos: &Path) -> anyhow::Result<Vec<u16>> {
+    let label_of = |class: &String| {
+        let Some(label) = model.labels.iter().position(|label| label == class) else {
+            let known = model.labels.join(", ");
+            let folder = photos.join(class);
+            bail!("{}: the head knows no class of that name, only {known}; rename or remove it", folder.display());
+        };
+        Ok(label as u16)
+    };
+    dataset.classes.iter().map(label_of).collect()
+}
+
+/// Share of the naive model, which always says the largest class.
+fn baseline(evaluation: &Evaluation) -> f64 {
+    f64::from(evaluation.majority()) / f64::from(evaluation.n_samples())
+}
+
+fn print(
+    evaluation: &Evaluation,
+    labels: &[String],
+    extracted: &Extracted,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let [low, high] = evaluation.interval();
+    writeln!(
+        out,
+        "accuracy   {}, {} of {} photos, 95 % interval {:.1} to {:.1} %",
+        percent(evaluation.accuracy()),
+        evaluation.correct(),
+        evaluation.n_samples(),
+        100.0 * low,
+        100.0 * high
+    )?;
+    writeln!(out, "naive      {} by always saying the largest class", percent(baseline(evaluation)))?;
+    if !extracted.skipped.is_empty() {
+        writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
+    }
+    let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
+    let mut rows = vec![["class", "precision", "recall", "photos"].map(str::to_owned).to_vec()];
+    for (label, ClassReport { precision, recall, support }) in labels.iter().zip(evaluation.per_class()) {
+        rows.push(vec![label.clone(), share(precision), share(recall), support.to_string()]);
+    }
+    write!(out, "\n{}", table(&rows, &[1, 2, 3]))?;
+    // The columns are numbered, so that long names do not make the matrix wide.
+    let mut rows = vec![vec!["true class \\ predicted".to_owned()]];
+    rows[0].extend((1..=labels.len()).map(|column| column.to_string()));
+    for (i, (label, row)) in labels.iter().zip(evaluation.confusion()).enumerate() {
+        let cells = row.iter().map(|n| if *n == 0 { ".".to_owned() } else { n.to_string() });
+        rows.push([format!("{} {label}", i + 1)].into_iter().chain(cells).collect());
+    }
+    write!(out, "\n{}", table(&rows, &(1..=labels.len()).collect::<Vec<_>>()))
+}
+
+/// One object with stable keys; documented in docs/json.md.
+fn to_json(evaluation: &Evaluation, labels: &[String], extracted: &Extracted) -> Value {
+    let class = |(label, report): (&String, ClassReport)| {
+        let ClassReport { precision, recall, support } = report;
+        json!({ "label": label, "precision": precision, "recall": recall, "support": support })
+    };
+    json!({
+        "accuracy": evaluation.accuracy(),
+        "interval": evaluation.interval(),
+        "baseline": baseline(evaluation),
+        "correct": evaluation.correct(),
+        "n_samples": evaluation.n_samples(),
+        "per_class": labels.iter().zip(evaluation.per_class()).map(class).collect::<Value>(),
+        "confusion": evaluation.confusion().collect::<Vec<_>>(),
+        "skipped": skipped_json(extracted),
+    })
+}

@@ -1,0 +1,147 @@
+//! `topgraft inspect`: all that a head file says.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use topgraft::learn::{Model, wilson};
+use topgraft::topgraft_core::format::Evaluation;
+use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
+use topgraft::topgraft_core::scaler::Scaler;
+
+use super::Outcome;
+use super::learn::method;
+use super::text::{hex, percent, table};
+
+/// Show all that a head file says
+#[derive(clap::Args)]
+pub struct Args {
+    /// Head file, as written by `topgraft learn`
+    #[arg(value_name = "HEAD.graft")]
+    model: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let model = Model::open(&args.model)?;
+    let summary = to_json(&model);
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{summary}")?,
+        false => print(&model, &mut out)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn layout(preprocess: &Preprocess) -> &'static str {
+    match preprocess.layout {
+        Layout::Nchw => "nchw",
+        Layout::Nhwc => "nhwc",
+    }
+}
+
+fn channels(preprocess: &Preprocess) -> &'static str {
+    match preprocess.channels {
+        Channels::Rgb => "rgb",
+        Channels::Bgr => "bgr",
+    }
+}
+
+fn filter(preprocess: &Preprocess) -> &'static str {
+    match preprocess.filter {
+        Filter::Bilinear => "bilinear",
+        Filter::Bicubic => "bicubic",
+    }
+}
+
+/// In the words of models/catalog.toml.
+fn preprocess_json(preprocess: &Preprocess) -> Value {
+    json!({
+        "width": preprocess.width,
+        "height": preprocess.height,
+        "layout": layout(preprocess),
+        "channels": channels(preprocess),
+        "resize": match preprocess.resize {
+            Resize::Squeeze => json!({ "rule": "squeeze" }),
+            Resize::CenterCrop { fraction } => json!({ "rule": "center-crop", "fraction": fraction }),
+        },
+        "filter": filter(preprocess),
+        "mean": preprocess.mean,
+        "scale": preprocess.scale,
+    })
+}
+
+fn scaler_name(model: &Model) -> &'static str {
+    match model.scaler {
+        Scaler::None => "none",
+        Scaler::L2 => "l2",
+        Scaler::Standard { .. } => "standard",
+    }
+}
+
+/// One object with stable keys; documented in docs/json.md.
+fn to_json(model: &Model) -> Value {
+    json!({
+        "backbone": model.backbone,
+        "cut": model.cut,
+        "fingerprint": hex(&model.fingerprint),
+        "preprocess": preprocess_json(&model.preprocess),
+        "labels": model.labels,
+        "head": "softmax",
+        "n_classes": model.head.n_classes(),
+        "feature_dim": model.head.feature_dim(),
+        "parameters": model.head.parameters().len(),
+        "l2": model.l2,
+        "scaling": scaler_name(model),
+        "evaluation": model.evaluation.map(|Evaluation { folds, n_samples, correct, majority }| {
+            json!({
+                "folds": folds,
+                "n_samples": n_samples,
+                "correct": correct,
+                "accuracy": f64::from(correct) / f64::from(n_samples),
+                "interval": wilson(correct, n_samples),
+                "baseline": f64::from(majority) / f64::from(n_samples),
+            })
+        }),
+        "producer": model.producer,
+    })
+}
+
+fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
+    let Preprocess { width, height, resize, mean, scale, .. } = model.preprocess;
+    let part = match resize {
+        Resize::Squeeze => "whole photo squeezed".to_owned(),
+        Resize::CenterCrop { fraction } => format!("centre crop {fraction}"),
+    };
+    let evaluation = model.evaluation.map_or("not measured".to_owned(), |evaluation| {
+        let Evaluation { folds, n_samples, correct, majority } = evaluation;
+        let [low, high] = wilson(correct, n_samples);
+        let share = |part: u32| percent(f64::from(part) / f64::from(n_samples));
+        let method = method(folds as usize, n_samples as usize);
+        format!(
+            "{} of {n_samples} left-out samples ({method}), 95 % interval {:.1} to {:.1} %; naive {}",
+            share(correct),
+            100.0 * low,
+            100.0 * high,
+            share(majority)
+        )
+    });
+    let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
+    let rows = [
+        ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
+        ("head", format!("softmax, {dims} features, {parameters} parameters, L2 {}", model.l2)),
+        ("scaling", scaler_name(model).to_owned()),
+        ("accuracy", evaluation),
+        ("backbone", model.backbone.clone()),
+        ("cut", model.cut.clone()),
+        ("trunk", hex(&model.fingerprint)),
+        ("input", format!("{width} x {height} {} {}", channels(&model.preprocess), layout(&model.preprocess))),
+        ("resize", format!("{part}, {}", filter(&model.preprocess))),
+        ("mean", format!("{mean:?} of 0..255")),
+        ("scale", format!("{scale:?}")),
+        ("producer", model.producer.clone()),
+    ];
+    write!(out, "{}", table(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[]))
+}

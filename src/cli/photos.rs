@@ -1,0 +1,33 @@
+//! Photos -> features, with a progress bar; those that can't be read are named.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use topgraft::learn::{Dataset, Extracted};
+use topgraft::trunk::Trunk;
+
+/// A bar on standard error, if that is a terminal.
+pub fn progress_bar(photos: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {eta} left");
+    ProgressBar::new(photos as u64).with_style(style.expect("a valid template"))
+}
+
+/// Features of a dataset, and how long that took. Photos that were skipped are named on standard error.
+pub fn extract(trunk: &Trunk, dataset: &Dataset) -> (Extracted, Duration) {
+    let bar = progress_bar(dataset.samples.len());
+    let start = Instant::now();
+    let extracted = Extracted::new(trunk, dataset, || bar.inc(1));
+    let time = start.elapsed();
+    bar.finish_and_clear();
+    for (_, error) in &extracted.skipped {
+        eprintln!("topgraft: skipped {error}");
+    }
+    (extracted, time)
+}
+
+/// `[{"path": ..., "error": ...}]`
+pub fn skipped_json(extracted: &Extracted) -> Value {
+    let skipped = extracted.skipped.iter();
+    skipped.map(|(sample, error)| json!({ "path": sample.path, "error": error.to_string() })).collect()
+}

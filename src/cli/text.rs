@@ -1,0 +1,71 @@
+//! How numbers look to a person.
+
+use std::time::Duration;
+
+/// `93.1 %`
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// `3.4 s`, `12 ms`, `0.8 ms`
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        1.0.. => format!("{seconds:.1} s"),
+        0.01.. => format!("{:.0} ms", seconds * 1e3),
+        _ => format!("{:.1} ms", seconds * 1e3),
+    }
+}
+
+/// `4652008` -> `4.7 M`
+pub fn count(number: u64) -> String {
+    match number {
+        1_000_000_000.. => format!("{:.2} G", number as f64 / 1e9),
+        1_000_000.. => format!("{:.1} M", number as f64 / 1e6),
+        1_000.. => format!("{:.1} k", number as f64 / 1e3),
+        _ => number.to_string(),
+    }
+}
+
+/// `[1, 1280]`
+pub fn shape(dims: &[usize]) -> String {
+    format!("{dims:?}")
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Rows with their columns aligned, the columns of `right` to the right.
+pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(column, cell): (usize, &String)| match right.contains(&column) {
+            true => format!("{cell:>width$}", width = widths[column]),
+            false => format!("{cell:<width$}", width = widths[column]),
+        };
+        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([percent(0.9312), percent(1.0)], ["93.1 %", "100.0 %"]);
+        assert_eq!([0.00034, 0.0123, 3.41].map(|s| duration(Duration::from_secs_f64(s))), ["0.3 ms", "12 ms", "3.4 s"]);
+        assert_eq!([999, 1_500, 4_652_008, 385_000_000_000].map(count), ["999", "1.5 k", "4.7 M", "385.00 G"]);
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [vec!["a".into(), "10".into()], vec!["bcd".into(), "9".into()]];
+        assert_eq!(table(&rows, &[1]), "a    10\nbcd   9\n");
+    }
+}

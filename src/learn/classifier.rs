@@ -1,0 +1,119 @@
+//! Trunk and head together.
+
+use topgraft_core::kernel::Kernels;
+
+use super::model::Model;
+use crate::trunk::Trunk;
+
+/// A model on the trunk that it was fitted on.
+pub struct Classifier {
+    trunk: Trunk,
+    model: Model,
+    kernels: Kernels,
+}
+
+/// What a classifier says of one photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Probability of each class, `[n_classes]`, in the order of the model's labels.
+    pub probabilities: Vec<f32>,
+    /// Classes, the most probable first.
+    pub ranking: Vec<u16>,
+}
+
+/// A model was put on a trunk that it does not belong to: its features mean nothing to it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the head was taught on backbone `{wanted}` cut at `{wanted_cut}` (trunk {}), but this is `{found}` cut at `{found_cut}` \
+     (trunk {}); give the same file by --backbone, or teach the head again",
+    short(wanted_fingerprint),
+    short(found_fingerprint)
+)]
+pub struct WrongTrunk {
+    /// Backbone of the model.
+    pub wanted: String,
+    /// Cut of the model.
+    pub wanted_cut: String,
+    /// Fingerprint of the model.
+    pub wanted_fingerprint: [u8; 32],
+    /// Backbone that was given.
+    pub found: String,
+    /// Cut that was given.
+    pub found_cut: String,
+    /// Fingerprint that was given.
+    pub found_fingerprint: [u8; 32],
+}
+
+/// The first digits of a fingerprint, enough to tell two apart.
+fn short(fingerprint: &[u8; 32]) -> String {
+    fingerprint[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Classifier {
+    /// Puts a model on a trunk.
+    ///
+    /// # Errors
+    /// [`WrongTrunk`] unless the fingerprints are equal.
+    pub fn new(model: Model, trunk: Trunk) -> Result<Self, WrongTrunk> {
+        if model.fingerprint != trunk.fingerprint() || model.head.feature_dim() != trunk.feature_dim() {
+            return Err(WrongTrunk {
+                wanted: model.backbone,
+                wanted_cut: model.cut,
+                wanted_fingerprint: model.fingerprint,
+                found: trunk.backbone_name().to_owned(),
+                found_cut: trunk.cut().to_owned(),
+                found_fingerprint: trunk.fingerprint(),
+            });
+        }
+        Ok(Self { trunk, model, kernels: Kernels::detect() })
+    }
+
+    /// The trunk, to turn photos into features with.
+    pub fn trunk(&self) -> &Trunk {
+        &self.trunk
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What the head says of features `[feature_dim]` of this classifier's trunk.
+    ///
+    /// # Panics
+    /// If the features are of another length.
+    pub fn predict(&self, features: &[f32]) -> Prediction {
+        Prediction::new(self.model.probabilities(self.kernels, features))
+    }
+}
+
+impl Prediction {
+    /// Ranks the classes by probability, the first of equals first.
+    pub fn new(probabilities: Vec<f32>) -> Self {
+        let mut ranking: Vec<u16> = (0..probabilities.len() as u16).collect();
+        ranking.sort_by(|a, b| probabilities[usize::from(*b)].total_cmp(&probabilities[usize::from(*a)]));
+        Self { probabilities, ranking }
+    }
+
+    /// The most probable class.
+    pub fn class(&self) -> u16 {
+        self.ranking.first().copied().unwrap_or(0)
+    }
+
+    /// The most probable classes with their probabilities, at most `k`.
+    pub fn top(&self, k: usize) -> impl Iterator<Item = (u16, f32)> {
+        self.ranking.iter().take(k).map(|class| (*class, self.probabilities[usize::from(*class)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_class_comes_first_and_ties_keep_their_order() {
+        let prediction = Prediction::new(vec![0.2, 0.4, 0.4, 0.0]);
+        assert_eq!(prediction.class(), 1);
+        assert_eq!(prediction.top(3).collect::<Vec<_>>(), [(1, 0.4), (2, 0.4), (0, 0.2)]);
+    }
+}

@@ -1,0 +1,183 @@
+//! Left-out predictions: how good a head is on samples that it has not seen, and which penalty suits them.
+
+use rayon::prelude::*;
+use topgraft_core::head::argmax;
+use topgraft_core::kernel::Kernels;
+use topgraft_core::solver::softmax::{self, Settings};
+use topgraft_core::solver::{FitError, TrainingSet};
+
+use super::fit::zero_head;
+
+/// L2 penalties that are tried, the strongest first, for features of length 1: half decades around scikit-learn's C = 100.
+pub const L2_GRID: [f32; 9] = [1.0, 0.316, 0.1, 0.0316, 0.01, 3.16e-3, 1e-3, 3.16e-4, 1e-4];
+
+/// Up to this many samples each one is left out once; above, ten folds of them.
+pub const LEAVE_ONE_OUT_LIMIT: usize = 100;
+const FOLDS: usize = 10;
+
+/// What cross-validation says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossValidation {
+    /// The penalty of the least log-loss.
+    pub l2: f32,
+    /// Mean log-loss of the left-out samples, natural logarithm, for each of [`L2_GRID`].
+    pub log_loss: [f64; L2_GRID.len()],
+    /// Folds; as many as samples for leave-one-out.
+    pub folds: usize,
+    /// Class predicted for each sample by a head that was fitted without it, with the penalty that was best for the other
+    /// folds: neither weights nor penalty have seen it.
+    pub predictions: Vec<u16>,
+}
+
+/// Stratified cross-validation over [`L2_GRID`], all folds at once on all cores.
+///
+/// `features` are `[n_samples, feature_dim]`, scaled; each class has at least two samples.
+///
+/// # Errors
+/// [`FitError`], as for a fit without one fold.
+pub(super) fn cross_validate(
+    features: &[f32],
+    labels: &[u16],
+    n_classes: usize,
+    feature_dim: usize,
+) -> Result<CrossValidation, FitError> {
+    let n = labels.len();
+    let folds = if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS };
+    let fold_of = assign_folds(labels, n_classes, folds);
+    let path = |fold| fit_path(features, labels, n_classes, feature_dim, &fold_of, fold);
+    let paths: Vec<Vec<LeftOut>> = (0..folds).into_par_iter().map(path).collect::<Result<_, _>>()?;
+
+    // Sums in the order of the folds, so that the choice does not depend on the number of cores.
+    let loss = |paths: &mut dyn Iterator<Item = &Vec<LeftOut>>| {
+        let mut sums = [0.0; L2_GRID.len()];
+        for left_out in paths.flatten() {
+            sums.iter_mut().zip(&left_out.losses).for_each(|(sum, loss)| *sum += loss);
+        }
+        sums
+    };
+    let total = loss(&mut paths.iter());
+    let mut predictions = vec![0; n];
+    for (fold, path) in paths.iter().enumerate() {
+        let others = loss(&mut paths.iter().enumerate().filter(|(other, _)| *other != fold).map(|(_, path)| path));
+        let best = least(&others);
+        for left_out in path {
+            predictions[left_out.sample] = left_out.predictions[best];
+        }
+    }
+    Ok(CrossValidation { l2: L2_GRID[least(&total)], log_loss: total.map(|sum| sum / n as f64), folds, predictions })
+}
+
+/// A left-out sample: what heads without it say of it, for each penalty.
+struct LeftOut {
+    sample: usize,
+    losses: [f64; L2_GRID.len()],
+    predictions: [u16; L2_GRID.len()],
+}
+
+/// Fits without one fold along the grid, each penalty from the optimum of the one before, and asks for that fold.
+fn fit_path(
+    features: &[f32],
+    labels: &[u16],
+    n_classes: usize,
+    feature_dim: usize,
+    fold_of: &[usize],
+    fold: usize,
+) -> Result<Vec<LeftOut>, FitError> {
+    let kernels = Kernels::detect();
+    let (mut head, mut scratch) = zero_head(n_classes, feature_dim);
+    let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
+    let set = TrainingSet { features, labels, sample_weights: Some(&weights) };
+    let members = fold_of.iter().enumerate().filter(|(_, other)| **other == fold);
+    let empty = |(sample, _)| LeftOut { sample, losses: [0.0; L2_GRID.len()], predictions: [0; L2_GRID.len()] };
+    let mut left_out: Vec<LeftOut> = members.map(empty).collect();
+    let mut logits = vec![0.0; n_classes];
+    for (i, l2) in L2_GRID.into_iter().enumerate() {
+        softmax::fit(kernels, &set, &Settings::new(l2), &mut head, &mut scratch)?;
+        for out in &mut left_out {
+            head.logits(kernels, &features[out.sample * feature_dim..][..feature_dim], &mut logits);
+            out.predictions[i] = argmax(&logits).unwrap_or(0) as u16;
+            out.losses[i] = log_loss(&logits, labels[out.sample]);
+        }
+    }
+    Ok(left_out)
+}
+
+/// `-ln softmax(logits)[label]`, in f64, so that it is finite whatever the logits.
+fn log_loss(logits: &[f32], label: u16) -> f64 {
+    let own = f64::from(logits[usize::from(label)]);
+    let max = logits.iter().fold(f32::NEG_INFINITY, |max, z| max.max(*z));
+    let sum: f64 = logits.iter().map(|z| f64::from(z - max).exp()).sum();
+    f64::from(max) - own + sum.ln()
+}
+
+/// Index of the least value, the first of equals: the stronger penalty.
+fn least(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |best, i| if values[i] < values[best] { i } else { best })
+}
+
+/// Deals each class's samples out to the folds in turn, going on with the next class where the last one ended: folds of
+/// equal size, and of each class no more in one fold than must be.
+fn assign_folds(labels: &[u16], n_classes: usize, folds: usize) -> Vec<usize> {
+    let mut fold_of = vec![0; labels.len()];
+    let mut next = 0;
+    for class in 0..n_classes {
+        for (fold, _) in fold_of.iter_mut().zip(labels).filter(|(_, label)| usize::from(**label) == class) {
+            *fold = next % folds;
+            next += 1;
+        }
+    }
+    fold_of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_are_stratified_and_of_equal_size() {
+        let labels: Vec<u16> = (0..103).map(|i| if i < 7 { 0 } else { 1 + i % 3 }).collect();
+        let fold_of = assign_folds(&labels, 4, 10);
+        for fold in 0..10 {
+            let size = fold_of.iter().filter(|f| **f == fold).count();
+            assert!((10..=11).contains(&size));
+            for class in 0..4u16 {
+                let all = labels.iter().filter(|l| **l == class).count();
+                let here = labels.iter().zip(&fold_of).filter(|(l, f)| **l == class && **f == fold).count();
+                assert!(here <= all.div_ceil(10) && here >= all / 10);
+            }
+        }
+        let mut one_each = assign_folds(&labels, 4, labels.len());
+        one_each.sort_unstable();
+        assert_eq!(one_each, (0..103).collect::<Vec<_>>());
+    }
+
+    /// Labels that have nothing to do with the features: an honest estimate is near chance, however well the head can
+    /// learn them by heart (more dimensions than samples).
+    #[test]
+    fn nothing_to_learn_gives_chance() {
+        let (n, d) = (120, 200);
+        let mut state = 5u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let features: Vec<f32> = (0..n * d).map(|_| random() * 0.2).collect();
+        for n in [60, n] {
+            let labels: Vec<u16> = (0..n as u16).map(|i| i % 2).collect();
+            let result = cross_validate(&features[..n * d], &labels, 2, d).expect("fits");
+            assert_eq!(result.folds, if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS });
+            let correct = result.predictions.iter().zip(&labels).filter(|(a, b)| a == b).count();
+            assert!((correct as f64 / n as f64 - 0.5).abs() < 0.2, "{correct} of {n}");
+            assert_eq!(result.l2, L2_GRID[0], "{result:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_learned_is_learned_and_needs_little_penalty() {
+        let features: Vec<f32> = (0..40).flat_map(|i| [(i % 2) as f32, 0.01 * i as f32, 0.1]).collect();
+        let labels: Vec<u16> = (0..40).map(|i| i % 2).collect();
+        let result = cross_validate(&features, &labels, 2, 3).expect("fits");
+        assert_eq!(result.predictions, labels);
+        assert!(result.l2 < 0.01, "{result:?}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Photos -> features, on all cores, in bounded memory.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::dataset::{Dataset, Sample};
+use crate::trunk::{RunError, Trunk};
+use crate::vision::{self, OpenError, Preprocessor};
+
+/// Bytes that photos may take up at the same time while they are decoded.
+const PHOTO_MEMORY: u64 = 128 << 20;
+/// What decoding takes per pixel at worst: the picture, and for a progressive JPEG its coefficients in 16 bits.
+const BYTES_PER_PIXEL: u64 = 12;
+
+/// Why a photo has no features.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The photo cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The trunk failed on it.
+    #[error("{}: {source}", path.display())]
+    Run {
+        /// The photo.
+        path: PathBuf,
+        /// What failed.
+        source: RunError,
+    },
+}
+
+/// Features `[feature_dim]` of each photo, in the order of `paths`, or why there are none. One photo a thread; `done` is
+/// called after each, from any thread.
+pub fn extract(
+    trunk: &Trunk,
+    paths: &[impl AsRef<Path> + Sync],
+    done: impl Fn() + Sync,
+) -> Vec<Result<Vec<f32>, ExtractError>> {
+    let budget = Budget::new(PHOTO_MEMORY);
+    let features = |preprocessor: &mut Preprocessor, path: &Path| {
+        let input = {
+            let (width, height) = vision::dimensions(path)?;
+            let _share = budget.take(u64::from(width) * u64::from(height) * BYTES_PER_PIXEL);
+            preprocessor.apply(&vision::open(path)?)
+        };
+        trunk.features(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
+    };
+    let preprocessor = || Preprocessor::new(trunk.preprocess()).expect("the trunk has checked its preprocessing");
+    paths
+        .par_iter()
+        .map_init(preprocessor, |preprocessor, path| {
+            let result = features(preprocessor, path.as_ref());
+            done();
+            result
+        })
+        .collect()
+}
+
+/// Features of a dataset's photos, and the photos that have none.
+#[derive(Debug)]
+pub struct Extracted {
+    /// The photos that could be read.
+    pub dataset: Dataset,
+    /// `[n_samples, feature_dim]`, a row for each sample of `dataset`.
+    pub features: Array2<f32>,
+    /// The photos that could not, and why.
+    pub skipped: Vec<(Sample, ExtractError)>,
+}
+
+impl Extracted {
+    /// [`extract`]s the features of a dataset; a photo that cannot be read is skipped.
+    pub fn new(trunk: &Trunk, dataset: &Dataset, done: impl Fn() + Sync) -> Self {
+        let paths: Vec<&Path> = dataset.samples.iter().map(|sample| sample.path.as_path()).collect();
+        let mut kept = Dataset { classes: dataset.classes.clone(), samples: Vec::new() };
+        let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+        for (sample, result) in dataset.samples.iter().zip(extract(trunk, &paths, done)) {
+            match result {
+                Ok(features) => {
+                    rows.extend(features);
+                    kept.samples.push(sample.clone());
+                }
+                Err(error) => skipped.push((sample.clone(), error)),
+            }
+        }
+        let shape = (kept.samples.len(), trunk.feature_dim());
+        let features = Array2::from_shape_vec(shape, rows).expect("a row of feature_dim for each photo kept");
+        Self { dataset: kept, features, skipped }
+    }
+
+    /// Label of each row.
+    pub fn labels(&self) -> Vec<u16> {
+        self.dataset.samples.iter().map(|sample| sample.label).collect()
+    }
+}
+
+/// Bytes that threads share: who wants more than is left waits.
+struct Budget {
+    total: u64,
+    left: Mutex<u64>,
+    returned: Condvar,
+}
+
+/// Bytes on loan, returned when dropped.
+struct Share<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    fn new(total: u64) -> Self {
+        Self { total, left: Mutex::new(total), returned: Condvar::new() }
+    }
+
+    /// Waits until `bytes` are left. Who wants more than there is at all gets all, alone.
+    fn take(&self, bytes: u64) -> Share<'_> {
+        let bytes = bytes.min(self.total);
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.returned.wait_while(left, |left| *left < bytes).unwrap_or_else(PoisonError::into_inner);
+        *left -= bytes;
+        Share { budget: self, bytes }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *self.budget.left.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
+        self.budget.returned.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn shares_never_add_up_to_more_than_the_budget() {
+        let budget = Budget::new(100);
+        let (in_use, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (budget, in_use, peak) = (&budget, &in_use, &peak);
+                scope.spawn(move || {
+                    for turn in 0..200 {
+                        let bytes = (thread * 31 + turn * 17) % 150;
+                        let share = budget.take(bytes);
+                        let now = in_use.fetch_add(share.bytes, Ordering::SeqCst) + share.bytes;
+                        peak.fetch_max(now, Ordering::SeqCst);
+                        in_use.fetch_sub(share.bytes, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(peak.into_inner() <= 100);
+        assert_eq!(*budget.left.lock().expect("sound"), 100);
+    }
+}

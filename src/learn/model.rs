@@ -1,0 +1,284 @@
+//! What was learned, in memory and as a head file.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use topgraft_core::format::{self, Contents, Graft, ParseError};
+use topgraft_core::head::{Head, softmax};
+use topgraft_core::kernel::Kernels;
+use topgraft_core::preprocess::Preprocess;
+use topgraft_core::scaler::Scaler;
+
+use super::fit::Fitted;
+use crate::trunk::Trunk;
+
+/// A head with all that is needed to use it: labels, scaling, and which trunk it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Names the trunk that the head was fitted on.
+    pub fingerprint: [u8; 32],
+    /// Name of the backbone, for messages.
+    pub backbone: String,
+    /// Layer whose output are the features.
+    pub cut: String,
+    /// How a photo becomes the trunk's input.
+    pub preprocess: Preprocess,
+    /// Names of the classes, in the order of the head's rows.
+    pub labels: Vec<String>,
+    /// Scaling of the features before the head.
+    pub scaler: Scaler<Vec<f32>>,
+    /// The linear classifier.
+    pub head: Head<Vec<f32>>,
+    /// L2 penalty that it was fitted with.
+    pub l2: f32,
+    /// How good it is on samples that it has not seen.
+    pub evaluation: Option<format::Evaluation>,
+    /// Program that wrote the file.
+    pub producer: String,
+}
+
+/// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Why there is no model in a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file is not there or cannot be read.
+    #[error("{}: {source}; give a head file as written by `topgraft learn`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is too large to be a head.
+    #[error("{}: larger than 1 GiB, so it is no head file (.graft)", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no head file, or a damaged one.
+    #[error("{}: {source}; teach it again or take another copy", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+}
+
+/// Why a model was not written. Whatever was at the path still is.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// There is a file already.
+    #[error("{}: is there already; give another name, or --force to replace it", path.display())]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The model does not fit the format.
+    #[error("{}: {source}", path.display())]
+    Emit {
+        /// The path.
+        path: PathBuf,
+        /// What does not fit.
+        source: format::EmitError,
+    },
+    /// The system refused.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Model {
+    /// What was learned on `trunk`: a fitted head and the names of its classes.
+    pub fn new(trunk: &Trunk, labels: Vec<String>, fitted: &Fitted) -> Self {
+        let evaluation = &fitted.evaluation;
+        Self {
+            fingerprint: trunk.fingerprint(),
+            backbone: trunk.backbone_name().to_owned(),
+            cut: trunk.cut().to_owned(),
+            preprocess: *trunk.preprocess(),
+            labels,
+            scaler: fitted.scaler.clone(),
+            head: fitted.head.clone(),
+            l2: fitted.cross_validation.l2,
+            evaluation: Some(format::Evaluation {
+                folds: fitted.cross_validation.folds as u32,
+                n_samples: evaluation.n_samples(),
+                correct: evaluation.correct(),
+                majority: evaluation.majority(),
+            }),
+            producer: concat!("topgraft ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Reads and checks a head file of at most 1 GiB.
+    ///
+    /// # Errors
+    /// [`ModelError`] with the path and what is wrong.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let read = |source| ModelError::Read { path: path.to_path_buf(), source };
+        let mut bytes = Vec::new();
+        File::open(path).map_err(read)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(ModelError::TooLarge { path: path.to_path_buf() });
+        }
+        Self::parse(&bytes).map_err(|source| ModelError::Parse { path: path.to_path_buf(), source })
+    }
+
+    /// Checks the bytes of a head file and copies them out.
+    ///
+    /// # Errors
+    /// [`ParseError`], the first thing that is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        let graft = Graft::parse(bytes)?;
+        let head = Head::new(graft.n_classes(), graft.feature_dim(), graft.parameters().iter().collect());
+        Ok(Self {
+            fingerprint: *graft.fingerprint(),
+            backbone: graft.backbone().to_owned(),
+            cut: graft.cut().to_owned(),
+            preprocess: graft.preprocess(),
+            labels: graft.labels().map(str::to_owned).collect(),
+            scaler: match graft.scaler() {
+                Scaler::None => Scaler::None,
+                Scaler::L2 => Scaler::L2,
+                Scaler::Standard { mean, scale } => {
+                    Scaler::Standard { mean: mean.iter().collect(), scale: scale.iter().collect() }
+                }
+            },
+            head: head.expect("the parser has checked the shape"),
+            l2: graft.l2(),
+            evaluation: graft.evaluation(),
+            producer: graft.producer().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// The bytes of the head file.
+    ///
+    /// # Errors
+    /// [`format::EmitError`], e.g. labels that do not fit the head.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, format::EmitError> {
+        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        let head = Head::new(self.head.n_classes(), self.head.feature_dim(), self.head.parameters());
+        let contents = Contents {
+            fingerprint: self.fingerprint,
+            backbone: &self.backbone,
+            cut: &self.cut,
+            preprocess: self.preprocess,
+            labels: &labels,
+            scaler: match &self.scaler {
+                Scaler::None => Scaler::None,
+                Scaler::L2 => Scaler::L2,
+                Scaler::Standard { mean, scale } => Scaler::Standard { mean, scale },
+            },
+            head: head.expect("of the same shape"),
+            l2: self.l2,
+            evaluation: self.evaluation,
+            producer: &self.producer,
+        };
+        let mut bytes = vec![0; contents.encoded_len()?];
+        contents.emit(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed.
+    ///
+    /// # Errors
+    /// [`SaveError::Exists`] unless `replace`, or what the system said.
+    pub fn save(&self, path: &Path, replace: bool) -> Result<(), SaveError> {
+        let bytes = self.to_bytes().map_err(|source| SaveError::Emit { path: path.to_path_buf(), source })?;
+        let write = |source| SaveError::Write { path: path.to_path_buf(), source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut options = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // As any new file: what the umask leaves.
+            use std::os::unix::fs::PermissionsExt;
+            options.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = options.tempfile_in(folder).map_err(write)?;
+        file.write_all(&bytes).map_err(write)?;
+        file.as_file().sync_all().map_err(write)?;
+        let renamed = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+        renamed.map_err(|failed| match failed.error.kind() {
+            std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
+            _ => write(failed.error),
+        })?;
+        // The new name is durable once the folder is; not every system can sync a folder.
+        #[cfg(unix)]
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(write)?;
+        Ok(())
+    }
+
+    /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them.
+    ///
+    /// # Panics
+    /// If the features are not of the head's `feature_dim`.
+    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Vec<f32> {
+        let mut scaled = features.to_vec();
+        self.scaler.apply(kernels, &mut scaled);
+        let mut probabilities = vec![0.0; self.labels.len()];
+        self.head.logits(kernels, &scaled, &mut probabilities);
+        softmax(&mut probabilities);
+        probabilities
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden() -> Vec<u8> {
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.graft")).expect("is in the tree")
+    }
+
+    #[test]
+    fn a_file_survives_being_read_and_written() {
+        let model = Model::parse(&golden()).expect("sound");
+        assert_eq!(model.to_bytes().expect("fits"), golden());
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.graft");
+        model.save(&path, false).expect("writes");
+        assert_eq!(Model::open(&path).expect("sound"), model);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_on_demand() {
+        let model = Model::parse(&golden()).expect("sound");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.graft");
+        std::fs::write(&path, "mine").expect("writes");
+        assert!(matches!(model.save(&path, false), Err(SaveError::Exists { .. })));
+        assert_eq!(std::fs::read(&path).expect("is there"), b"mine");
+        model.save(&path, true).expect("writes");
+        assert_eq!(Model::open(&path).expect("sound"), model);
+        let nowhere = folder.path().join("no/such/folder/x.graft");
+        assert!(matches!(model.save(&nowhere, true), Err(SaveError::Write { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_is_no_head_file_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.graft");
+        assert!(matches!(Model::open(&path), Err(ModelError::Read { .. })));
+        std::fs::write(&path, "not a head").expect("writes");
+        let error = Model::open(&path).expect_err("not a head");
+        assert!(error.to_string().ends_with("x.graft: not a head file (.graft); teach it again or take another copy"));
+    }
+
+    #[test]
+    fn probabilities_add_up_to_one() {
+        let mut model = Model::parse(&golden()).expect("sound");
+        model.head.parameters_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
+        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
+    }
+}

@@ -1,0 +1,41 @@
+//! The frozen part of a pretrained network: an ONNX file is opened, cut at a layer, and run on pictures.
+//!
+//! ```text
+//! ONNX file --Backbone::open--> Backbone --cut(layer, preprocess)--> Trunk --features(input tensor)--> [feature_dim] f32
+//! ```
+//!
+//! A [`Backbone`] is the network as it came: its [layers](Backbone::layers), the one to [cut at by
+//! default](Backbone::penultimate), its own [classifier](Backbone::classifier), and how a picture becomes its input, which
+//! the file does not say and a [`Catalog`] does. A [`Trunk`] is what remains of it before the cut, optimised for this CPU.
+//! Both know nothing of heads, samples or photos.
+//!
+//! tract runs the network. This folder is the only one that names it, and in it only `onnx` (the file's structure) and
+//! `engine` (shapes and numbers) do; everything else works on plain data.
+//!
+//! # The fingerprint
+//! [`Trunk::fingerprint`] names all that the features depend on. It is the SHA-256 of these bytes, one after the other:
+//!
+//! 1. 32 bytes: SHA-256 of the ONNX file. If the file keeps weights in other files (external data): SHA-256 of the ONNX
+//!    file's SHA-256 followed by the SHA-256 of each of these files, in the order in which the file's initializers first
+//!    name them;
+//! 2. 4 bytes: length in bytes of the name of the cut layer's *output tensor*, u32 little-endian. A node's name need not be
+//!    unique; and so the fingerprint is the same whichever of the two names the cut was asked for by;
+//! 3. that name, UTF-8;
+//! 4. 1 byte: 0 if that tensor, `[1, D]`, is the features, 1 if its `[1, C, H, W]` is averaged to `C` features;
+//! 5. 36 bytes: the preprocessing, as [`Preprocess::to_bytes`](topgraft_core::preprocess::Preprocess::to_bytes) has it.
+//!
+//! The CPU is not among them: features of the same picture may differ in the last bits between kinds of CPU.
+
+mod backbone;
+mod catalog;
+mod cut;
+mod engine;
+mod error;
+mod layers;
+mod onnx;
+
+pub use backbone::{Backbone, Provenance};
+pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
+pub use cut::Trunk;
+pub use error::{CutError, NoDefaultCut, OpenError, RunError};
+pub use layers::{Layer, Pooling};

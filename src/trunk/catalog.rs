@@ -1,0 +1,279 @@
+//! What is known about networks that an ONNX file does not say: how their input is made, whose they are, where to cut.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
+
+/// The most bytes of a catalog or of a file of labels.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Names of ImageNet's 1000 classes, in the order of the outputs of networks trained on it.
+///
+/// ```
+/// let labels: Vec<&str> = topgraft::trunk::imagenet_labels().collect();
+/// assert_eq!((labels.len(), labels[0]), (1000, "tench"));
+/// ```
+pub fn imagenet_labels() -> impl Iterator<Item = &'static str> {
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/imagenet_labels.txt")).lines()
+}
+
+/// Known backbones, as a `catalog.toml` lists them.
+///
+/// ```
+/// use topgraft::trunk::Catalog;
+/// let entry = Catalog::builtin().find_by_file("efficientnet_lite0.f16.onnx").unwrap();
+/// assert_eq!((entry.licence.as_str(), entry.preprocess().width), ("Apache-2.0", 224));
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    #[serde(rename = "backbone")]
+    entries: Vec<Entry>,
+}
+
+/// One backbone of a catalog. The licence, the source, the checksum, the cuts and the labels may be left out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Table")]
+#[non_exhaustive]
+pub struct Entry {
+    /// Name for the command line and for messages.
+    pub name: String,
+    /// Name of the ONNX file, without folders.
+    pub file: String,
+    /// SHA-256 of the ONNX file's bytes.
+    pub sha256: Option<[u8; 32]>,
+    /// Licence of the weights, an SPDX expression.
+    pub licence: String,
+    /// Where the weights come from.
+    pub source: String,
+    /// Layers to cut at, the default first.
+    pub cuts: Vec<Cut>,
+    labels: Option<String>,
+    /// Where the catalog lies; `None` for the built-in one.
+    folder: Option<PathBuf>,
+    preprocess: Preprocess,
+}
+
+/// A layer to cut at.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Cut {
+    /// Name of the ONNX node.
+    pub layer: String,
+    /// How many features a cut there gives.
+    pub feature_dim: usize,
+}
+
+/// Why a catalog, or the labels that it names, cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Path of the file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is too long to be what it should be.
+    #[error("{} is longer than {limit} bytes; it is no catalog and no list of labels", path.display())]
+    TooLarge {
+        /// Path of the file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The text is no catalog.
+    #[error("the catalog {} is malformed: {reason}", path.display())]
+    Malformed {
+        /// Path of the file.
+        path: PathBuf,
+        /// Line, field, and what is wrong with it.
+        reason: String,
+    },
+    /// The entry names a file of labels outside its folder, or one that is not built in.
+    #[error("the catalog's entry {entry} has labels = {labels:?}; name a file beside the catalog")]
+    Labels {
+        /// The entry's name.
+        entry: String,
+        /// What it says.
+        labels: String,
+    },
+}
+
+impl Catalog {
+    /// The catalog that is part of this program.
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: OnceLock<Catalog> = OnceLock::new();
+        BUILTIN.get_or_init(|| {
+            let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/catalog.toml"));
+            toml::from_str(text).expect("models/catalog.toml is well-formed: a unit test reads it")
+        })
+    }
+
+    /// Reads a catalog file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`CatalogError::Read`], [`CatalogError::TooLarge`] or [`CatalogError::Malformed`].
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+        let malformed = |e: toml::de::Error| CatalogError::Malformed { path: path.into(), reason: e.to_string() };
+        let mut catalog: Self = toml::from_str(&read(path)?).map_err(malformed)?;
+        for entry in &mut catalog.entries {
+            entry.folder = Some(path.with_file_name(""));
+        }
+        Ok(catalog)
+    }
+
+    /// All entries, in the order of the file.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry whose ONNX file has that SHA-256.
+    pub fn find_by_sha256(&self, sha256: [u8; 32]) -> Option<&Entry> {
+        self.entries.iter().find(|e| e.sha256 == Some(sha256))
+    }
+
+    /// The entry of that ONNX file name.
+    pub fn find_by_file(&self, file: &str) -> Option<&Entry> {
+        self.entries.iter().find(|e| e.file == file)
+    }
+}
+
+impl Entry {
+    /// How a picture becomes the backbone's input.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
+    /// Names of the classes of the backbone's own classifier, in the order of its outputs; none if the entry names none.
+    ///
+    /// # Errors
+    /// [`CatalogError::Read`] or [`CatalogError::TooLarge`] for the file of labels, [`CatalogError::Labels`] for its name.
+    pub fn labels(&self) -> Result<Option<Vec<String>>, CatalogError> {
+        let Some(file) = &self.labels else { return Ok(None) };
+        let text = match &self.folder {
+            // A catalog that came from somewhere must not make us read any file of the user's.
+            Some(folder) if Path::new(file).file_name() == Some(file.as_ref()) => read(&folder.join(file))?,
+            None if file == "imagenet_labels.txt" => return Ok(Some(imagenet_labels().map(Into::into).collect())),
+            _ => return Err(CatalogError::Labels { entry: self.name.clone(), labels: file.clone() }),
+        };
+        Ok(Some(text.lines().map(Into::into).collect()))
+    }
+}
+
+fn read(path: &Path) -> Result<String, CatalogError> {
+    let failed = |source| CatalogError::Read { path: path.into(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(CatalogError::TooLarge { path: path.into(), limit: MAX_BYTES });
+    }
+    Ok(text)
+}
+
+/// An entry as it is written. The words are the file's; the numbers become a [`Preprocess`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    name: String,
+    file: String,
+    sha256: Option<String>,
+    #[serde(default)]
+    licence: String,
+    #[serde(default)]
+    source: String,
+    input: InputTable,
+    mean: [f32; 3],
+    scale: [f32; 3],
+    resize: ResizeTable,
+    filter: FilterWord,
+    #[serde(default)]
+    cuts: Vec<Cut>,
+    labels: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputTable {
+    width: u16,
+    height: u16,
+    layout: LayoutWord,
+    channels: ChannelsWord,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LayoutWord {
+    Nchw,
+    Nhwc,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ChannelsWord {
+    Rgb,
+    Bgr,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+enum ResizeTable {
+    Squeeze {},
+    CenterCrop { fraction: f32 },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FilterWord {
+    Bilinear,
+    Bicubic,
+}
+
+impl TryFrom<Table> for Entry {
+    type Error = String;
+
+    fn try_from(table: Table) -> Result<Self, String> {
+        let Table { name, file, licence, source, input, mean, scale, cuts, labels, .. } = table;
+        let preprocess = Preprocess {
+            width: input.width,
+            height: input.height,
+            layout: match input.layout {
+                LayoutWord::Nchw => Layout::Nchw,
+                LayoutWord::Nhwc => Layout::Nhwc,
+            },
+            channels: match input.channels {
+                ChannelsWord::Rgb => Channels::Rgb,
+                ChannelsWord::Bgr => Channels::Bgr,
+            },
+            resize: match table.resize {
+                ResizeTable::Squeeze {} => Resize::Squeeze,
+                ResizeTable::CenterCrop { fraction } => Resize::CenterCrop { fraction },
+            },
+            filter: match table.filter {
+                FilterWord::Bilinear => Filter::Bilinear,
+                FilterWord::Bicubic => Filter::Bicubic,
+            },
+            mean,
+            scale,
+        };
+        preprocess.check().map_err(|e| format!("{name}: {e}"))?;
+        let sha256 = match table.sha256 {
+            None => None,
+            Some(hex) => Some(from_hex(&hex).ok_or_else(|| format!("{name}: sha256 is not 64 hexadecimal digits"))?),
+        };
+        Ok(Self { name, file, sha256, licence, source, cuts, labels, folder: None, preprocess })
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    bytes.try_into().ok().filter(|_| digits.len() == 64)
+}

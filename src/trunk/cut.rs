@@ -1,0 +1,160 @@
+//! The frozen part of a backbone before the cut: a picture's input tensor in, features out.
+
+use ndarray::Array4;
+use sha2::{Digest, Sha256};
+use topgraft_core::preprocess::{Layout, Preprocess};
+
+use super::engine::Plan;
+use super::error::RunError;
+use super::layers::{Layer, Pooling};
+
+/// A backbone cut at a layer and frozen, ready to run.
+///
+/// Running takes `&self` and one thread, so one trunk serves all cores: give each thread its own pictures.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::path::Path;
+/// use ndarray::Array4;
+/// use topgraft::trunk::Backbone;
+///
+/// let backbone = Backbone::open(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.onnx")))?;
+/// let (preprocess, _) = backbone.preprocess();
+/// let trunk = backbone.cut(&backbone.penultimate()?.name, &preprocess)?;
+/// let features = trunk.features(Array4::zeros((1, 3, 16, 16)))?;
+/// assert_eq!(features.len(), trunk.feature_dim());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Trunk {
+    pub(super) plan: Plan,
+    pub(super) layer: Layer,
+    pub(super) backbone: String,
+    pub(super) fingerprint: [u8; 32],
+    pub(super) preprocess: Preprocess,
+}
+
+impl Trunk {
+    /// Features `[feature_dim]` of one picture's input tensor `[1, 3, height, width]` (or `[1, height, width, 3]`, as the
+    /// preprocessing says). The same input gives the same bits on the same kind of CPU.
+    ///
+    /// # Errors
+    /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::NotFinite`] if a feature is NaN or
+    /// infinite, [`RunError::Failed`] if a layer fails.
+    pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
+        let (expected, (n, a, b, c)) = (input_shape(&self.preprocess), input.dim());
+        let found = [n, a, b, c];
+        if found != expected {
+            return Err(RunError::Shape { trunk: self.to_string(), expected, found });
+        }
+        let output = self.plan.run(input).map_err(|reason| RunError::Failed { trunk: self.to_string(), reason })?;
+        let features = match self.layer.pooling() {
+            Pooling::None => output,
+            Pooling::Average => average(&output, self.feature_dim()),
+        };
+        match features.iter().position(|f| !f.is_finite()) {
+            Some(index) => Err(RunError::NotFinite { trunk: self.to_string(), index }),
+            None => Ok(features),
+        }
+    }
+
+    /// How many features a picture gives.
+    pub fn feature_dim(&self) -> usize {
+        self.layer.feature_dim
+    }
+
+    /// Name of the cut layer's output tensor, the one that the fingerprint covers.
+    pub fn cut(&self) -> &str {
+        &self.layer.output
+    }
+
+    /// The layer that the trunk ends with.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// Name of the backbone.
+    pub fn backbone_name(&self) -> &str {
+        &self.backbone
+    }
+
+    /// Names everything that the features depend on; see the [module's docs](super#the-fingerprint) for the recipe.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// How a picture becomes this trunk's input.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+}
+
+/// `efficientnet_lite0/features`
+impl std::fmt::Display for Trunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.backbone, self.cut())
+    }
+}
+
+impl std::fmt::Debug for Trunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trunk").field("backbone", &self.backbone).field("layer", &self.layer).finish_non_exhaustive()
+    }
+}
+
+/// Shape of the tensor that a preprocessing makes.
+pub(super) fn input_shape(preprocess: &Preprocess) -> [usize; 4] {
+    let (width, height) = (preprocess.width.into(), preprocess.height.into());
+    match preprocess.layout {
+        Layout::Nchw => [1, 3, height, width],
+        Layout::Nhwc => [1, height, width, 3],
+    }
+}
+
+/// Mean of each of `channels` maps that lie one after the other; summed in f64, since early maps are large.
+fn average(maps: &[f32], channels: usize) -> Vec<f32> {
+    let area = maps.len() / channels;
+    maps.chunks_exact(area).map(|map| (map.iter().map(|&x| f64::from(x)).sum::<f64>() / area as f64) as f32).collect()
+}
+
+/// The recipe in the [module's docs](super#the-fingerprint).
+pub(super) fn fingerprint(weights_sha256: [u8; 32], layer: &Layer, preprocess: &Preprocess) -> [u8; 32] {
+    let mut sha256 = Sha256::new_with_prefix(weights_sha256);
+    sha256.update((layer.output.len() as u32).to_le_bytes());
+    sha256.update(&layer.output);
+    sha256.update([layer.pooling() as u8]);
+    sha256.update(preprocess.to_bytes());
+    sha256.finalize().into()
+}
+
+/// The three of `names` most like `wanted`: first those that contain it (or lie in it), then by edit distance.
+pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    // Longer names differ anyway, and the distance takes time by the product of the lengths.
+    let folded = |name: &str| name.to_lowercase().chars().take(64).collect::<Vec<char>>();
+    let wanted = folded(wanted);
+    let within = |a: &[char], b: &[char]| !a.is_empty() && b.windows(a.len()).any(|w| w == a);
+    let mut ranked: Vec<(bool, usize, &str)> = names
+        .map(|name| {
+            let letters = folded(name);
+            let apart = !within(&wanted, &letters) && !within(&letters, &wanted);
+            (apart, distance(&wanted, &letters), name)
+        })
+        .collect();
+    ranked.sort();
+    ranked.dedup();
+    ranked.into_iter().take(3).map(|(_, _, name)| name.to_string()).collect()
+}
+
+/// Levenshtein's edit distance, one row at a time.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

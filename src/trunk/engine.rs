@@ -1,0 +1,177 @@
+//! Runs networks: finds the shapes of a graph's tensors, makes the layers up to a cut ready, puts one picture through.
+//!
+//! # Panics
+//! None. tract returns errors for most malformed networks, but it asserts in places that a hostile file can reach, so
+//! every call into it passes through [`guarded`], which makes an error of a panic (whose message still goes to stderr): a
+//! damaged file must not end a program that has a camera running. This needs `panic = "unwind"`, Rust's default.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::Array4;
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+
+use super::onnx::{Graph, Node};
+
+/// What is known of a tensor of the graph.
+pub(super) struct Fact {
+    /// Whether its elements are 32-bit floats.
+    pub is_f32: bool,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+/// Facts by tensor name; a tensor whose shape depends on the input's numbers has none.
+pub(super) type Facts = BTreeMap<String, Fact>;
+
+/// A network with its weights, not yet optimised, and the tensors that it can be cut at.
+pub(super) struct Network {
+    model: TypedModel,
+    /// Names of the model's outputs, in their order.
+    tensors: Vec<String>,
+}
+
+/// The layers up to a cut, ready to run; one plan serves any number of threads.
+pub(super) struct Plan(Arc<TypedRunnableModel>);
+
+/// The first node whose operator is unknown here.
+pub(super) fn unsupported(graph: &Graph) -> Option<&Node> {
+    let known = tract_onnx::onnx().op_register.0;
+    graph.nodes.iter().find(|n| !known.contains_key(&n.operator))
+}
+
+impl Network {
+    /// Builds the network for an input of shape `input`; `folder` is where files with weights are looked for.
+    ///
+    /// # Errors
+    /// What does not fit together, in tract's words.
+    pub(super) fn analyse(
+        proto: ModelProto,
+        folder: Option<&Path>,
+        graph: &Graph,
+        input: [usize; 4],
+    ) -> Result<(Self, Facts), String> {
+        guarded(|| {
+            // The shapes that the file states are those of its own batch and size of input, which need not be ours.
+            let onnx = tract_onnx::onnx().with_ignore_value_info(true);
+            let parsed = onnx.parse(&proto, folder.and_then(Path::to_str))?;
+            // The weights are in `parsed` now: do not hold them twice.
+            drop(proto);
+            let mut model = parsed.model;
+            model.set_input_fact(0, f32::fact(input).into())?;
+
+            let layers = graph.nodes.iter().filter(|n| graph.varying.contains(&n.outputs[0]));
+            let mut tensors: Vec<&String> = layers.flat_map(|n| n.inputs.iter().chain(&n.outputs[..1])).collect();
+            tensors.sort();
+            tensors.dedup();
+            tensors.retain(|t| !t.is_empty());
+            let outlets: Vec<OutletId> = tensors.iter().map(|&t| parsed.outlets_by_name[t]).collect();
+            model.select_output_outlets(&outlets)?;
+            let model = model.into_typed()?;
+
+            let mut facts = Facts::new();
+            for (&tensor, &outlet) in tensors.iter().zip(model.output_outlets()?) {
+                let fact = model.outlet_fact(outlet)?;
+                if let Some(shape) = fact.shape.as_concrete() {
+                    let is_f32 = fact.datum_type == f32::datum_type();
+                    facts.insert(tensor.clone(), Fact { is_f32, shape: shape.to_vec() });
+                }
+            }
+            Ok((Network { model, tensors: tensors.into_iter().cloned().collect() }, facts))
+        })
+    }
+
+    /// Forgets all that is not needed for a cut at one of `tensors`.
+    ///
+    /// # Errors
+    /// None is known.
+    pub(super) fn keep(&mut self, tensors: Vec<String>) -> Result<(), String> {
+        guarded(|| {
+            let outlets: Vec<OutletId> = tensors.iter().filter_map(|t| self.outlet(t)).collect();
+            self.model.select_output_outlets(&outlets)?;
+            self.model.compact()
+        })?;
+        self.tensors = tensors;
+        Ok(())
+    }
+
+    /// Optimises the layers up to `tensor` for this CPU.
+    ///
+    /// # Errors
+    /// What failed, in tract's words.
+    pub(super) fn compile(&self, tensor: &str) -> Result<Plan, String> {
+        // One thread a picture: the caller spreads pictures over the cores, whatever tract's default has been set to.
+        let options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..Default::default() };
+        let outlet = self.outlet(tensor).ok_or_else(|| format!("the network has no tensor {tensor}"))?;
+        guarded(|| {
+            let mut model = self.model.clone();
+            model.select_output_outlets(&[outlet])?;
+            Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))
+        })
+    }
+
+    fn outlet(&self, tensor: &str) -> Option<OutletId> {
+        let at = self.tensors.iter().position(|t| t == tensor)?;
+        self.model.outputs.get(at).copied()
+    }
+}
+
+impl Plan {
+    /// The cut's numbers, row-major, for one picture of the shape that the network was analysed with.
+    ///
+    /// # Errors
+    /// What failed, in tract's words.
+    pub(super) fn run(&self, input: Array4<f32>) -> Result<Vec<f32>, String> {
+        guarded(|| {
+            let outputs = self.0.run(tvec!(input.into_tvalue()))?;
+            Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        })
+    }
+}
+
+/// Calls into tract: an error comes back as one line, and so does a panic (see the module's docs).
+pub(super) fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            // The first says where, the last says what; those between repeat them.
+            let (first, last) = (brief(&error.to_string()), brief(&error.root_cause().to_string()));
+            Err(if first == last { first } else { format!("{first}: {last}") })
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(format!("tract panicked: {}", brief(text)))
+        }
+    }
+}
+
+/// The first 200 characters, on one line.
+fn brief(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_and_panics_become_one_line() {
+        assert_eq!(guarded(|| Ok(3)), Ok(3));
+        let deep = || TractError::msg("a shape\n  does not fit").context("layer 3").context("the network");
+        assert_eq!(guarded::<()>(|| Err(deep())), Err("the network: a shape does not fit".into()));
+        assert_eq!(guarded::<()>(|| panic!("{} is hostile", "it")), Err("tract panicked: it is hostile".into()));
+        assert_eq!(guarded::<()>(|| std::panic::panic_any(1)), Err("tract panicked: no message".into()));
+        assert_eq!(brief(&"é".repeat(1000)).chars().count(), 200);
+    }
+
+    #[test]
+    fn plans_are_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Plan>();
+        shared::<Network>();
+    }
+}

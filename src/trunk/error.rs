@@ -1,0 +1,215 @@
+//! What can go wrong with a backbone, one enum an operation. `model` is the file's path, or the name given with bytes.
+
+use std::io;
+use std::path::PathBuf;
+
+use topgraft_core::preprocess::PreprocessError;
+
+use super::catalog::CatalogError;
+
+/// Why a [`Backbone`](super::Backbone) cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read the ONNX file {model}: {source}")]
+    Read {
+        /// Path of the file.
+        model: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is larger than a protobuf message can be.
+    #[error(
+        "{model} is larger than {limit} bytes, the most that an ONNX file can hold; keep its weights in a file beside it (external data)"
+    )]
+    TooLarge {
+        /// Path or name.
+        model: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The bytes are something else, or damaged.
+    #[error("{model} is not an ONNX network: {reason}")]
+    NotOnnx {
+        /// Path or name.
+        model: String,
+        /// What the bytes are or lack, and what to do.
+        reason: String,
+    },
+    /// The network has no input, or several.
+    #[error("{model} has {} inputs ({}), but a backbone takes one picture; export the image part alone", inputs.len(), inputs.join(", "))]
+    Inputs {
+        /// Path or name.
+        model: String,
+        /// Names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// The network's input is no RGB picture of 32-bit floats.
+    #[error(
+        "{model} takes {found} as its input, but a backbone takes f32 pictures [1, 3, height, width] or [1, height, width, 3]"
+    )]
+    Input {
+        /// Path or name.
+        model: String,
+        /// Name, element type and shape of the input.
+        found: String,
+    },
+    /// The network leaves height and width open, and nothing says what they are.
+    #[error(
+        "{model} leaves the size of its input open ({found}); give its width and height, or an entry in a catalog.toml beside it"
+    )]
+    OpenSize {
+        /// Path or name.
+        model: String,
+        /// Name, element type and shape of the input.
+        found: String,
+    },
+    /// The network uses an operator that cannot be run.
+    #[error(
+        "{model} uses the operator {operator} at layer {layer}, which is not supported; export it without, or cut the file before that layer"
+    )]
+    UnsupportedOperator {
+        /// Path or name.
+        model: String,
+        /// ONNX operator type.
+        operator: String,
+        /// Name of the first layer that uses it.
+        layer: String,
+    },
+    /// The weights are kept in another file, which is not there.
+    #[error("{model} keeps its weights in {}, which cannot be read: {source}; put that file beside it under that name", file.display())]
+    Weights {
+        /// Path or name.
+        model: String,
+        /// The file that is missing.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is ONNX, but its layers do not fit together, or not in this input size.
+    #[error("{model} cannot be run with an input of {}: {reason}", shape(input))]
+    Analysis {
+        /// Path or name.
+        model: String,
+        /// Shape of the input.
+        input: [usize; 4],
+        /// The first contradiction.
+        reason: String,
+    },
+    /// No layer gives features.
+    #[error("{model} has no layer to cut at: none gives f32 numbers of shape [1, D] or [1, C, H, W]")]
+    NoLayers {
+        /// Path or name.
+        model: String,
+    },
+    /// The catalog beside the network is malformed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The catalog beside the network describes this file name with other bytes.
+    #[error("{model} has SHA-256 {found}, but {} says {expected}: the download is damaged, or it is another file", catalog.display())]
+    Checksum {
+        /// Path or name.
+        model: String,
+        /// The catalog that names it.
+        catalog: PathBuf,
+        /// The catalog's checksum, hexadecimal.
+        expected: String,
+        /// The file's checksum, hexadecimal.
+        found: String,
+    },
+}
+
+/// Why a backbone has no default cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{backbone} ends neither in a fully connected layer nor in features; name the layer to cut at")]
+pub struct NoDefaultCut {
+    /// The backbone's name.
+    pub backbone: String,
+}
+
+/// Why a backbone cannot be cut at a layer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CutError {
+    /// No layer has that name.
+    #[error("{backbone} has no layer {layer} to cut at; the nearest names are {}", nearest.join(", "))]
+    UnknownLayer {
+        /// The backbone's name.
+        backbone: String,
+        /// The name that was asked for.
+        layer: String,
+        /// The three names that look most like it, best first.
+        nearest: Vec<String>,
+    },
+    /// The preprocessing makes another input than the one that the backbone was opened with.
+    #[error(
+        "{backbone} was opened with an input of {}, but the preprocessing makes {}; open it with that size",
+        shape(expected),
+        shape(found)
+    )]
+    Input {
+        /// The backbone's name.
+        backbone: String,
+        /// Shape of the backbone's input.
+        expected: [usize; 4],
+        /// Shape that the preprocessing makes.
+        found: [usize; 4],
+    },
+    /// The preprocessing has a number out of its range.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The layers up to the cut cannot be made ready to run.
+    #[error("{backbone} cannot be cut at {layer}: {reason}")]
+    Compile {
+        /// The backbone's name.
+        backbone: String,
+        /// The layer.
+        layer: String,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Why a [`Trunk`](super::Trunk) gives no features.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The input tensor has another shape than the trunk's.
+    #[error(
+        "the trunk {trunk} takes an input of {}, not {}; make it with the trunk's own preprocessing",
+        shape(expected),
+        shape(found)
+    )]
+    Shape {
+        /// Backbone and cut.
+        trunk: String,
+        /// Shape that the trunk takes.
+        expected: [usize; 4],
+        /// Shape that it was given.
+        found: [usize; 4],
+    },
+    /// A feature is NaN or infinite.
+    #[error(
+        "feature {index} of the trunk {trunk} is not finite; check that the input has no NaN and that its preprocessing is the trunk's"
+    )]
+    NotFinite {
+        /// Backbone and cut.
+        trunk: String,
+        /// The first such feature.
+        index: usize,
+    },
+    /// A layer failed.
+    #[error("the trunk {trunk} failed: {reason}")]
+    Failed {
+        /// Backbone and cut.
+        trunk: String,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// `1x3x224x224`
+fn shape(of: &[usize; 4]) -> String {
+    of.map(|n| n.to_string()).join("x")
+}
