@@ -66,8 +66,21 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     if io_kind == Some(ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("topgraft: {error:#}");
+    eprintln!("topgraft: {}", one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
     ExitCode::from(if save_failed || run_failed { 1 } else { 2 })
+}
+
+/// The error and its causes, without those that the message before them has told already.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        match line.as_str() {
+            "" => line = cause,
+            told if told.contains(&cause) => {}
+            _ => line = format!("{line}: {cause}"),
+        }
+    }
+    line.replace('\n', " ")
 }

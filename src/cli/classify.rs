@@ -12,7 +12,7 @@ use topgraft::trunk::Trunk;
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::progress_bar;
-use super::text::percent;
+use super::text::{percent, shortest};
 
 /// Photos that are read before the first of them is printed.
 const BATCH: usize = 64;
@@ -149,9 +149,9 @@ fn print(
     let label = |class: u16| &judge.labels()[usize::from(class)];
     if as_json {
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
-        let entry = |(class, probability)| json!({ "label": label(class), "probability": probability });
+        let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
         let top: Vec<_> = prediction.top(top).map(entry).collect();
-        let line = json!({ "path": path, "label": label(class), "probability": probability, "top": top });
+        let line = json!({ "path": path, "label": label(class), "probability": shortest(probability), "top": top });
         return writeln!(out, "{line}");
     }
     let entry = |(class, p): (u16, f32)| format!("{} {}", label(class), percent(p.into()));

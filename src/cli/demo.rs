@@ -12,7 +12,7 @@ use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::learn::Lesson;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, percent};
+use super::text::{duration, percent, shortest};
 
 /// Learn six classes from five photos each, then classify photos that were not learned from
 #[derive(clap::Args)]
@@ -63,7 +63,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         pairs.push((sample.label, class));
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);
         if args.json {
-            lines.push(json!({ "path": sample.path, "true": truth, "label": label, "probability": probability }));
+            lines.push(
+                json!({ "path": sample.path, "true": truth, "label": label, "probability": shortest(probability) }),
+            );
             continue;
         }
         let verdict = if label == truth { "right" } else { "wrong" };

@@ -11,7 +11,7 @@ use topgraft::topgraft_core::scaler::Scaler;
 
 use super::Outcome;
 use super::learn::method;
-use super::text::{hex, percent, table};
+use super::text::{hex, percent, shortest, table};
 
 /// Show all that a head file says
 #[derive(clap::Args)]
@@ -65,11 +65,11 @@ fn preprocess_json(preprocess: &Preprocess) -> Value {
         "channels": channels(preprocess),
         "resize": match preprocess.resize {
             Resize::Squeeze => json!({ "rule": "squeeze" }),
-            Resize::CenterCrop { fraction } => json!({ "rule": "center-crop", "fraction": fraction }),
+            Resize::CenterCrop { fraction } => json!({ "rule": "center-crop", "fraction": shortest(fraction) }),
         },
         "filter": filter(preprocess),
-        "mean": preprocess.mean,
-        "scale": preprocess.scale,
+        "mean": preprocess.mean.map(shortest),
+        "scale": preprocess.scale.map(shortest),
     })
 }
 
@@ -93,7 +93,7 @@ fn to_json(model: &Model) -> Value {
         "n_classes": model.head.n_classes(),
         "feature_dim": model.head.feature_dim(),
         "parameters": model.head.parameters().len(),
-        "l2": model.l2,
+        "l2": shortest(model.l2),
         "scaling": scaler_name(model),
         "evaluation": model.evaluation.map(|Evaluation { folds, n_samples, correct, majority }| {
             json!({

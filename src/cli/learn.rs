@@ -13,7 +13,7 @@ use topgraft::trunk::Trunk;
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, hex, percent};
+use super::text::{duration, hex, percent, shortest};
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -180,7 +180,7 @@ impl Lesson {
             "feature_dim": model.head.feature_dim(),
             "classes": model.labels.iter().zip(counts).map(class).collect::<Value>(),
             "n_samples": evaluation.n_samples(),
-            "l2": model.l2,
+            "l2": shortest(model.l2),
             "converged": fitted.report.converged,
             "accuracy": evaluation.accuracy(),
             "interval": evaluation.interval(),

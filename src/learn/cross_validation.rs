@@ -1,14 +1,16 @@
 //! Left-out predictions: how good a head is on samples that it has not seen, and which penalty suits them.
 
 use rayon::prelude::*;
-use topgraft_core::head::argmax;
+use topgraft_core::head::{Head, argmax};
 use topgraft_core::kernel::Kernels;
 use topgraft_core::solver::softmax::{self, Settings};
 use topgraft_core::solver::{FitError, TrainingSet};
 
 use super::fit::zero_head;
+use super::span::span;
 
-/// L2 penalties that are tried, the strongest first, for features of length 1: half decades around scikit-learn's C = 100.
+/// L2 penalties that are tried, the strongest first, in units of the features' mean squared length: for features of length 1
+/// half decades around scikit-learn's C = 100, and the same choice for features in any other unit.
 pub const L2_GRID: [f32; 9] = [1.0, 0.316, 0.1, 0.0316, 0.01, 3.16e-3, 1e-3, 3.16e-4, 1e-4];
 
 /// Up to this many samples each one is left out once; above, ten folds of them.
@@ -18,7 +20,7 @@ const FOLDS: usize = 10;
 /// What cross-validation says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossValidation {
-    /// The penalty of the least log-loss.
+    /// The penalty of the least log-loss, one of [`L2_GRID`] times `unit`.
     pub l2: f32,
     /// Mean log-loss of the left-out samples, natural logarithm, for each of [`L2_GRID`].
     pub log_loss: [f64; L2_GRID.len()],
@@ -31,7 +33,7 @@ pub struct CrossValidation {
 
 /// Stratified cross-validation over [`L2_GRID`], all folds at once on all cores.
 ///
-/// `features` are `[n_samples, feature_dim]`, scaled; each class has at least two samples.
+/// `features` are `[n_samples, feature_dim]`, scaled, of mean squared length `unit`; each class has at least two samples.
 ///
 /// # Errors
 /// [`FitError`], as for a fit without one fold.
@@ -40,11 +42,16 @@ pub(super) fn cross_validate(
     labels: &[u16],
     n_classes: usize,
     feature_dim: usize,
+    unit: f32,
 ) -> Result<CrossValidation, FitError> {
     let n = labels.len();
     let folds = if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS };
     let fold_of = assign_folds(labels, n_classes, folds);
-    let path = |fold| fit_path(features, labels, n_classes, feature_dim, &fold_of, fold);
+    let penalties = L2_GRID.map(|l2| l2 * unit);
+    let (coordinates, rank) = span(features, n, feature_dim);
+    let samples = Samples { features: &coordinates, labels, n_classes, feature_dim: rank };
+    let optima = samples.optima(&penalties)?;
+    let path = |fold| samples.leave_out(fold, &fold_of, &penalties, &optima);
     let paths: Vec<Vec<LeftOut>> = (0..folds).into_par_iter().map(path).collect::<Result<_, _>>()?;
 
     // Sums in the order of the folds, so that the choice does not depend on the number of cores.
@@ -64,7 +71,7 @@ pub(super) fn cross_validate(
             predictions[left_out.sample] = left_out.predictions[best];
         }
     }
-    Ok(CrossValidation { l2: L2_GRID[least(&total)], log_loss: total.map(|sum| sum / n as f64), folds, predictions })
+    Ok(CrossValidation { l2: penalties[least(&total)], log_loss: total.map(|sum| sum / n as f64), folds, predictions })
 }
 
 /// A left-out sample: what heads without it say of it, for each penalty.
@@ -74,32 +81,54 @@ struct LeftOut {
     predictions: [u16; L2_GRID.len()],
 }
 
-/// Fits without one fold along the grid, each penalty from the optimum of the one before, and asks for that fold.
-fn fit_path(
-    features: &[f32],
-    labels: &[u16],
+/// What all folds share.
+struct Samples<'a> {
+    features: &'a [f32],
+    labels: &'a [u16],
     n_classes: usize,
     feature_dim: usize,
-    fold_of: &[usize],
-    fold: usize,
-) -> Result<Vec<LeftOut>, FitError> {
-    let kernels = Kernels::detect();
-    let (mut head, mut scratch) = zero_head(n_classes, feature_dim);
-    let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
-    let set = TrainingSet { features, labels, sample_weights: Some(&weights) };
-    let members = fold_of.iter().enumerate().filter(|(_, other)| **other == fold);
-    let empty = |(sample, _)| LeftOut { sample, losses: [0.0; L2_GRID.len()], predictions: [0; L2_GRID.len()] };
-    let mut left_out: Vec<LeftOut> = members.map(empty).collect();
-    let mut logits = vec![0.0; n_classes];
-    for (i, l2) in L2_GRID.into_iter().enumerate() {
-        softmax::fit(kernels, &set, &Settings::new(l2), &mut head, &mut scratch)?;
-        for out in &mut left_out {
-            head.logits(kernels, &features[out.sample * feature_dim..][..feature_dim], &mut logits);
-            out.predictions[i] = argmax(&logits).unwrap_or(0) as u16;
-            out.losses[i] = log_loss(&logits, labels[out.sample]);
-        }
+}
+
+impl Samples<'_> {
+    /// The head of all samples for each penalty, each found from the one before: where the folds start from.
+    fn optima(&self, penalties: &[f32]) -> Result<Vec<Head<Vec<f32>>>, FitError> {
+        let (mut head, mut scratch) = zero_head(self.n_classes, self.feature_dim);
+        let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: None };
+        let optimum = |l2: &f32| {
+            softmax::fit(Kernels::detect(), &set, &Settings::new(*l2), &mut head, &mut scratch)?;
+            Ok(head.clone())
+        };
+        penalties.iter().map(optimum).collect()
     }
-    Ok(left_out)
+
+    /// Fits without one fold, for each penalty, and asks for that fold.
+    fn leave_out(
+        &self,
+        fold: usize,
+        fold_of: &[usize],
+        penalties: &[f32; L2_GRID.len()],
+        optima: &[Head<Vec<f32>>],
+    ) -> Result<Vec<LeftOut>, FitError> {
+        let Self { features, labels, n_classes, feature_dim } = *self;
+        let kernels = Kernels::detect();
+        let (_, mut scratch) = zero_head(n_classes, feature_dim);
+        let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
+        let set = TrainingSet { features, labels, sample_weights: Some(&weights) };
+        let members = fold_of.iter().enumerate().filter(|(_, other)| **other == fold);
+        let empty = |(sample, _)| LeftOut { sample, losses: [0.0; L2_GRID.len()], predictions: [0; L2_GRID.len()] };
+        let mut left_out: Vec<LeftOut> = members.map(empty).collect();
+        let mut logits = vec![0.0; n_classes];
+        for (i, (l2, optimum)) in penalties.iter().zip(optima).enumerate() {
+            let mut head = optimum.clone();
+            softmax::fit(kernels, &set, &Settings::new(*l2), &mut head, &mut scratch)?;
+            for out in &mut left_out {
+                head.logits(kernels, &features[out.sample * feature_dim..][..feature_dim], &mut logits);
+                out.predictions[i] = argmax(&logits).unwrap_or(0) as u16;
+                out.losses[i] = log_loss(&logits, labels[out.sample]);
+            }
+        }
+        Ok(left_out)
+    }
 }
 
 /// `-ln softmax(logits)[label]`, in f64, so that it is finite whatever the logits.
@@ -164,7 +193,7 @@ mod tests {
         let features: Vec<f32> = (0..n * d).map(|_| random() * 0.2).collect();
         for n in [60, n] {
             let labels: Vec<u16> = (0..n as u16).map(|i| i % 2).collect();
-            let result = cross_validate(&features[..n * d], &labels, 2, d).expect("fits");
+            let result = cross_validate(&features[..n * d], &labels, 2, d, 1.0).expect("fits");
             assert_eq!(result.folds, if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS });
             let correct = result.predictions.iter().zip(&labels).filter(|(a, b)| a == b).count();
             assert!((correct as f64 / n as f64 - 0.5).abs() < 0.2, "{correct} of {n}");
@@ -176,7 +205,7 @@ mod tests {
     fn what_can_be_learned_is_learned_and_needs_little_penalty() {
         let features: Vec<f32> = (0..40).flat_map(|i| [(i % 2) as f32, 0.01 * i as f32, 0.1]).collect();
         let labels: Vec<u16> = (0..40).map(|i| i % 2).collect();
-        let result = cross_validate(&features, &labels, 2, 3).expect("fits");
+        let result = cross_validate(&features, &labels, 2, 3, 1.0).expect("fits");
         assert_eq!(result.predictions, labels);
         assert!(result.l2 < 0.01, "{result:?}");
     }

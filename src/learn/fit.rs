@@ -20,8 +20,7 @@ pub enum Scaling {
     /// To length 1: the default. Better than standardising by up to 11 points on the tables of `benches/accuracy`.
     #[default]
     L2,
-    /// To mean 0 and deviation 1 in each column, then divided by the square root of `feature_dim`, so that a typical row
-    /// has length 1 and the same penalties suit it.
+    /// To mean 0 and deviation 1 in each column.
     Standard,
 }
 
@@ -104,8 +103,12 @@ pub fn fit(
     let scaler = scaler_for(scaling, rows, feature_dim);
     rows.chunks_exact_mut(feature_dim.max(1)).for_each(|row| scaler.apply(kernels, row));
 
+    // The mean squared length: 1 by definition where the features were scaled to it.
+    let squares = kernels.dot(rows, rows) / n_samples as f32;
+    let unit = if scaling == Scaling::L2 || squares == 0.0 { 1.0 } else { squares };
+
     let start = Instant::now();
-    let cross_validation = cross_validate(rows, labels, n_classes, feature_dim)?;
+    let cross_validation = cross_validate(rows, labels, n_classes, feature_dim, unit)?;
     let cross_validation_time = start.elapsed();
 
     let (mut head, mut scratch) = zero_head(n_classes, feature_dim);
@@ -129,8 +132,6 @@ fn scaler_for(scaling: Scaling, rows: &[f32], feature_dim: usize) -> Scaler<Vec<
             if feature_dim > 0 {
                 standard(rows, &mut mean, &mut scale);
             }
-            let root = (feature_dim as f32).sqrt();
-            scale.iter_mut().for_each(|scale| *scale *= root);
             Scaler::Standard { mean, scale }
         }
     }

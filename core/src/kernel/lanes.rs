@@ -79,7 +79,14 @@ unsafe fn dot_tile<L: Lanes, const R: usize, const C: usize>(a: [&[f32]; R], b: 
                 }
             }
         }
-        sums.map(|row| row.map(|lanes| lanes.sum()))
+        // Loops, since a closure would not be compiled with the instruction set.
+        let mut dots = [[0.0; C]; R];
+        for r in 0..R {
+            for c in 0..C {
+                dots[r][c] = sums[r][c].sum();
+            }
+        }
+        dots
     }
 }
 

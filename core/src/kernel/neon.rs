@@ -11,8 +11,15 @@ struct Q([float32x4_t; 8]);
 impl Lanes for Q {
     #[inline(always)]
     unsafe fn load(block: &[f32; LANES]) -> Self {
+        // A loop, since a closure would not be compiled with the instruction set.
         // SAFETY: the CPU has NEON (contract of the trait); 4 floats are there at each multiple of 4 below 32.
-        Self(core::array::from_fn(|i| unsafe { vld1q_f32(block.as_ptr().add(4 * i)) }))
+        unsafe {
+            let mut q = [vdupq_n_f32(0.0); 8];
+            for (i, q) in q.iter_mut().enumerate() {
+                *q = vld1q_f32(block.as_ptr().add(4 * i));
+            }
+            Self(q)
+        }
     }
 
     #[inline(always)]
@@ -23,8 +30,12 @@ impl Lanes for Q {
 
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        // SAFETY: the CPU has NEON (contract of the trait).
-        Self(core::array::from_fn(|i| unsafe { vfmaq_f32(self.0[i], a.0[i], b.0[i]) }))
+        let Self(mut q) = self;
+        for (i, q) in q.iter_mut().enumerate() {
+            // SAFETY: the CPU has NEON (contract of the trait).
+            *q = unsafe { vfmaq_f32(*q, a.0[i], b.0[i]) };
+        }
+        Self(q)
     }
 
     #[inline(always)]

@@ -5,7 +5,9 @@
 //! `l2 = 2 / C` here. Strictly convex in W, so there is one optimum and no learning rate.
 //!
 //! L-BFGS (Liu & Nocedal 1989) with a line search driven by the slope, which for a convex function needs no exact function
-//! values. Each pass reads the features once: logits and gradient by blocks of rows that stay in cache.
+//! values. Each pass reads the features once: logits and gradient by blocks of rows that stay in cache. It works in centred
+//! features `x - mean`, with a bias in units of their length: the free bias makes that the same model, and without the
+//! direction that all features of a network share it takes a fraction of the passes.
 
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
@@ -39,8 +41,9 @@ impl Settings {
 pub const fn scratch_len(n_classes: usize, feature_dim: usize) -> Option<usize> {
     let Some(parameters) = parameter_count(n_classes, feature_dim) else { return None };
     let Some(vectors) = parameters.checked_mul(2 * HISTORY + 4) else { return None };
-    let Some(block) = n_classes.checked_mul(BLOCK_ROWS) else { return None };
-    vectors.checked_add(block)
+    let Some(block) = n_classes.checked_mul(BLOCK_ROWS + 1) else { return None };
+    let Some(both) = vectors.checked_add(block) else { return None };
+    both.checked_add(feature_dim)
 }
 
 /// Fits `head` to `set`, starting from the parameters that it has: zeros for a fit from nothing, the last optimum for a
@@ -81,25 +84,76 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
     if scratch.len() < expected {
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
-    let (block, vectors) = scratch[..expected].split_at_mut(n_classes * BLOCK_ROWS);
-    let objective = Objective { kernels, set, n_classes, feature_dim, l2: settings.l2 };
-    Ok(minimise(&objective, settings, head.parameters_mut(), block, vectors))
+    let (mean, rest) = scratch[..expected].split_at_mut(feature_dim);
+    let (block, vectors) = rest.split_at_mut(n_classes * (BLOCK_ROWS + 1));
+    let bias_unit = mean_and_length(kernels, set, mean);
+    let objective = Objective { kernels, set, mean, bias_unit, n_classes, feature_dim, l2: settings.l2 };
+    let parameters = head.parameters_mut();
+    objective.enter(parameters);
+    let report = minimise(&objective, settings, parameters, block, vectors);
+    objective.leave(parameters);
+    Ok(report)
+}
+
+/// Fills in the mean of the features, `[feature_dim]`, each sample counted by its weight; returns the root mean square of
+/// the length of what is left of them, or 1 if nothing is.
+fn mean_and_length(kernels: Kernels, set: &TrainingSet<'_>, mean: &mut [f32]) -> f32 {
+    let n_samples = set.labels.len();
+    let total: f64 = (0..n_samples).map(|sample| set.weight(sample) as f64).sum();
+    let mut square = 0.0;
+    mean.fill(0.0);
+    for sample in 0..n_samples {
+        let features = &set.features[sample * mean.len()..][..mean.len()];
+        let share = set.weight(sample) as f64 / total;
+        kernels.axpy(share as f32, features, mean);
+        square += share * kernels.dot(features, features) as f64;
+    }
+    let rest = math::sqrt((square - kernels.dot(mean, mean) as f64) as f32);
+    if rest > 0.0 && rest < f32::INFINITY { rest } else { 1.0 }
 }
 
 /// The function to be minimised.
 struct Objective<'a> {
     kernels: Kernels,
     set: &'a TrainingSet<'a>,
+    /// `[feature_dim]`, taken from every sample.
+    mean: &'a [f32],
+    /// The bias is counted in this unit, so that it is about as stiff as the weights.
+    bias_unit: f32,
     n_classes: usize,
     feature_dim: usize,
     l2: f32,
 }
 
 impl Objective<'_> {
+    /// Turns a head's bias into that of the centred features, in its unit.
+    fn enter(&self, parameters: &mut [f32]) {
+        self.for_each_bias(parameters, |bias, shift| (bias + shift) / self.bias_unit);
+    }
+
+    /// Turns it back.
+    fn leave(&self, parameters: &mut [f32]) {
+        self.for_each_bias(parameters, |bias, shift| bias * self.bias_unit - shift);
+    }
+
+    /// Changes each bias, given what the mean adds to its logit.
+    fn for_each_bias(&self, parameters: &mut [f32], change: impl Fn(f32, f32) -> f32) {
+        let (weights, bias) = parameters.split_at_mut(self.n_classes * self.feature_dim);
+        for (class, bias) in bias.iter_mut().enumerate() {
+            let row = &weights[class * self.feature_dim..][..self.feature_dim];
+            *bias = change(*bias, self.kernels.dot(row, self.mean));
+        }
+    }
+
     /// Value at `parameters`, and its `gradient`, both of the head's layout. One pass over the features.
     fn evaluate(&self, parameters: &[f32], gradient: &mut [f32], block: &mut [f32]) -> f64 {
         let (n_classes, feature_dim) = (self.n_classes, self.feature_dim);
-        let (weights, bias) = parameters.split_at(n_classes * feature_dim);
+        let (weights, centred_bias) = parameters.split_at(n_classes * feature_dim);
+        let (bias, block) = block.split_at_mut(n_classes);
+        self.kernels.gemm_nt([1, n_classes, feature_dim], self.mean, weights, bias);
+        for (bias, centred) in bias.iter_mut().zip(centred_bias) {
+            *bias = centred * self.bias_unit - *bias;
+        }
         gradient.fill(0.0);
         let (weight_gradient, bias_gradient) = gradient.split_at_mut(weights.len());
         let mut value = 0.0;
@@ -109,7 +163,7 @@ impl Objective<'_> {
             let residuals = &mut block[..rows * n_classes];
             self.kernels.gemm_nt([rows, n_classes, feature_dim], features, weights, residuals);
             for (i, row) in residuals.chunks_exact_mut(n_classes).enumerate() {
-                for (z, bias) in row.iter_mut().zip(bias) {
+                for (z, bias) in row.iter_mut().zip(&*bias) {
                     *z += bias;
                 }
                 let weight = self.set.weight(first + i);
@@ -121,6 +175,10 @@ impl Objective<'_> {
             }
             self.kernels.gemm_tn([n_classes, feature_dim, rows], residuals, features, weight_gradient);
         }
+        for (row, g) in weight_gradient.chunks_exact_mut(feature_dim.max(1)).zip(&*bias_gradient) {
+            self.kernels.axpy(-g, self.mean, row);
+        }
+        bias_gradient.iter_mut().for_each(|g| *g *= self.bias_unit);
         self.kernels.axpy(self.l2, weights, weight_gradient);
         value + 0.5 * self.l2 as f64 * self.kernels.dot(weights, weights) as f64
     }

@@ -1,0 +1,36 @@
+# Shortcuts. `make check` is what every change has to pass.
+.PHONY: check fmt lint test doc demo core-thumb core-aarch64 bench-accuracy bench-memory
+
+check:
+	.ci/run
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+test:
+	cargo test
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+demo:
+	cargo run --release -- demo
+
+# `rustup target add thumbv7em-none-eabihf aarch64-unknown-linux-gnu` first.
+core-thumb:
+	cargo build -p topgraft-core --no-default-features --target thumbv7em-none-eabihf
+
+core-aarch64:
+	cargo check -p topgraft-core --all-features --target aarch64-unknown-linux-gnu
+
+# Folder with models/, data/images/ and data/splits/.
+SHARED ?= ../shared
+
+bench-accuracy:
+	cargo bench --bench accuracy -- $(SHARED)
+
+bench-memory:
+	cargo bench --bench memory

@@ -1,0 +1,10 @@
+//! All integration tests in one program: each would link tract anew.
+
+mod program;
+
+// The commands, as a user runs them.
+mod commands;
+// Wrong and hostile input, command by command.
+mod bad_input;
+// The embedded backbone against ONNX Runtime.
+mod parity;
