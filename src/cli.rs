@@ -62,9 +62,13 @@ pub fn run() -> ExitCode {
 
 /// 1 if the machine failed us, 2 if the input did; a reader that went away (`| head`) is no failure.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let io_kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    if io_kind == Some(ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS;
+    // The only bare system error is that of writing to standard output; all others are part of a typed one.
+    if let Some(output) = error.downcast_ref::<std::io::Error>() {
+        if output.kind() == ErrorKind::BrokenPipe {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("topgraft: standard output: {output}");
+        return ExitCode::from(1);
     }
     eprintln!("topgraft: {}", one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));

@@ -16,8 +16,8 @@
 //! [`Trunk::fingerprint`] names all that the features depend on. It is the SHA-256 of these bytes, one after the other:
 //!
 //! 1. 32 bytes: SHA-256 of the ONNX file. If the file keeps weights in other files (external data): SHA-256 of the ONNX
-//!    file's SHA-256 followed by the SHA-256 of each of these files, in the order in which the file's initializers first
-//!    name them;
+//!    file's SHA-256 followed by the SHA-256 of each of these files, in the order in which the ONNX file first names
+//!    them, its initializers before its nodes;
 //! 2. 4 bytes: length in bytes of the name of the cut layer's *output tensor*, u32 little-endian. A node's name need not be
 //!    unique; and so the fingerprint is the same whichever of the two names the cut was asked for by;
 //! 3. that name, UTF-8;

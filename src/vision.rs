@@ -14,15 +14,13 @@
 //! use topgraft::vision::{self, Preprocessor};
 //! use topgraft_core::preprocess::Preprocess;
 //!
-//! # let folder = std::env::temp_dir().join(format!("topgraft-vision-{}", std::process::id()));
-//! # std::fs::create_dir_all(&folder)?;
-//! # let path = folder.join("photo.png");
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("photo.png");
 //! # image::RgbImage::new(640, 480).save(&path)?;
 //! let photo = vision::open(&path)?;
 //! let mut preprocessor = Preprocessor::new(&Preprocess::IMAGENET)?;
 //! let input = preprocessor.apply(&photo);
 //! assert_eq!(input.shape(), [1, 3, 224, 224]);
-//! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -30,6 +30,7 @@ fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     difference / norm(&mut b.iter().map(|b| f64::from(*b)))
 }
 
+#[cfg(feature = "embed-backbone")]
 #[test]
 fn the_embedded_backbone_gives_the_features_of_onnx_runtime() {
     let backbone = Backbone::embedded().expect("is built in");

@@ -6,5 +6,7 @@ mod program;
 mod commands;
 // Wrong and hostile input, command by command.
 mod bad_input;
+// Real files of every format, and Pillow's pictures.
+mod vision;
 // The embedded backbone against ONNX Runtime.
 mod parity;

@@ -48,9 +48,9 @@ pub enum Filter {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preprocess {
-    /// Input width in pixels, at least 1.
+    /// Input width in pixels, 1..=[`MAX_SIDE`](Self::MAX_SIDE).
     pub width: u16,
-    /// Input height in pixels, at least 1.
+    /// Input height in pixels, 1..=[`MAX_SIDE`](Self::MAX_SIDE).
     pub height: u16,
     /// Memory order of the tensor.
     pub layout: Layout,
@@ -87,6 +87,9 @@ impl core::fmt::Display for PreprocessError {
 impl core::error::Error for PreprocessError {}
 
 impl Preprocess {
+    /// The largest width and height: what a hostile file may make us allocate is 200 MB, not 13 GB.
+    pub const MAX_SIDE: u16 = 4096;
+
     /// Bytes of the encoding.
     pub const ENCODED_LEN: usize = 36;
 
@@ -166,10 +169,10 @@ impl Preprocess {
     /// [`PreprocessError::OutOfRange`] with the field's name.
     pub fn check(&self) -> Result<(), PreprocessError> {
         let wrong = |field| Err(PreprocessError::OutOfRange(field));
-        if self.width == 0 {
+        if !(1..=Self::MAX_SIDE).contains(&self.width) {
             return wrong("width");
         }
-        if self.height == 0 {
+        if !(1..=Self::MAX_SIDE).contains(&self.height) {
             return wrong("height");
         }
         if let Resize::CenterCrop { fraction } = self.resize
@@ -218,6 +221,8 @@ mod tests {
             bytes[at..at + if at < 8 { 2 } else { 4 }].fill(0);
             assert_eq!(Preprocess::from_bytes(&bytes), Err(PreprocessError::OutOfRange(field)));
         }
+        let wide = Preprocess { width: Preprocess::MAX_SIDE + 1, ..Preprocess::IMAGENET };
+        assert_eq!(wide.check(), Err(PreprocessError::OutOfRange("width")));
         let mut bytes = good;
         bytes[12..16].copy_from_slice(&f32::NAN.to_le_bytes());
         assert_eq!(Preprocess::from_bytes(&bytes), Err(PreprocessError::OutOfRange("mean")));

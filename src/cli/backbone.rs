@@ -43,15 +43,7 @@ impl BackboneArgs {
         let backbone = self.open()?;
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
-            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => Err(WrongTrunk {
-                wanted: model.backbone.clone(),
-                wanted_cut: model.cut.clone(),
-                wanted_fingerprint: model.fingerprint,
-                found: backbone.name().to_owned(),
-                found_cut: "another layer".to_owned(),
-                found_fingerprint: [0; 32],
-            }
-            .into()),
+            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => Err(WrongTrunk::new(model, backbone.name()).into()),
             result => Ok(result?),
         }
     }

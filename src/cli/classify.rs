@@ -151,7 +151,7 @@ fn print(
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
         let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
         let top: Vec<_> = prediction.top(top).map(entry).collect();
-        let line = json!({ "path": path, "label": label(class), "probability": shortest(probability), "top": top });
+        let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top });
         return writeln!(out, "{line}");
     }
     let entry = |(class, p): (u16, f32)| format!("{} {}", label(class), percent(p.into()));
@@ -161,7 +161,7 @@ fn print(
 /// A photo that has no prediction: a line on standard error, and in JSON an object of its own.
 fn refuse(out: &mut impl Write, path: &Path, reason: &str, as_json: bool) -> std::io::Result<()> {
     if as_json {
-        writeln!(out, "{}", json!({ "path": path, "error": reason }))?;
+        writeln!(out, "{}", json!({ "path": path.display().to_string(), "error": reason }))?;
     }
     eprintln!("topgraft: skipped {reason}");
     Ok(())

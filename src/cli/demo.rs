@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);
         if args.json {
             lines.push(
-                json!({ "path": sample.path, "true": truth, "label": label, "probability": shortest(probability) }),
+                json!({ "path": sample.path.display().to_string(), "true": truth, "label": label, "probability": shortest(probability) }),
             );
             continue;
         }
@@ -79,6 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         summary["new"] = json!({
             "accuracy": evaluation.accuracy(),
             "interval": [low, high],
+            "correct": evaluation.correct(),
             "n_samples": evaluation.n_samples(),
             "predictions": Value::Array(lines),
             "skipped": skipped_json(&extracted),

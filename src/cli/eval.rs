@@ -86,7 +86,9 @@ fn print(
         100.0 * low,
         100.0 * high
     )?;
-    writeln!(out, "naive      {} by always saying the largest class", percent(baseline(evaluation)))?;
+    let support: Vec<u32> = evaluation.per_class().iter().map(|class| class.support).collect();
+    let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
+    writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), labels[largest])?;
     if !extracted.skipped.is_empty() {
         writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
     }

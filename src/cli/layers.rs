@@ -29,6 +29,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let layer = |layer: &Layer| {
             json!({
                 "name": layer.name,
+                "output": layer.output,
                 "operator": layer.operator,
                 "shape": layer.shape,
                 "feature_dim": layer.feature_dim,

@@ -57,10 +57,10 @@ enum ScalingArg {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // What can be refused is refused before the work starts.
-    if !args.force && args.output.exists() {
+    ensure!(!args.output.is_dir(), "{}: is a folder; give the name of a head file", args.output.display());
+    if !args.force && args.output.symlink_metadata().is_ok() {
         return Err(SaveError::Exists { path: args.output.clone() }.into());
     }
-    ensure!(!args.output.is_dir(), "{}: is a folder; give the name of a head file", args.output.display());
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut summary = lesson.json(&model);
-        summary["output"] = json!(args.output);
+        summary["output"] = json!(args.output.display().to_string());
         writeln!(out, "{summary}")?;
     } else {
         lesson.print(&model, &mut out)?;
@@ -147,7 +147,8 @@ impl Lesson {
             )?;
         }
         let per_photo = duration(*extract_time / (n + extracted.skipped.len()).max(1) as u32);
-        writeln!(out, "features   {} for {n} photos, {per_photo} each", duration(*extract_time))?;
+        let threads = rayon::current_num_threads();
+        writeln!(out, "features   {} for {n} photos, {per_photo} a photo, {threads} at a time", duration(*extract_time))?;
         let report = &fitted.report;
         let optimum = if report.converged { "to the optimum" } else { "as near to the optimum as 32 bits allow" };
         let passes = report.passes;

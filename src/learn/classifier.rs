@@ -24,29 +24,23 @@ pub struct Prediction {
 /// A model was put on a trunk that it does not belong to: its features mean nothing to it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the head was taught on backbone `{wanted}` cut at `{wanted_cut}` (trunk {}), but this is `{found}` cut at `{found_cut}` \
-     (trunk {}); give the same file by --backbone, or teach the head again",
-    short(wanted_fingerprint),
-    short(found_fingerprint)
+    "the head was taught on backbone `{wanted}` cut at `{cut}`, and this `{found}` is another network; \
+     give the file that it was taught on by --backbone, or teach the head again"
 )]
 pub struct WrongTrunk {
     /// Backbone of the model.
     pub wanted: String,
     /// Cut of the model.
-    pub wanted_cut: String,
-    /// Fingerprint of the model.
-    pub wanted_fingerprint: [u8; 32],
-    /// Backbone that was given.
+    pub cut: String,
+    /// Backbone that was given. It may have the same name, but then another content.
     pub found: String,
-    /// Cut that was given.
-    pub found_cut: String,
-    /// Fingerprint that was given.
-    pub found_fingerprint: [u8; 32],
 }
 
-/// The first digits of a fingerprint, enough to tell two apart.
-fn short(fingerprint: &[u8; 32]) -> String {
-    fingerprint[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+impl WrongTrunk {
+    /// The model cannot be used on that backbone.
+    pub fn new(model: &Model, found: &str) -> Self {
+        Self { wanted: model.backbone.clone(), cut: model.cut.clone(), found: found.to_owned() }
+    }
 }
 
 impl Classifier {
@@ -56,14 +50,7 @@ impl Classifier {
     /// [`WrongTrunk`] unless the fingerprints are equal.
     pub fn new(model: Model, trunk: Trunk) -> Result<Self, WrongTrunk> {
         if model.fingerprint != trunk.fingerprint() || model.head.feature_dim() != trunk.feature_dim() {
-            return Err(WrongTrunk {
-                wanted: model.backbone,
-                wanted_cut: model.cut,
-                wanted_fingerprint: model.fingerprint,
-                found: trunk.backbone_name().to_owned(),
-                found_cut: trunk.cut().to_owned(),
-                found_fingerprint: trunk.fingerprint(),
-            });
+            return Err(WrongTrunk::new(&model, trunk.backbone_name()));
         }
         Ok(Self { trunk, model, kernels: Kernels::detect() })
     }

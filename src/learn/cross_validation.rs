@@ -27,7 +27,7 @@ pub struct CrossValidation {
     /// Folds; as many as samples for leave-one-out.
     pub folds: usize,
     /// Class predicted for each sample by a head that was fitted without it, with the penalty that was best for the other
-    /// folds: neither weights nor penalty have seen it.
+    /// folds: its own result has no say in either.
     pub predictions: Vec<u16>,
 }
 

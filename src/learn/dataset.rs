@@ -41,7 +41,7 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// The system refused to read the folder.
-    #[error("{}: cannot be read: {message}", path.display())]
+    #[error("{}: cannot be read: {message}; check that you may read it", path.display())]
     Read {
         /// The path.
         path: PathBuf,
@@ -68,8 +68,8 @@ pub enum DatasetError {
         /// Path of the class folder.
         path: PathBuf,
     },
-    /// A class name that is not UTF-8.
-    #[error("{}: the folder's name is not UTF-8; rename it", path.display())]
+    /// A class name that is not UTF-8, or has control characters in it.
+    #[error("{:?}: the folder's name is not plain text; rename it", path)]
     ClassName {
         /// Path of the class folder.
         path: PathBuf,
@@ -131,7 +131,7 @@ impl Dataset {
         }
         let (mut class_folders, mut loose) = (Vec::new(), 0);
         for entry in visible(folder).max_depth(1) {
-            let entry = entry.map_err(|error| DatasetError::Read { path: path(), message: error.to_string() })?;
+            let Some(entry) = usable(entry)? else { continue };
             match entry.file_type().is_dir() {
                 true => class_folders.push(entry.into_path()),
                 false => loose += usize::from(is_photo_name(entry.path())),
@@ -148,7 +148,7 @@ impl Dataset {
         }
         let mut dataset = Self { classes: Vec::new(), samples: Vec::new() };
         for (label, class) in (0..).zip(class_folders) {
-            let Some(name) = class.file_name().and_then(|name| name.to_str()) else {
+            let Some(name) = class.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(char::is_control)) else {
                 return Err(DatasetError::ClassName { path: class });
             };
             dataset.classes.push(name.to_owned());
@@ -241,13 +241,27 @@ impl IntoIterator for WalkDirVisible {
 pub fn photos_below(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut photos = Vec::new();
     for entry in visible(folder) {
-        let entry =
-            entry.map_err(|error| DatasetError::Read { path: folder.to_path_buf(), message: error.to_string() })?;
+        let Some(entry) = usable(entry)? else { continue };
         if entry.file_type().is_file() && is_photo_name(entry.path()) {
             photos.push(entry.into_path());
         }
     }
     Ok(photos)
+}
+
+/// The entry; `None` for a link that leads nowhere or in a circle, which holds no photo.
+fn usable(entry: walkdir::Result<walkdir::DirEntry>) -> Result<Option<walkdir::DirEntry>, DatasetError> {
+    let error = match entry {
+        Ok(entry) => return Ok(Some(entry)),
+        Err(error) => error,
+    };
+    let path = error.path().unwrap_or(Path::new("")).to_path_buf();
+    match error.io_error() {
+        Some(io) if io.kind() != std::io::ErrorKind::NotFound => {
+            Err(DatasetError::Read { path, message: io.to_string() })
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Sebastiano Vigna's SplitMix64: the same numbers everywhere.

@@ -103,7 +103,7 @@ impl Backbone {
         reader: impl Read,
         size: Option<(u16, u16)>,
     ) -> Result<Self, OpenError> {
-        let (mut proto, sha256) = onnx::parse(model, reader)?;
+        let (mut proto, sha256) = onnx::parse(model, reader, onnx::MAX_BYTES)?;
         let graph = onnx::graph(model, &mut proto)?;
         if let Some(node) = unsupported(&graph) {
             let (operator, layer) = (node.operator.clone(), node.name.clone());
@@ -280,4 +280,266 @@ fn preprocess(
 /// Lower-case hexadecimal, as `sha256sum` prints it.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trunk::RunError;
+    use ndarray::Array4;
+    use std::path::PathBuf;
+    use topgraft_core::preprocess::PreprocessError;
+
+    const TINY: &[u8] = include_bytes!("../../tests/data/tiny.onnx");
+
+    fn data(file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
+    }
+
+    fn tiny() -> Backbone {
+        Backbone::open(&data("tiny.onnx")).unwrap()
+    }
+
+    /// `tiny.onnx` with the first occurrence of some bytes replaced.
+    fn patched(from: &[u8], to: &[u8]) -> Vec<u8> {
+        let at = TINY.windows(from.len()).position(|w| w == from).expect("tiny.onnx has these bytes");
+        [&TINY[..at], to, &TINY[at + from.len()..]].concat()
+    }
+
+    /// The input's element type and shape as protobuf: f32, [1, 3, 16, 16].
+    const INPUT: [u8; 20] = [8, 1, 18, 16, 10, 2, 8, 1, 10, 2, 8, 3, 10, 2, 8, 16, 10, 2, 8, 16];
+
+    /// `tiny.onnx` with one byte of [`INPUT`] replaced.
+    fn with_input(at: &[usize], value: u8) -> Vec<u8> {
+        let mut input = INPUT;
+        at.iter().for_each(|&i| input[i] = value);
+        patched(&INPUT, &input)
+    }
+
+    #[test]
+    fn layers_come_in_the_files_order_with_their_costs() {
+        let backbone = tiny();
+        assert_eq!(backbone.name(), "tiny");
+        let all: Vec<_> =
+            backbone.layers().iter().map(|l| (l.name.as_str(), l.feature_dim, l.parameters, l.multiply_adds)).collect();
+        let (conv1, conv2) = (6 * 27 * 64, 8 * 54 * 64);
+        assert_eq!(
+            all,
+            [
+                ("conv1", 6, 168, conv1),
+                ("relu1", 6, 168, conv1),
+                ("conv2", 8, 608, conv1 + conv2),
+                ("relu2", 8, 608, conv1 + conv2),
+                ("gap", 8, 608, conv1 + conv2),
+                ("features", 8, 608, conv1 + conv2),
+                ("logits", 4, 644, conv1 + conv2 + 32),
+            ]
+        );
+        assert_eq!(backbone.layers()[2].shape, [1, 8, 8, 8]);
+        assert_eq!(backbone.layers()[6].operator, "Gemm");
+    }
+
+    #[test]
+    fn the_default_cut_feeds_the_dense_layer_or_is_the_end() {
+        let backbone = tiny();
+        assert_eq!(backbone.penultimate().unwrap().name, "features");
+        assert_eq!(backbone.classifier().unwrap().name, "logits");
+        let no_dense = Backbone::open(&data("tiny_no_dense.onnx")).unwrap();
+        assert_eq!(no_dense.penultimate().unwrap().name, "logits");
+        assert!(no_dense.classifier().is_none());
+    }
+
+    #[test]
+    fn a_cut_averages_maps_and_continues_to_the_logits() {
+        let backbone = tiny();
+        let (preprocess, provenance) = backbone.preprocess();
+        assert_eq!(provenance, Provenance::Assumed);
+        assert_eq!(preprocess, Preprocess { width: 16, height: 16, ..Preprocess::IMAGENET });
+        let input = Array4::from_shape_fn((1, 3, 16, 16), |(_, c, y, x)| (c * 256 + y * 16 + x) as f32 / 768.0 - 0.5);
+        let run = |layer| backbone.cut(layer, &preprocess).unwrap().features(input.clone()).unwrap();
+        let (map, features, logits) = (run("relu2"), run("features"), run("logits"));
+        assert_eq!((map.len(), features.len(), logits.len()), (8, 8, 4));
+        assert!(map.iter().zip(&features).all(|(a, b)| (a - b).abs() < 1e-5), "{map:?} {features:?}");
+        assert!(features.iter().any(|&f| f > 0.01));
+    }
+
+    #[test]
+    fn the_fingerprint_follows_its_recipe() {
+        use sha2::{Digest, Sha256};
+        let backbone = tiny();
+        let preprocess = backbone.preprocess().0;
+        let trunk = backbone.cut("relu2", &preprocess).unwrap();
+        let sha256 =
+            Sha256::new_with_prefix(Sha256::digest(TINY)).chain_update([5, 0, 0, 0]).chain_update(b"relu2\x01");
+        assert_eq!(trunk.fingerprint(), <[u8; 32]>::from(sha256.chain_update(preprocess.to_bytes()).finalize()));
+
+        let fingerprint = |layer, p: &_| backbone.cut(layer, p).unwrap().fingerprint();
+        let squeezed = Preprocess { resize: topgraft_core::preprocess::Resize::Squeeze, ..preprocess };
+        let all = [fingerprint("relu2", &preprocess), fingerprint("gap", &preprocess), fingerprint("gap", &squeezed)];
+        assert!(all[0] != all[1] && all[1] != all[2]);
+        // The node is renamed to conv_, its output is not: both names give the same trunk.
+        let renamed = Backbone::from_bytes("m", &patched(b"\x1a\x05conv2", b"\x1a\x05conv_")).unwrap();
+        let by = |name| renamed.cut(name, &preprocess).unwrap().fingerprint();
+        assert_eq!(renamed.layers()[2].name, "conv_");
+        assert_eq!(by("conv_"), by("conv2"));
+    }
+
+    #[test]
+    fn an_open_size_is_asked_for_and_any_fitting_size_runs() {
+        let open = with_input(&[15, 19], 0);
+        let error = Backbone::from_bytes("m", &open).unwrap_err();
+        assert!(matches!(&error, OpenError::OpenSize { found, .. } if found == "input: f32 [1, 3, ?, ?]"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open.onnx");
+        std::fs::write(&path, open).unwrap();
+        for path in [path, data("tiny.onnx")] {
+            let backbone = Backbone::open_sized(&path, 24, 12).unwrap();
+            assert_eq!(backbone.layers()[0].shape, [1, 6, 6, 12]);
+            let trunk = backbone.cut("features", &backbone.preprocess().0).unwrap();
+            assert_eq!(trunk.features(Array4::ones((1, 3, 12, 24))).unwrap().len(), 8);
+            assert!(matches!(Backbone::open_sized(&path, 0, 12), Err(OpenError::OpenSize { .. })));
+        }
+        // The batch of the file does not matter.
+        assert_eq!(Backbone::from_bytes("m", &with_input(&[7], 64)).unwrap().layers()[0].shape, [1, 6, 8, 8]);
+    }
+
+    #[test]
+    fn each_wrong_file_has_its_error() {
+        let open = |file: &str| Backbone::open(&data(file)).unwrap_err();
+        assert!(matches!(open("no_such.onnx"), OpenError::Read { .. }));
+        assert!(matches!(open(""), OpenError::Read { .. }), "a folder");
+        assert!(
+            matches!(open("tiny_two_inputs.onnx"), OpenError::Inputs { inputs, .. } if inputs == ["input", "mask"])
+        );
+
+        let bytes = |bytes: &[u8]| Backbone::from_bytes("m", bytes).unwrap_err();
+        assert!(matches!(bytes(b"hello"), OpenError::NotOnnx { .. }));
+        assert!(matches!(bytes(&with_input(&[11], 1)), OpenError::Input { .. }), "grey pictures");
+        let error = bytes(&with_input(&[1], 11));
+        assert_eq!(
+            error.to_string(),
+            "m takes input: not f32 [1, 3, 16, 16] as its input, but a backbone takes f32 pictures [1, 3, height, width] \
+             or [1, height, width, 3]"
+        );
+        let error = bytes(&patched(b"Relu", b"Rely"));
+        assert!(
+            matches!(&error, OpenError::UnsupportedOperator { operator, layer, .. } if operator == "Rely" && layer == "relu1")
+        );
+        // The second convolution gets the weights of the first, which are for other channels.
+        let error = bytes(&patched(b"conv2_w", b"conv1_w"));
+        assert!(matches!(&error, OpenError::Analysis { input: [1, 3, 16, 16], .. }), "{error}");
+    }
+
+    #[test]
+    fn a_network_of_integers_has_no_layers() {
+        let field = |tag: u8, content: &[u8]| [&[tag << 3 | 2, content.len() as u8], content].concat();
+        let node = [field(1, b"input"), field(2, b"size"), field(4, b"Size")].concat();
+        let input = [field(1, b"input"), field(2, &field(1, &INPUT))].concat();
+        let graph = [field(1, &node), field(11, &input), field(12, &field(1, b"size"))].concat();
+        let bytes = [vec![8, 8], field(7, &graph), field(8, &[0x10, 13])].concat();
+        let error = Backbone::from_bytes("m", &bytes).unwrap_err();
+        assert!(matches!(error, OpenError::NoLayers { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_catalog_beside_the_file_says_how_its_input_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.onnx");
+        std::fs::write(&path, TINY).unwrap();
+        let catalog = |extra: &str| {
+            let text = format!(
+                "[[backbone]]\nname = 'my net'\nfile = 'mine.onnx'\nmean = [1, 2, 3]\nscale = [4, 5, 6]\n\
+                 input = {{ width = 32, height = 16, layout = 'nchw', channels = 'bgr' }}\n\
+                 resize = {{ rule = 'squeeze' }}\nfilter = 'bicubic'\n{extra}\n"
+            );
+            std::fs::write(folder.path().join("catalog.toml"), text).unwrap();
+        };
+        catalog("");
+        let backbone = Backbone::open(&path).unwrap();
+        let (preprocess, provenance) = backbone.preprocess();
+        assert_eq!((backbone.name(), provenance), ("my net", Provenance::Beside));
+        assert_eq!((preprocess.width, preprocess.mean), (32, [1.0, 2.0, 3.0]));
+        assert_eq!(backbone.layers()[0].shape, [1, 6, 8, 16]);
+
+        catalog(&format!("sha256 = '{}'", "0f".repeat(32)));
+        assert!(
+            matches!(Backbone::open(&path), Err(OpenError::Checksum { expected, .. }) if expected == "0f".repeat(32))
+        );
+        catalog("colour = 'red'");
+        assert!(matches!(Backbone::open(&path), Err(OpenError::Catalog(_))));
+        std::fs::rename(&path, folder.path().join("other.onnx")).unwrap();
+        catalog("");
+        let other = Backbone::open(&folder.path().join("other.onnx")).unwrap();
+        assert_eq!(other.preprocess().1, Provenance::Assumed);
+    }
+
+    #[test]
+    fn wrong_cuts_are_refused() {
+        let backbone = tiny();
+        let good = backbone.preprocess().0;
+        let error = backbone.cut("Feature", &good).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "tiny has no layer Feature to cut at; the nearest names are features, relu1, relu2"
+        );
+        let wide = Preprocess { width: 17, ..good };
+        let shapes = ([1, 3, 16, 16], [1, 3, 16, 17]);
+        let error = backbone.cut("gap", &wide).unwrap_err();
+        assert!(matches!(error, CutError::Input { expected, found, .. } if (expected, found) == shapes));
+        let flat = Preprocess { scale: [0.0; 3], ..good };
+        assert_eq!(backbone.cut("gap", &flat).err(), Some(CutError::Preprocess(PreprocessError::OutOfRange("scale"))));
+    }
+
+    #[test]
+    fn wrong_inputs_are_refused() {
+        let backbone = tiny();
+        let trunk = backbone.cut("features", &backbone.preprocess().0).unwrap();
+        let error = trunk.features(Array4::zeros((1, 3, 16, 8))).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the trunk tiny/features takes an input of 1x3x16x16, not 1x3x16x8; make it with the trunk's own preprocessing"
+        );
+        // tract's Relu makes 0 of NaN: without the check of the input the features would look well.
+        let mut nan = Array4::zeros((1, 3, 16, 16));
+        nan[[0, 1, 0, 0]] = f32::NAN;
+        assert!(matches!(trunk.features(nan), Err(RunError::InputNotFinite { index: 256, .. })));
+        let huge = Array4::from_elem((1, 3, 16, 16), 3e38);
+        assert!(matches!(trunk.features(huge), Err(RunError::NotFinite { .. })));
+    }
+
+    #[test]
+    fn damaged_files_never_end_the_program() {
+        let attempt = |bytes: &[u8]| {
+            let Ok(backbone) = Backbone::from_bytes("m", bytes) else { return };
+            for layer in [backbone.penultimate().ok(), backbone.layers().last()].into_iter().flatten() {
+                let (preprocess, _) = backbone.preprocess();
+                let [n, a, b, c] = input_shape(&preprocess);
+                if let Ok(trunk) = backbone.cut(&layer.output, &preprocess) {
+                    let _ = trunk.features(Array4::zeros((n, a, b, c)));
+                }
+            }
+        };
+        (0..TINY.len()).step_by(13).for_each(|len| attempt(&TINY[..len]));
+        // Every bit of the structure would take minutes; a stride prime to 8 meets each kind of field.
+        for bit in (0..TINY.len() * 8).step_by(21) {
+            let mut bytes = TINY.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            attempt(&bytes);
+        }
+    }
+
+    #[cfg(feature = "embed-backbone")]
+    #[test]
+    fn the_embedded_backbone_is_in_the_catalog() {
+        let backbone = Backbone::embedded().unwrap();
+        assert_eq!(backbone.preprocess().1, Provenance::BuiltIn);
+        assert_eq!(backbone.entry().unwrap().labels().unwrap().unwrap().len(), 1000);
+        assert_eq!(backbone.penultimate().unwrap().output, "features");
+        assert_eq!(backbone.classifier().unwrap().feature_dim, 1000);
+        // Its weights are f16 with a Cast each: constants, no layers.
+        assert!(backbone.layers().iter().all(|l| l.operator != "Cast"));
+        for cut in &backbone.entry().unwrap().cuts {
+            assert_eq!(backbone.layer(&cut.layer).unwrap().feature_dim, cut.feature_dim);
+        }
+    }
 }

@@ -121,8 +121,13 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Read`], [`CatalogError::TooLarge`] or [`CatalogError::Malformed`].
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
-        let malformed = |e: toml::de::Error| CatalogError::Malformed { path: path.into(), reason: e.to_string() };
-        let mut catalog: Self = toml::from_str(&read(path)?).map_err(malformed)?;
+        let text = read(path)?;
+        // The parser's own display is a drawing of several lines.
+        let malformed = |e: toml::de::Error| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            CatalogError::Malformed { path: path.into(), reason: format!("line {line}: {}", e.message()) }
+        };
+        let mut catalog: Self = toml::from_str(&text).map_err(malformed)?;
         for entry in &mut catalog.entries {
             entry.folder = Some(path.with_file_name(""));
         }
@@ -276,4 +281,91 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     bytes.try_into().ok().filter(|_| digits.len() == 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: &str = "[[backbone]]\nname = 'a'\nfile = 'a.onnx'\nmean = [1, 2, 3]\nscale = [4, 5, 6]\n\
+        input = { width = 8, height = 9, layout = 'nhwc', channels = 'bgr' }\nresize = { rule = 'center-crop', fraction = 0.5 }\n\
+        filter = 'bilinear'\ncuts = [{ layer = 'gap', feature_dim = 7 }]\nlabels = 'l.txt'\n";
+
+    /// Reads a catalog of that text from a folder with a file of labels.
+    fn open(text: &str) -> (tempfile::TempDir, Result<Catalog, CatalogError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::write(folder.path().join("l.txt"), "cat\ndog\n").unwrap();
+        (folder, Catalog::open(&path))
+    }
+
+    #[test]
+    fn the_builtin_catalog_is_well_formed() {
+        let catalog = Catalog::builtin();
+        assert!(!catalog.entries().is_empty());
+        for entry in catalog.entries() {
+            assert!(
+                entry.sha256.is_some()
+                    && !entry.licence.is_empty()
+                    && !entry.source.is_empty()
+                    && !entry.cuts.is_empty()
+            );
+            assert_eq!(catalog.find_by_sha256(entry.sha256.unwrap()), Some(entry));
+            assert_eq!(catalog.find_by_file(&entry.file), Some(entry));
+            assert!(entry.labels().unwrap().is_none_or(|l| l.len() == 1000));
+        }
+        assert_eq!(catalog.find_by_sha256([0; 32]), None);
+        assert_eq!(catalog.find_by_file("none.onnx"), None);
+    }
+
+    #[test]
+    fn an_entry_says_all_of_the_preprocessing() {
+        let (_folder, catalog) = open(ENTRY);
+        let entry = catalog.unwrap().find_by_file("a.onnx").unwrap().clone();
+        let expected = Preprocess {
+            width: 8,
+            height: 9,
+            layout: Layout::Nhwc,
+            channels: Channels::Bgr,
+            resize: Resize::CenterCrop { fraction: 0.5 },
+            filter: Filter::Bilinear,
+            mean: [1.0, 2.0, 3.0],
+            scale: [4.0, 5.0, 6.0],
+        };
+        assert_eq!(entry.preprocess(), expected);
+        assert_eq!(entry.cuts, [Cut { layer: "gap".into(), feature_dim: 7 }]);
+        assert_eq!(entry.labels().unwrap().unwrap(), ["cat", "dog"]);
+    }
+
+    #[test]
+    fn malformed_catalogs_are_refused() {
+        for (from, to, says) in [
+            ("name", "nme", "nme"),
+            ("'nhwc'", "'whcn'", "whcn"),
+            ("fraction = 0.5", "fraction = 2", "fraction out of range"),
+            ("'center-crop'", "'squeeze'", "fraction"),
+            ("scale = [4", "scale = [0", "scale out of range"),
+            ("[[backbone]]", "[[trunk]]", "trunk"),
+            ("labels", "sha256", "64 hexadecimal digits"),
+        ] {
+            match open(&ENTRY.replacen(from, to, 1)).1 {
+                Err(CatalogError::Malformed { reason, .. }) => assert!(reason.contains(says), "{reason}"),
+                other => panic!("{from} -> {to}: {other:?}"),
+            }
+        }
+        assert!(matches!(open(&"#".repeat(MAX_BYTES as usize + 1)).1, Err(CatalogError::TooLarge { .. })));
+        assert!(matches!(Catalog::open(Path::new("no/such/catalog.toml")), Err(CatalogError::Read { .. })));
+    }
+
+    #[test]
+    fn labels_stay_in_the_catalogs_folder() {
+        for labels in ["../l.txt", "/etc/hostname", ".."] {
+            let (_folder, catalog) = open(&ENTRY.replace("l.txt", labels));
+            let labels = catalog.unwrap().entries()[0].labels();
+            assert!(matches!(labels, Err(CatalogError::Labels { .. })), "{labels:?}");
+        }
+        let (_folder, catalog) = open(&ENTRY.replace("l.txt", "none.txt"));
+        assert!(matches!(catalog.unwrap().entries()[0].labels(), Err(CatalogError::Read { .. })));
+    }
 }

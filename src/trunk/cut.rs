@@ -39,13 +39,17 @@ impl Trunk {
     /// preprocessing says). The same input gives the same bits on the same kind of CPU.
     ///
     /// # Errors
-    /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::NotFinite`] if a feature is NaN or
-    /// infinite, [`RunError::Failed`] if a layer fails.
+    /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::InputNotFinite`] or
+    /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails.
     pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
         let (expected, (n, a, b, c)) = (input_shape(&self.preprocess), input.dim());
         let found = [n, a, b, c];
         if found != expected {
             return Err(RunError::Shape { trunk: self.to_string(), expected, found });
+        }
+        // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
+        if let Some(index) = input.iter().position(|x| !x.is_finite()) {
+            return Err(RunError::InputNotFinite { trunk: self.to_string(), index });
         }
         let output = self.plan.run(input).map_err(|reason| RunError::Failed { trunk: self.to_string(), reason })?;
         let features = match self.layer.pooling() {
@@ -157,4 +161,39 @@ fn distance(a: &[char], b: &[char]) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_names_are_those_that_contain_it_then_by_edits() {
+        let names = ["conv1", "conv2", "features", "/head/conv1_out", "gap"];
+        let near = |wanted: &str| nearest(wanted, names.into_iter());
+        assert_eq!(near("conv1"), ["conv1", "/head/conv1_out", "conv2"]);
+        assert_eq!(near("featurs")[0], "features");
+        assert_eq!(near("GAP")[0], "gap");
+        assert_eq!(near("").len(), 3);
+        assert!(nearest("x", std::iter::empty()).is_empty());
+        let long = "é".repeat(100_000);
+        assert_eq!(nearest(&long, [long.as_str()].into_iter()).len(), 1);
+    }
+
+    #[test]
+    fn distance_counts_edits() {
+        let d = |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
+        assert_eq!([d("kitten", "sitting"), d("", "abc"), d("abc", ""), d("same", "same")], [3, 3, 3, 0]);
+    }
+
+    #[test]
+    fn maps_are_averaged_one_by_one() {
+        assert_eq!(average(&[1.0, 3.0, -2.0, 0.0], 2), [2.0, -1.0]);
+    }
+
+    #[test]
+    fn trunks_are_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Trunk>();
+    }
 }

@@ -11,8 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::Array4;
+use tract_core::prelude::*;
 use tract_onnx::pb::ModelProto;
-use tract_onnx::prelude::*;
+use tract_onnx::prelude::{Framework, InferenceFact, InferenceModelExt};
 
 use super::onnx::{Graph, Node};
 

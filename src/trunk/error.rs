@@ -57,7 +57,7 @@ pub enum OpenError {
     },
     /// The network leaves height and width open, and nothing says what they are.
     #[error(
-        "{model} leaves the size of its input open ({found}); give its width and height, or an entry in a catalog.toml beside it"
+        "{model} leaves the size of its input open ({found}); say it in an entry of a catalog.toml beside the file"
     )]
     OpenSize {
         /// Path or name.
@@ -189,9 +189,17 @@ pub enum RunError {
         /// Shape that it was given.
         found: [usize; 4],
     },
+    /// A number of the input is NaN or infinite.
+    #[error("number {index} of the input of the trunk {trunk} is not finite; check what made the input")]
+    InputNotFinite {
+        /// Backbone and cut.
+        trunk: String,
+        /// The first such number, counted row-major.
+        index: usize,
+    },
     /// A feature is NaN or infinite.
     #[error(
-        "feature {index} of the trunk {trunk} is not finite; check that the input has no NaN and that its preprocessing is the trunk's"
+        "feature {index} of the trunk {trunk} is not finite; check that its input was made with its own preprocessing"
     )]
     NotFinite {
         /// Backbone and cut.

@@ -228,3 +228,143 @@ fn is_classifying(node: &Node, input: &String, facts: &Facts, softmax: bool) -> 
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trunk::engine::Fact;
+    use crate::trunk::onnx::Input;
+
+    /// A graph whose nodes are written `output = Operator(inputs) shape`; other tensors are constants, `[name] shape`.
+    fn network(text: &str, outputs: &[&str]) -> (Graph, Facts) {
+        let mut graph = Graph {
+            input: Input { name: "x".into(), is_f32: true, dims: vec![] },
+            outputs: outputs.iter().map(|o| o.to_string()).collect(),
+            nodes: vec![],
+            varying: HashSet::from(["x".into()]),
+        };
+        let mut facts = Facts::from([("x".into(), Fact { is_f32: true, shape: vec![1, 3, 5, 5] })]);
+        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let words: Vec<&str> = line.split([' ', '=', '(', ')', ',']).filter(|w| !w.is_empty()).collect();
+            let shape = words.last().unwrap().split('x').map(|n| n.parse().unwrap()).collect();
+            let name = words[0].to_string();
+            facts.insert(name.clone(), Fact { is_f32: true, shape });
+            if line.contains('=') {
+                let inputs: Vec<String> = words[2..words.len() - 1].iter().map(|w| w.to_string()).collect();
+                graph.varying.insert(name.clone());
+                graph.nodes.push(Node { name: name.clone(), operator: words[1].into(), inputs, outputs: vec![name] });
+            }
+        }
+        (graph, facts)
+    }
+
+    /// Names of the default cut and of the classifier's output.
+    fn ends_of(text: &str, outputs: &[&str]) -> (Option<String>, Option<String>) {
+        let (graph, facts) = network(text, outputs);
+        let layers = list(&graph, &facts);
+        let ends = ends(&graph, &facts, &layers);
+        let name = |at: Option<usize>| at.map(|at| layers[at].name.clone());
+        (name(ends.features), name(ends.classes))
+    }
+
+    fn some(a: &str, b: &str) -> (Option<String>, Option<String>) {
+        (Some(a.into()), Some(b.into()))
+    }
+
+    #[test]
+    fn the_cut_is_what_feeds_the_dense_layer() {
+        let dense = "w 8x4
+            b 4
+            m = Conv(x) 1x8x5x5
+            p = GlobalAveragePool(m) 1x8x1x1
+            f = Flatten(p) 1x8
+            d = Dropout(f) 1x8
+            y = MatMul(d, w) 1x4
+            z = Add(y, b) 1x4
+            s = Softmax(z) 1x4";
+        assert_eq!(ends_of(dense, &["s"]), some("d", "s"));
+        assert_eq!(ends_of(dense, &["z"]), some("d", "z"));
+        // The features are an output too, before or after the classes.
+        assert_eq!(ends_of(dense, &["f", "z"]), some("d", "z"));
+        assert_eq!(ends_of(dense, &["z", "f"]), some("d", "z"));
+        assert_eq!(ends_of(dense, &["f"]), (Some("f".into()), None));
+    }
+
+    #[test]
+    fn a_convolution_can_be_the_classifier() {
+        let on_one_pixel = "w 4x8x1x1
+            p = GlobalAveragePool(x) 1x8x1x1
+            y = Conv(p, w) 1x4x1x1
+            f = Flatten(y) 1x4";
+        assert_eq!(ends_of(on_one_pixel, &["f"]), some("p", "f"));
+        let network_in_network = "w 4x8x1x1
+            m = Relu(x) 1x8x5x5
+            y = Conv(m, w) 1x4x5x5
+            r = Relu(y) 1x4x5x5
+            p = GlobalAveragePool(r) 1x4x1x1
+            s = Softmax(p) 1x4x1x1";
+        assert_eq!(ends_of(network_in_network, &["s"]), some("m", "s"));
+        // Without the softmax the same layers are how MobileNet V2 makes its features.
+        assert_eq!(ends_of(network_in_network, &["p"]), (Some("p".into()), None));
+    }
+
+    #[test]
+    fn squeeze_and_excitation_is_no_classifier() {
+        let text = "w 8x8
+            m = Conv(x) 1x8x5x5
+            p = ReduceMean(m) 1x8
+            e = Gemm(p, w) 1x8
+            g = Mul(m, e) 1x8x5x5
+            f = GlobalAveragePool(g) 1x8x1x1";
+        assert_eq!(ends_of(text, &["f"]), (Some("f".into()), None));
+    }
+
+    #[test]
+    fn other_ends_have_no_default() {
+        assert_eq!(ends_of("m = Conv(x) 1x8x5x5\n b = Reshape(m) 1x25x8", &["b"]), (None, None));
+        assert_eq!(ends_of("m = Conv(x) 1x8x5x5\n s = Softmax(m) 1x8x5x5", &["s"]), (None, None));
+        // A dense layer right on the input: there is no layer before it.
+        assert_eq!(ends_of("w 8x4\n y = Gemm(x, w) 1x4", &["y"]), (None, Some("y".into())));
+    }
+
+    #[test]
+    fn costs_count_each_weight_and_each_ancestor_once() {
+        let text = "w 6x3x3x3
+            v 6x1x3x3
+            u 6x4x2x2
+            c 1
+            a = Conv(x, w) 1x6x8x8
+            t = Conv(a, v) 1x6x8x8
+            d = Add(a, t) 1x6x8x8
+            q = PRelu(d, c) 1x6x8x8
+            o = Conv(q, v) 1x6x8x8
+            z = ConvTranspose(o, u) 1x4x16x16
+            side = Conv(x, w) 1x6x8x8";
+        let (graph, mut facts) = network(text, &["z", "side"]);
+        facts.insert("c".into(), Fact { is_f32: true, shape: vec![] });
+        let layers = list(&graph, &facts);
+        let cost =
+            |name: &str| layers.iter().find(|l| l.name == name).map(|l| (l.parameters, l.multiply_adds)).unwrap();
+        let (conv, depthwise) = (6 * 64 * 27, 6 * 64 * 9);
+        assert_eq!(cost("a"), (162, conv));
+        assert_eq!(cost("d"), (162 + 54, conv + depthwise));
+        assert_eq!(cost("z"), (162 + 54 + 96, conv + 2 * depthwise + 6 * 64 * 16));
+        assert_eq!(cost("side"), (162, conv));
+    }
+
+    #[test]
+    fn only_layers_that_give_features_are_listed() {
+        let text = "tokens = Reshape(x) 1x10x8
+            moved = Transpose(x) 1x5x5x8
+            batch = Reshape(x) 2x8
+            empty = Reshape(x) 1x8x0x5
+            row = Flatten(x) 1x200
+            map = Relu(x) 1x8x5x5
+            integers = Cast(x) 1x8";
+        let (graph, mut facts) = network(text, &["row"]);
+        facts.get_mut("integers").unwrap().is_f32 = false;
+        let layers = list(&graph, &facts);
+        let names: Vec<_> = layers.iter().map(|l| (l.name.as_str(), l.feature_dim, l.pooling())).collect();
+        assert_eq!(names, [("row", 200, Pooling::None), ("map", 8, Pooling::Average)]);
+    }
+}

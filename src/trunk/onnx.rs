@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
@@ -19,7 +19,7 @@ use super::engine::guarded;
 use super::error::OpenError;
 
 /// The most bytes that an ONNX file can have: protobuf knows no longer message.
-const MAX_BYTES: u64 = 2 << 30;
+pub(super) const MAX_BYTES: u64 = 2 << 30;
 
 /// One operator of the network.
 pub(super) struct Node {
@@ -64,16 +64,16 @@ impl std::fmt::Display for Input {
     }
 }
 
-/// Parses the whole of `reader`, reading it once; gives the message and the SHA-256 of its bytes.
-pub(super) fn parse(model: &str, reader: impl Read) -> Result<(ModelProto, [u8; 32]), OpenError> {
+/// Parses the whole of `reader`, at most `limit` bytes, in one pass; gives the message and the SHA-256 of its bytes.
+pub(super) fn parse(model: &str, reader: impl Read, limit: u64) -> Result<(ModelProto, [u8; 32]), OpenError> {
     let mut reader =
-        Watched { inner: reader.take(MAX_BYTES + 1), sha256: Sha256::new(), read: 0, head: Vec::new(), failed: None };
+        Watched { inner: reader.take(limit + 1), sha256: Sha256::new(), read: 0, head: Vec::new(), failed: None };
     let proto = guarded(|| tract_onnx::onnx().proto_model_for_read(&mut reader));
     if let Some(source) = reader.failed {
         return Err(OpenError::Read { model: model.into(), source });
     }
-    if reader.read > MAX_BYTES {
-        return Err(OpenError::TooLarge { model: model.into(), limit: MAX_BYTES });
+    if reader.read > limit {
+        return Err(OpenError::TooLarge { model: model.into(), limit });
     }
     let not_onnx = |reason: String| OpenError::NotOnnx { model: model.into(), reason };
     if let Some(reason) = something_else(&reader.head) {
@@ -156,7 +156,7 @@ pub(super) fn graph(model: &str, proto: &mut ModelProto) -> Result<Graph, OpenEr
         }
     }
     let outputs: Vec<String> = graph.output.iter().map(|o| o.name.clone()).collect();
-    if let Some(unknown) = outputs.iter().find(|o| !known.contains(o.as_str())) {
+    if let Some(unknown) = outputs.iter().find(|o| o.is_empty() || !known.contains(o.as_str())) {
         return Err(not_onnx(format!("no layer makes its output {unknown}")));
     }
     varying.remove("");
@@ -175,8 +175,9 @@ pub(super) fn graph(model: &str, proto: &mut ModelProto) -> Result<Graph, OpenEr
 
 /// Drops the nodes that no output needs, and those without a first output, which cannot be named.
 fn keep_needed(graph: &mut GraphProto) {
-    let makers: HashMap<&str, usize> =
-        graph.node.iter().enumerate().flat_map(|(i, n)| n.output.iter().map(move |t| (t.as_str(), i))).collect();
+    // Backwards, so that of two makers the first counts: the later one is found out as such.
+    let outputs = graph.node.iter().enumerate().rev().flat_map(|(i, n)| n.output.iter().map(move |t| (t.as_str(), i)));
+    let makers: HashMap<&str, usize> = outputs.collect();
     let mut needed = vec![false; graph.node.len()];
     let mut open: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
     while let Some(tensor) = open.pop() {
@@ -219,14 +220,17 @@ fn the_input(model: &str, graph: &GraphProto) -> Result<Input, OpenError> {
 }
 
 /// SHA-256 of all that decides the network's numbers: `sha256` itself, unless the weights are kept in other files; then
-/// the SHA-256 of `sha256` and of these files' SHA-256s, in the order in which the file first names them.
+/// the SHA-256 of `sha256` and of these files' SHA-256s, in the order in which the file
+/// first names them, initializers before nodes.
 pub(super) fn weights_sha256(
     model: &str,
     folder: Option<&Path>,
     proto: &ModelProto,
     sha256: [u8; 32],
 ) -> Result<[u8; 32], OpenError> {
-    let tensors = proto.graph.iter().flat_map(|g| &g.initializer);
+    let nodes = proto.graph.iter().flat_map(|g| &g.node);
+    let constants = nodes.flat_map(|n| n.attribute.iter().filter_map(|a| a.t.as_ref()));
+    let tensors = proto.graph.iter().flat_map(|g| &g.initializer).chain(constants);
     let outside = tensors.filter(|t| t.data_location == Some(DataLocation::External as i32) && t.raw_data.is_empty());
     let locations = outside.flat_map(|t| t.external_data.iter().filter(|e| e.key == "location").map(|e| &e.value));
     let mut seen = HashSet::new();
@@ -234,15 +238,29 @@ pub(super) fn weights_sha256(
     for location in locations {
         if seen.insert(location) {
             let file = folder.unwrap_or(Path::new("")).join(location);
-            let hash = file_sha256(&file).map_err(|source| OpenError::Weights { model: model.into(), file, source })?;
+            let hash = plain(location).and_then(|()| file_sha256(&file)).map_err(|source| OpenError::Weights {
+                model: model.into(),
+                file,
+                source,
+            })?;
             all.update(hash);
         }
     }
     Ok(if seen.is_empty() { sha256 } else { all.finalize().into() })
 }
 
+/// A file with weights lies in the network's folder: a hostile network must not make us read a device without an end.
+fn plain(location: &str) -> io::Result<()> {
+    let inside = |c| matches!(c, Component::Normal(_) | Component::CurDir);
+    let all = Path::new(location).components().all(inside);
+    all.then_some(()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is not in the network's folder"))
+}
+
 fn file_sha256(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
     let mut sha256 = Sha256::new();
     let mut buf = vec![0; 1 << 16];
     loop {
@@ -251,6 +269,123 @@ fn file_sha256(path: &Path) -> io::Result<[u8; 32]> {
             Ok(n) => sha256.update(&buf[..n]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tract_onnx::pb::{NodeProto, StringStringEntryProto, TensorProto};
+
+    const TINY: &[u8] = include_bytes!("../../tests/data/tiny.onnx");
+
+    fn refused(bytes: &[u8]) -> String {
+        match parse("m", bytes, MAX_BYTES).and_then(|(mut proto, _)| graph("m", &mut proto)) {
+            Err(OpenError::NotOnnx { reason, .. }) => reason,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("{bytes:?} is taken for ONNX"),
+        }
+    }
+
+    fn tiny() -> ModelProto {
+        parse("tiny", TINY, MAX_BYTES).unwrap().0
+    }
+
+    fn changed(change: impl FnOnce(&mut GraphProto)) -> Result<Graph, OpenError> {
+        let mut proto = tiny();
+        change(proto.graph.as_mut().unwrap());
+        graph("m", &mut proto)
+    }
+
+    #[test]
+    fn other_files_are_called_by_their_names() {
+        assert!(refused(b"").contains("empty"));
+        assert!(refused(b"PK\x03\x04....").contains("zip"));
+        assert!(refused(&[0x1f, 0x8b, 8, 0]).contains("gunzip"));
+        assert!(refused(b"\x89HDF\r\n").contains("Keras"));
+        assert!(refused(b"\x1c\0\0\0TFL3").contains("Lite"));
+        assert!(refused(b"version https://git-lfs.github.com/spec/v1\noid").contains("git lfs pull"));
+        assert!(refused(b"<!DOCTYPE html>\n<html>").contains("text"));
+        assert!(refused(&TINY[..TINY.len() - 1]).contains("truncated"));
+        // A message with no field that ONNX has: ir_version 8 alone.
+        assert!(refused(&[0x08, 0x08]).contains("no graph"));
+    }
+
+    #[test]
+    fn the_limit_is_the_last_length_that_is_read() {
+        let len = TINY.len() as u64;
+        assert!(parse("m", TINY, len).is_ok());
+        assert!(matches!(parse("m", TINY, len - 1), Err(OpenError::TooLarge { limit, .. }) if limit == len - 1));
+    }
+
+    #[test]
+    fn a_failing_disk_is_no_damaged_file() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+        let error = parse("m", Broken, MAX_BYTES).err().unwrap();
+        assert!(matches!(error, OpenError::Read { source, .. } if source.kind() == io::ErrorKind::TimedOut));
+    }
+
+    #[test]
+    fn graphs_that_cannot_be_run_in_order_are_refused() {
+        let reason = |result: Result<Graph, _>| match result {
+            Err(OpenError::NotOnnx { reason, .. }) => reason,
+            _ => panic!("taken"),
+        };
+        assert!(reason(changed(|g| g.node.clear())).contains("no nodes"));
+        assert!(reason(changed(|g| g.output.clear())).contains("no output"));
+        assert!(reason(changed(|g| g.node.swap(0, 1))).contains("relu1 uses conv1, which no earlier layer makes"));
+        assert!(reason(changed(|g| g.initializer.clear())).contains("conv1 uses conv1_w"));
+        assert!(reason(changed(|g| g.output[0].name = "nowhere".into())).contains("no layer makes its output nowhere"));
+        assert!(reason(changed(|g| g.output[0].name.clear())).contains("no layer makes its output"));
+        let twice = |g: &mut GraphProto| g.node[1].output.push("conv1".into());
+        assert!(reason(changed(twice)).contains("two of its layers make conv1"));
+    }
+
+    #[test]
+    fn only_needed_nodes_stay_and_each_has_a_unique_name() {
+        let graph = changed(|g| {
+            let dead = NodeProto { op_type: "Magic".into(), output: vec!["dead".into()], ..Default::default() };
+            g.node.push(dead);
+            g.node[0].name.clear();
+        });
+        let graph = graph.unwrap();
+        let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
+        assert_eq!(names, ["conv1", "relu1", "conv2", "relu2", "gap", "features", "logits"]);
+        assert!(graph.varying.contains("logits") && !graph.varying.contains("logits_w"));
+        assert_eq!(graph.input.to_string(), "input: f32 [1, 3, 16, 16]");
+    }
+
+    #[test]
+    fn weights_in_other_files_are_hashed_with_the_graph() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut proto = tiny();
+        assert_eq!(weights_sha256("m", None, &proto, [7; 32]).unwrap(), [7; 32]);
+
+        let outside = |location: &str| TensorProto {
+            data_location: Some(DataLocation::External as i32),
+            external_data: vec![StringStringEntryProto { key: "location".into(), value: location.into() }],
+            ..Default::default()
+        };
+        proto.graph.as_mut().unwrap().initializer.extend([outside("w.bin"), outside("w.bin")]);
+        let hash = |proto: &_| weights_sha256("m", Some(folder.path()), proto, [7; 32]);
+        assert!(matches!(hash(&proto), Err(OpenError::Weights { file, .. }) if file.ends_with("w.bin")));
+
+        std::fs::write(folder.path().join("w.bin"), b"weights").unwrap();
+        let recipe = Sha256::new_with_prefix([7; 32]).chain_update(Sha256::digest(b"weights")).finalize();
+        assert_eq!(hash(&proto).unwrap(), <[u8; 32]>::from(recipe));
+
+        for location in ["/dev/zero", "../w.bin", "."] {
+            proto.graph.as_mut().unwrap().initializer.push(outside(location));
+            assert!(
+                matches!(hash(&proto), Err(OpenError::Weights { source, .. }) if source.kind() == io::ErrorKind::InvalidInput)
+            );
+            proto.graph.as_mut().unwrap().initializer.pop();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
@@ -138,7 +139,12 @@ pub fn dimensions(path: &Path) -> Result<(u32, u32), OpenError> {
     size.map_err(|error| refused(damage(error)))
 }
 
-/// Whether a folder scan takes the file for a photo: it has one of the [`EXTENSIONS`], in any case, and is not hidden
+/// Names of pictures that cannot be read. A folder scan takes them too: better a photo that is named as skipped than one
+/// that is lost without a word.
+const FOREIGN_EXTENSIONS: &[&str] = &["avif", "heic", "heif", "tif", "tiff"];
+
+/// Whether a folder scan takes the file for a photo: it has one of the [`EXTENSIONS`] or that of another picture format
+/// (HEIC, AVIF, TIFF), in any case, and is not hidden
 /// (a Mac leaves a `._photo.jpg` that is no photo beside each `photo.jpg` on a memory card).
 ///
 /// ```
@@ -147,23 +153,28 @@ pub fn dimensions(path: &Path) -> Result<(u32, u32), OpenError> {
 ///
 /// assert!(is_photo_name(Path::new("pets/IMG_0001.JPG")));
 /// assert!(!is_photo_name(Path::new("pets/._IMG_0001.JPG")));
+/// assert!(is_photo_name(Path::new("pets/IMG_0002.heic")));
 /// assert!(!is_photo_name(Path::new("pets/notes.txt")));
 /// ```
 pub fn is_photo_name(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    !hidden && path.extension().is_some_and(|ending| EXTENSIONS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    !hidden && path.extension().is_some_and(|ending| EXTENSIONS.iter().chain(FOREIGN_EXTENSIONS).any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 /// The file's bytes, at most [`MAX_FILE_BYTES`] of them.
 fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     let failed = |error| read_error(path, error);
+    let too_long = || OpenError::TooLong { path: path.into() };
     let file = File::open(path).map_err(failed)?;
-    // The length is a hint for the allocation only: the file may grow, and a pipe has none.
-    let expected = file.metadata().map_err(failed)?.len().min(MAX_FILE_BYTES);
-    let mut bytes = Vec::with_capacity(expected as usize + 1);
+    let len = file.metadata().map_err(failed)?.len();
+    if len > MAX_FILE_BYTES {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(len as usize + 1);
+    // That length binds nobody: a file may grow, and a pipe has none.
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(OpenError::TooLong { path: path.into() });
+        return Err(too_long());
     }
     Ok(bytes)
 }
@@ -181,6 +192,12 @@ fn decode_bytes(bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
     if is_cut(bytes.as_ref(), format) {
         return Err(DecodeError::Truncated);
     }
+    // image-webp 0.2.4 panics on some damaged files, and one bad photo must not end the scan of a folder.
+    panic::catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes)))
+        .unwrap_or_else(|_| Err(DecodeError::Damaged { reason: "the decoder panicked".into() }))
+}
+
+fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_MEMORY);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -266,4 +283,202 @@ fn over_white(image: DynamicImage) -> RgbImage {
     }
     bytes.truncate(3 * n_pixels);
     RgbImage::from_raw(width, height, bytes).expect("three bytes a pixel")
+}
+
+#[cfg(test)]
+mod tests {
+    use image::codecs::{gif, jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
+    use image::{ExtendedColorType, Frame, ImageBuffer, ImageEncoder, Luma, LumaA, Rgb, Rgba};
+
+    use super::*;
+
+    /// A photo of 48 x 32 pixels whose quarters are grey: 30, 90 above 150, 210.
+    fn quarters() -> RgbImage {
+        RgbImage::from_fn(48, 32, |x, y| Rgb([30 + 60 * (x / 24) as u8 + 120 * (y / 16) as u8; 3]))
+    }
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// The header of a PNG and nothing else; `depth` bits a channel, RGBA.
+    fn png_header(width: u32, height: u32, depth: u8) -> Vec<u8> {
+        let chunk = |kind: &[u8], data: &[u8]| {
+            let body = [kind, data].concat();
+            let crc = !body.iter().fold(!0, |crc: u32, &byte| {
+                (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+            });
+            [&(data.len() as u32).to_be_bytes()[..], &body, &crc.to_be_bytes()].concat()
+        };
+        let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, 6, 0, 0, 0]].concat();
+        [b"\x89PNG\r\n\x1a\n".as_slice(), &chunk(b"IHDR", &header), &chunk(b"IDAT", &[])].concat()
+    }
+
+    #[test]
+    fn every_orientation_comes_out_upright() {
+        // The quarters of the stored photo, in the order in which they should appear.
+        let upright = [
+            [30, 90, 150, 210],
+            [90, 30, 210, 150],
+            [210, 150, 90, 30],
+            [150, 210, 30, 90],
+            [30, 150, 90, 210],
+            [150, 30, 210, 90],
+            [210, 90, 150, 30],
+            [90, 210, 30, 150],
+        ];
+        let photo = quarters();
+        for (orientation, expected) in (1..).zip(upright) {
+            // A TIFF directory with one entry: tag 0x0112, one SHORT, the value.
+            let exif =
+                [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", &[orientation, 0, 0, 0, 0, 0, 0, 0][..]].concat();
+            let (mut jpeg, mut png, mut webp) = (Vec::new(), Vec::new(), Vec::new());
+            let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, 95);
+            encoder.set_exif_metadata(exif.clone()).unwrap();
+            encoder.write_image(&photo, 48, 32, ExtendedColorType::Rgb8).unwrap();
+            let mut encoder = PngEncoder::new(&mut png);
+            encoder.set_exif_metadata(exif.clone()).unwrap();
+            encoder.write_image(&photo, 48, 32, ExtendedColorType::Rgb8).unwrap();
+            let mut encoder = WebPEncoder::new_lossless(&mut webp);
+            encoder.set_exif_metadata(exif).unwrap();
+            encoder.write_image(&photo, 48, 32, ExtendedColorType::Rgb8).unwrap();
+            for (format, bytes) in [("jpeg", jpeg), ("png", png), ("webp", webp)] {
+                let image = decode(&bytes).unwrap();
+                let (w, h) = image.dimensions();
+                assert_eq!((w, h), if orientation < 5 { (48, 32) } else { (32, 48) }, "{format} {orientation}");
+                let seen = [(w / 4, h / 4), (3 * w / 4, h / 4), (w / 4, 3 * h / 4), (3 * w / 4, 3 * h / 4)]
+                    .map(|(x, y)| image.get_pixel(x, y)[0]);
+                let near = seen.iter().zip(expected).all(|(&seen, expected)| seen.abs_diff(expected) <= 3);
+                assert!(near, "{format} {orientation}: {seen:?}, expected {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_photo_is_an_error_wherever_it_is_cut() {
+        use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
+        let noise = RgbImage::from_fn(90, 70, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * x + y) as u8, (x ^ y) as u8]));
+        for format in [Bmp, Gif, Jpeg, Png, WebP] {
+            let whole = encode(noise.clone(), format);
+            assert!(decode(&whole).is_ok());
+            for percent in (0..100).step_by(5) {
+                let cut = decode(&whole[..whole.len() * percent / 100]);
+                assert!(cut.is_err(), "{format:?} cut to {percent} %");
+            }
+        }
+        let whole = encode(noise, Jpeg);
+        assert_eq!(decode(&whole[..whole.len() - 1]), Err(DecodeError::Truncated));
+        assert!(decode(&[&whole[..], &[0; 999]].concat()).is_ok(), "padding after the photo");
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_refused_before_anything_is_allocated() {
+        let too_large = |width, height| Err(DecodeError::TooLarge { width, height });
+        assert_eq!(decode(&png_header(60_000, 60_000, 8)), too_large(60_000, 60_000));
+        assert_eq!(decode(&png_header(MAX_SIDE + 1, 1, 8)), too_large(MAX_SIDE + 1, 1));
+        // 1.6 GB; 8 bits a channel would pass the header.
+        assert_eq!(decode(&png_header(14_000, 14_000, 16)), too_large(14_000, 14_000));
+        assert_eq!(decode(&png_header(14_000, 14_000, 8)), Err(DecodeError::Truncated));
+
+        let mut jpeg = encode(quarters(), ImageFormat::Jpeg);
+        let frame = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+        jpeg[frame + 5..frame + 9].fill(0xFF);
+        assert_eq!(decode(&jpeg), too_large(65_535, 65_535));
+    }
+
+    #[test]
+    fn alpha_is_laid_over_white() {
+        let pixels = [[255, 0, 0, 0], [255, 0, 0, 128], [255, 0, 0, 255], [0, 40, 80, 51]];
+        let image = ImageBuffer::from_fn(4, 1, |x, _| Rgba::<u8>(pixels[x as usize]));
+        let expected = [255, 255, 255, 255, 127, 127, 255, 0, 0, 204, 212, 220];
+        assert_eq!(decode(&encode(image.clone(), ImageFormat::Png)).unwrap().as_raw(), &expected);
+        assert_eq!(decode(&encode(image, ImageFormat::WebP)).unwrap().as_raw(), &expected);
+        let deep = ImageBuffer::from_fn(2, 1, |x, _| LumaA::<u16>([257 * 100, 65_535 * x as u16]));
+        assert_eq!(decode(&encode(deep, ImageFormat::Png)).unwrap().as_raw(), &[255, 255, 255, 100, 100, 100]);
+    }
+
+    #[test]
+    fn sixteen_bits_are_rounded_to_eight_and_grey_is_spread_to_rgb() {
+        let deep = ImageBuffer::from_fn(6, 1, |x, _| Luma::<u16>([[0, 128, 129, 385, 386, 65_535][x as usize]]));
+        let eight = decode(&encode(deep, ImageFormat::Png)).unwrap();
+        assert_eq!(eight.pixels().map(|p| p[1]).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 255]);
+        let grey = decode(&encode(ImageBuffer::from_pixel(1, 1, Luma::<u8>([77])), ImageFormat::Png)).unwrap();
+        assert_eq!(grey.get_pixel(0, 0), &Rgb([77; 3]));
+    }
+
+    #[test]
+    fn an_animation_is_its_first_frame_and_a_gif_may_have_no_pixels() {
+        let mut bytes = Vec::new();
+        let mut encoder = gif::GifEncoder::new(&mut bytes);
+        for grey in [10, 200] {
+            encoder.encode_frame(Frame::new(ImageBuffer::from_pixel(5, 4, Rgba([grey, grey, grey, 255])))).unwrap();
+        }
+        drop(encoder);
+        assert_eq!(decode(&bytes).unwrap(), RgbImage::from_pixel(5, 4, Rgb([10; 3])));
+        bytes[6..10].fill(0);
+        assert!(matches!(decode(&bytes), Err(DecodeError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_panic_of_the_decoder_is_an_error() {
+        // The tables of a lossless WebP with one code too many: "index out of bounds" in image-webp 0.2.4.
+        let hex = "524946467c000000574542505650384c700000002fff802a000d7521a2ffc19a808808f2b06d9b22b9b1b56fec7e2212\
+                   8bab596ab18c036bf630bfccccccccccccccccef6666661e1e0f2ddb6392644b6eb5a4c6a2e488e7a8cc88c8ac9ecdd9\
+                   d626479224491711318b880233378fc8868377f3febb799159613c13151e6e668a449809";
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(decode(&bytes), Err(DecodeError::Damaged { reason: "the decoder panicked".into() }));
+    }
+
+    #[test]
+    fn every_error_is_one_line_with_the_path_and_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let large = write("large.jpg", b"");
+        File::options().write(true).open(&large).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        let mut damaged = encode(quarters(), ImageFormat::Png);
+        damaged[40..50].fill(0x55);
+        let cases = [
+            (folder.path().join("missing.jpg"), "check that the file exists"),
+            (folder.path().into(), "it is a folder; give the path of a photo"),
+            (large, "larger than 256 MB; save the photo smaller"),
+            (write("empty.jpg", b""), "it is empty; copy the photo again"),
+            (write("text.jpg", b"dear diary"), "not JPEG, PNG, WebP, BMP or GIF; convert it"),
+            (write("tiff.jpg", b"II*\0\x08\0\0\0"), "not JPEG, PNG, WebP, BMP or GIF; convert it"),
+            (write("huge.jpg", &png_header(60_000, 60_000, 8)), "60000 x 60000 pixels"),
+            (write("cut.jpg", &encode(quarters(), ImageFormat::Jpeg)[..600]), "ends too early; copy the photo again"),
+            (write("damaged.jpg", &damaged), "cannot be decoded ("),
+        ];
+        for (path, expected) in cases {
+            let message = open(&path).unwrap_err().to_string();
+            assert!(message.starts_with("cannot ") && message.contains(expected), "{message}");
+            assert!(message.contains(path.to_str().unwrap()) && message.lines().count() == 1, "{message}");
+        }
+    }
+
+    #[test]
+    fn dimensions_need_the_header_only() {
+        use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("photo");
+        for format in [Bmp, Gif, Jpeg, Png, WebP] {
+            std::fs::write(&path, encode(quarters(), format)).unwrap();
+            assert_eq!(dimensions(&path).unwrap(), (48, 32), "{format:?}");
+        }
+        std::fs::write(&path, png_header(60_000, 50_000, 8)).unwrap();
+        assert_eq!(dimensions(&path).unwrap(), (60_000, 50_000));
+        let jpeg = encode(quarters(), Jpeg);
+        let scan = jpeg.windows(2).position(|marker| marker == [0xFF, 0xDA]).unwrap();
+        std::fs::write(&path, &jpeg[..scan]).unwrap();
+        assert_eq!(dimensions(&path).unwrap(), (48, 32));
+        std::fs::write(&path, &jpeg[..20]).unwrap();
+        assert!(matches!(dimensions(&path), Err(OpenError::Decode { error: DecodeError::Truncated, .. })));
+        assert!(matches!(dimensions(folder.path()), Err(OpenError::Folder { .. })));
+    }
 }

@@ -87,3 +87,67 @@ impl Preprocessor {
         Array4::from_shape_vec(self.shape, values).expect("three values a pixel")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+    use topgraft_core::preprocess::Resize;
+
+    use super::*;
+
+    /// For a photo of 3 x 2 pixels that is not resized.
+    fn preprocess(layout: Layout, channels: Channels) -> Preprocess {
+        Preprocess {
+            width: 3,
+            height: 2,
+            layout,
+            channels,
+            resize: Resize::Squeeze,
+            mean: [1.5, 100.0, 0.0],
+            scale: [2.0, 58.395, -1.0],
+            ..Preprocess::IMAGENET
+        }
+    }
+
+    #[test]
+    fn every_layout_and_channel_order_holds_the_normalised_pixels() {
+        let photo = RgbImage::from_fn(3, 2, |x, y| Rgb([x as u8, 100 + y as u8, 200 + (x * y) as u8]));
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            for channels in [Channels::Rgb, Channels::Bgr] {
+                let p = preprocess(layout, channels);
+                let input = Preprocessor::new(&p).unwrap().apply(&photo);
+                for (x, y, pixel) in photo.enumerate_pixels() {
+                    for c in 0..3 {
+                        let source = if channels == Channels::Rgb { c } else { 2 - c };
+                        let expected = (f32::from(pixel[source]) - p.mean[c]) / p.scale[c];
+                        let (x, y) = (x as usize, y as usize);
+                        let at = if layout == Layout::Nchw { [0, c, y, x] } else { [0, y, x, c] };
+                        assert_eq!(input[at], expected, "{layout:?} {channels:?} {at:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_preprocessor_takes_photos_of_any_size() {
+        let mut preprocessor = Preprocessor::new(&Preprocess::IMAGENET).unwrap();
+        let first = preprocessor.apply(&RgbImage::from_pixel(300, 200, Rgb([9, 8, 7])));
+        for (width, height) in [(1, 1), (1, 4000), (4000, 1), (640, 480)] {
+            let photo = RgbImage::from_pixel(width, height, Rgb([9, 8, 7]));
+            assert_eq!(preprocessor.apply(&photo), first, "{width} x {height}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        let p = Preprocess { width: 0, ..Preprocess::IMAGENET };
+        assert_eq!(Preprocessor::new(&p).err(), Some(PreprocessError::OutOfRange("width")));
+    }
+
+    #[test]
+    #[should_panic = "at least one pixel"]
+    fn a_photo_without_pixels_is_a_mistake_of_the_caller() {
+        Preprocessor::new(&Preprocess::IMAGENET).unwrap().apply(&RgbImage::new(0, 9));
+    }
+}

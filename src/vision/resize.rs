@@ -18,7 +18,7 @@ pub(super) struct Resizer {
 
 impl Resizer {
     pub(super) fn new(preprocess: &Preprocess) -> Self {
-        // "Convolution" widens the filter's support when it shrinks the photo (antialiasing); "interpolation" would not.
+        // "Convolution" widens the filter's support where it shrinks the photo (antialiasing), "interpolation" not.
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(match preprocess.filter {
             Filter::Bilinear => FilterType::Bilinear,
             Filter::Bicubic => FilterType::CatmullRom,
@@ -33,8 +33,8 @@ impl Resizer {
         }
     }
 
-    /// The photo at the input's size: `[height, width, 3]` u8, RGB. The same as Pillow's `crop` and `resize`, but that
-    /// a value may be one level off: the weights have 16 bits here and 22 there.
+    /// The photo at the input's size: `[height, width, 3]` u8, RGB. The same as Pillow's `crop` and `resize`, but for a
+    /// value here and there that is one level off: the weights have 16 bits here and 22 there.
     ///
     /// # Panics
     /// If the photo has no pixels.
@@ -45,8 +45,9 @@ impl Resizer {
             crop_box([width, height], [self.resized.width(), self.resized.height()], self.crop);
         let source = ImageRef::new(width, height, photo.as_raw(), PixelType::U8x3).expect("three bytes a pixel");
         let cropped = CroppedImage::new(&source, left, top, crop_w, crop_h).expect("the crop lies in the photo");
-        // Pillow narrows the photo first, then shortens it, and clips to 0..=255 in between. In one call the resizer
-        // would go the other way, which bicubic's overshoot at edges makes differ by up to 16 levels on real photos.
+        // Pillow makes the photo as wide as the input, then as high, and clips to 0..=255 in between (13.0 goes the
+        // other way for a photo that grows wider and lower). In one call the resizer would always go the other way,
+        // and bicubic, which overshoots at edges, would differ by up to 16 levels.
         self.narrowed.resize(3 * self.resized.width() as usize * crop_h as usize, 0);
         let mut narrowed = Image::from_slice_u8(self.resized.width(), crop_h, &mut self.narrowed, PixelType::U8x3)
             .expect("three bytes a pixel");
@@ -68,4 +69,88 @@ fn crop_box(photo: [u32; 2], input: [u32; 2], resize: Resize) -> [u32; 4] {
     let crop_w = side(f64::from(w).min(f64::from(h) * aspect), w);
     let crop_h = side(f64::from(h).min(f64::from(w) / aspect), h);
     [(w - crop_w) / 2, (h - crop_h) / 2, crop_w, crop_h]
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    fn resizer(width: u16, height: u16, resize: Resize, filter: Filter) -> Resizer {
+        Resizer::new(&Preprocess { width, height, resize, filter, ..Preprocess::IMAGENET })
+    }
+
+    /// Every value from a fixed sequence of random numbers.
+    fn noise(width: u32, height: u32) -> RgbImage {
+        let mut state = 1_u32;
+        RgbImage::from_fn(width, height, |_, _| {
+            Rgb([(); 3].map(|()| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            }))
+        })
+    }
+
+    #[test]
+    fn the_crop_is_centred_and_has_the_inputs_aspect_ratio() {
+        let crop = |photo, input, fraction| crop_box(photo, input, Resize::CenterCrop { fraction });
+        assert_eq!(crop([640, 480], [224, 224], 1.0), [80, 0, 480, 480]);
+        assert_eq!(crop([640, 480], [224, 224], 0.875), [110, 30, 420, 420]);
+        assert_eq!(crop([301, 173], [224, 224], 0.875), [75, 11, 151, 151]);
+        assert_eq!(crop([4000, 3000], [320, 240], 1.0), [0, 0, 4000, 3000]);
+        assert_eq!(crop([3000, 4000], [320, 240], 1.0), [0, 875, 3000, 2250]);
+        assert_eq!(crop([100, 100], [1, 1], 0.9), [5, 5, 90, 90]);
+        assert_eq!(crop([1, 1], [224, 224], 0.01), [0, 0, 1, 1]);
+        assert_eq!(crop([1, 5000], [224, 224], 0.5), [0, 2499, 1, 1]);
+        assert_eq!(crop([65_535, 1], [65_535, 1], 1.0), [0, 0, 65_535, 1]);
+        assert_eq!(crop_box([640, 480], [224, 224], Resize::Squeeze), [0, 0, 640, 480]);
+    }
+
+    #[test]
+    fn a_photo_of_the_inputs_size_stays_as_it_is() {
+        let photo = noise(31, 17);
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            assert_eq!(resizer(31, 17, Resize::Squeeze, filter).resize(&photo), photo.as_raw());
+        }
+    }
+
+    #[test]
+    fn one_colour_stays_one_colour_at_every_size() {
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            for resize in [Resize::Squeeze, Resize::CenterCrop { fraction: 0.875 }] {
+                let mut resizer = resizer(33, 20, resize, filter);
+                for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 3), (33, 20), (500, 400), (1, 65_535), (65_535, 1)]
+                {
+                    let photo = RgbImage::from_pixel(width, height, Rgb([3, 128, 255]));
+                    let same = resizer.resize(&photo).chunks_exact(3).all(|pixel| pixel == [3, 128, 255]);
+                    assert!(same, "{width} x {height}, {filter:?}, {resize:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shrinking_is_antialiased() {
+        let checks = RgbImage::from_fn(128, 128, |x, y| Rgb([255 * ((x ^ y) & 1) as u8; 3]));
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            let mut resizer = resizer(16, 16, Resize::Squeeze, filter);
+            assert!(resizer.resize(&checks).iter().all(|value| (125..=130).contains(value)), "{filter:?}");
+        }
+    }
+
+    /// The resizer picks its instructions at run time; this value is the same for its scalar, SSE4.1 and AVX2 code.
+    #[test]
+    fn the_same_bits_on_every_cpu() {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64; // FNV-1a
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            for (width, height) in [(1, 1), (3, 50), (64, 64), (301, 173), (700, 500)] {
+                let mut resizer = resizer(67, 45, Resize::CenterCrop { fraction: 0.9 }, filter);
+                for &value in resizer.resize(&noise(width, height)) {
+                    hash = (hash ^ u64::from(value)).wrapping_mul(0x0100_0000_01B3);
+                }
+            }
+        }
+        assert_eq!(hash, 0x5DC4_08A6_9E9D_D40A);
+    }
 }
