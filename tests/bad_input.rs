@@ -133,7 +133,8 @@ fn a_head_on_the_wrong_trunk() {
     scene.learn(&[]).succeeds();
     let (head, tiny) = (scene.head(), format!("{DATA}/tiny.onnx"));
     let photo = format!("{DEMO}/new/birds/pigeon.jpg");
-    let words = ["taught on backbone `efficientnet_lite0` cut at `features`", "this `tiny` is another network", "--backbone"];
+    let words =
+        ["taught on backbone `efficientnet_lite0` cut at `features`", "this `tiny` is another network", "--backbone"];
     topgraft(["classify", "-m", head.to_str().unwrap(), "--backbone", &tiny, &photo]).refuses(&words);
     topgraft(["eval", "-m", head.to_str().unwrap(), "--backbone", &tiny, DEMO]).refuses(&["no class of that name"]);
     let new = format!("{DEMO}/new");

@@ -43,7 +43,9 @@ impl BackboneArgs {
         let backbone = self.open()?;
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
-            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => Err(WrongTrunk::new(model, backbone.name()).into()),
+            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => {
+                Err(WrongTrunk::new(model, backbone.name()).into())
+            }
             result => Ok(result?),
         }
     }

@@ -148,7 +148,11 @@ impl Lesson {
         }
         let per_photo = duration(*extract_time / (n + extracted.skipped.len()).max(1) as u32);
         let threads = rayon::current_num_threads();
-        writeln!(out, "features   {} for {n} photos, {per_photo} a photo, {threads} at a time", duration(*extract_time))?;
+        writeln!(
+            out,
+            "features   {} for {n} photos, {per_photo} a photo, {threads} at a time",
+            duration(*extract_time)
+        )?;
         let report = &fitted.report;
         let optimum = if report.converged { "to the optimum" } else { "as near to the optimum as 32 bits allow" };
         let passes = report.passes;

@@ -29,5 +29,7 @@ pub fn extract(trunk: &Trunk, dataset: &Dataset) -> (Extracted, Duration) {
 /// `[{"path": ..., "error": ...}]`
 pub fn skipped_json(extracted: &Extracted) -> Value {
     let skipped = extracted.skipped.iter();
-    skipped.map(|(sample, error)| json!({ "path": sample.path.display().to_string(), "error": error.to_string() })).collect()
+    skipped
+        .map(|(sample, error)| json!({ "path": sample.path.display().to_string(), "error": error.to_string() }))
+        .collect()
 }

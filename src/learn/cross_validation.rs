@@ -101,6 +101,21 @@ impl Samples<'_> {
         penalties.iter().map(optimum).collect()
     }
 
+    /// Weights that leave a fold out, `[n_samples]`. The rest of a class counts for those of it that are left out: else the
+    /// bias would learn that this class is rarer, and with few shots be wrong about just the samples that are asked for.
+    fn weights_without(&self, fold: usize, fold_of: &[usize]) -> Vec<f32> {
+        let (mut kept, mut all) = (vec![0.0; self.n_classes], vec![0.0; self.n_classes]);
+        for (label, other) in self.labels.iter().zip(fold_of) {
+            all[usize::from(*label)] += 1.0;
+            kept[usize::from(*label)] += if *other == fold { 0.0 } else { 1.0 };
+        }
+        let weight = |(label, other): (&u16, &usize)| match *other == fold {
+            true => 0.0,
+            false => all[usize::from(*label)] / kept[usize::from(*label)],
+        };
+        self.labels.iter().zip(fold_of).map(weight).collect()
+    }
+
     /// Fits without one fold, for each penalty, and asks for that fold.
     fn leave_out(
         &self,
@@ -112,7 +127,7 @@ impl Samples<'_> {
         let Self { features, labels, n_classes, feature_dim } = *self;
         let kernels = Kernels::detect();
         let (_, mut scratch) = zero_head(n_classes, feature_dim);
-        let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
+        let weights = self.weights_without(fold, fold_of);
         let set = TrainingSet { features, labels, sample_weights: Some(&weights) };
         let members = fold_of.iter().enumerate().filter(|(_, other)| **other == fold);
         let empty = |(sample, _)| LeftOut { sample, losses: [0.0; L2_GRID.len()], predictions: [0; L2_GRID.len()] };

@@ -148,7 +148,9 @@ impl Dataset {
         }
         let mut dataset = Self { classes: Vec::new(), samples: Vec::new() };
         for (label, class) in (0..).zip(class_folders) {
-            let Some(name) = class.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(char::is_control)) else {
+            let Some(name) =
+                class.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(char::is_control))
+            else {
                 return Err(DatasetError::ClassName { path: class });
             };
             dataset.classes.push(name.to_owned());
@@ -290,7 +292,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         for file in files {
             let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+            let folder = if file.ends_with('/') { path.as_path() } else { path.parent().expect("below the folder") };
+            fs::create_dir_all(folder).expect("a folder");
             if !file.ends_with('/') {
                 fs::write(path, b"").expect("a file");
             }

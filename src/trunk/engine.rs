@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ndarray::Array4;
 use tract_core::prelude::*;
 use tract_onnx::pb::ModelProto;
-use tract_onnx::prelude::{Framework, InferenceFact, InferenceModelExt};
+use tract_onnx::prelude::InferenceModelExt;
 
 use super::onnx::{Graph, Node};
 

@@ -158,7 +158,10 @@ const FOREIGN_EXTENSIONS: &[&str] = &["avif", "heic", "heif", "tif", "tiff"];
 /// ```
 pub fn is_photo_name(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    !hidden && path.extension().is_some_and(|ending| EXTENSIONS.iter().chain(FOREIGN_EXTENSIONS).any(|known| ending.eq_ignore_ascii_case(known)))
+    !hidden
+        && path.extension().is_some_and(|ending| {
+            EXTENSIONS.iter().chain(FOREIGN_EXTENSIONS).any(|known| ending.eq_ignore_ascii_case(known))
+        })
 }
 
 /// The file's bytes, at most [`MAX_FILE_BYTES`] of them.
