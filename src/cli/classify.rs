@@ -41,8 +41,8 @@ pub struct Args {
 
 /// Features -> prediction: a head on a trunk, or a backbone's own classifier.
 enum Judge {
-    Head(Classifier),
-    Whole { trunk: Trunk, labels: Vec<String> },
+    Head(Box<Classifier>),
+    Whole { trunk: Box<Trunk>, labels: Vec<String> },
 }
 
 impl Judge {
@@ -51,7 +51,7 @@ impl Judge {
             let model = Model::open(path)?;
             let trunk = args.backbone.trunk_of(&model)?;
             let classifier = Classifier::new(model, trunk);
-            return Ok(Self::Head(classifier.with_context(|| path.display().to_string())?));
+            return Ok(Self::Head(Box::new(classifier.with_context(|| path.display().to_string())?)));
         }
         let backbone = args.backbone.open()?;
         let labels = backbone.entry().map(|entry| entry.labels()).transpose()?.flatten();
@@ -62,7 +62,7 @@ impl Judge {
         if trunk.feature_dim() != labels.len() {
             bail!("{} has {} outputs, but {} labels", backbone.name(), trunk.feature_dim(), labels.len());
         }
-        Ok(Self::Whole { trunk, labels })
+        Ok(Self::Whole { trunk: Box::new(trunk), labels })
     }
 
     fn trunk(&self) -> &Trunk {
