@@ -30,7 +30,7 @@ mod preprocessor;
 mod resize;
 
 pub use decode::{
-    DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, dimensions,
-    is_photo_name, open,
+    DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, decoding_memory,
+    dimensions, is_photo_name, open,
 };
 pub use preprocessor::{InputTensor, Preprocessor};

@@ -2,7 +2,7 @@
 //! every CPU.
 //!
 //! No operating system, no allocation, no dependency: the caller owns all memory. The only unsafe code of Topgraft is
-//! here, in [`kernel`] and in one cast of [`format`].
+//! here, in [`kernel`] and in one cast of [`mod@format`].
 //!
 //! | module | what |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | [`scaler`] | what happens to features before the head |
 //! | [`solver`] | fitting a head: one file a kind |
 //! | [`preprocess`] | how a photo becomes the trunk's input |
-//! | [`format`] | the head file `.graft` |
+//! | [`mod@format`] | the head file `.graft` |
 //!
 //! # Features
 //! `std` (default): detects the CPU's instruction set at run time, and takes fused multiply-add and square root from the

@@ -30,19 +30,32 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// Width and height in pixels, as stored.
+/// What the frame header says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Frame {
+    /// Pixels, as stored.
+    pub width: u32,
+    /// Pixels, as stored.
+    pub height: u32,
+    /// Whether all coefficients are kept until the last scan: two bytes for each of three channels.
+    pub progressive: bool,
+}
+
+/// The frame header.
 ///
 /// # Errors
 /// The stream's own, `UnexpectedEof` where it is cut, `InvalidData` where it has no frame header.
-pub(super) fn dimensions(stream: &mut (impl BufRead + Seek)) -> io::Result<(u32, u32)> {
+pub(super) fn frame(stream: &mut (impl BufRead + Seek)) -> io::Result<Frame> {
     loop {
         match next_segment(stream)? {
             // Start of frame: SOF0 to SOF15, but for the three codes among them that mean something else.
-            (0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF, _) => {
+            (marker @ (0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF), _) => {
                 let mut frame = [0; 5];
                 stream.read_exact(&mut frame)?;
                 let [_precision, h1, h0, w1, w0] = frame;
-                return Ok((u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into()));
+                let [width, height] = [[w1, w0], [h1, h0]].map(|side| u16::from_be_bytes(side).into());
+                // SOF2, 6, 10 and 14.
+                return Ok(Frame { width, height, progressive: marker & 3 == 2 });
             }
             (EOI, _) => return Err(io::Error::new(io::ErrorKind::InvalidData, "the JPEG has no frame header")),
             (_, len) => stream.seek_relative(len.into())?,
@@ -99,10 +112,10 @@ mod tests {
 
     #[test]
     fn dimensions_come_from_the_frame_header() {
-        assert_eq!(dimensions(&mut Cursor::new(STREAM)).unwrap(), (3, 2));
-        let cut = dimensions(&mut Cursor::new(&STREAM[..14])).unwrap_err();
+        assert_eq!(frame(&mut Cursor::new(STREAM)).unwrap(), Frame { width: 3, height: 2, progressive: false });
+        let cut = frame(&mut Cursor::new(&STREAM[..14])).unwrap_err();
         assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
-        let empty = dimensions(&mut Cursor::new([0xFF, SOI, 0xFF, EOI])).unwrap_err();
+        let empty = frame(&mut Cursor::new([0xFF, SOI, 0xFF, EOI])).unwrap_err();
         assert_eq!(empty.kind(), io::ErrorKind::InvalidData);
     }
 }
