@@ -324,6 +324,18 @@ mod tests {
         assert!(matches!(Dataset::open(&dir.path().join("y")), Err(DatasetError::NotFound { .. })));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_those_that_lead_nowhere_hold_no_photo() {
+        use std::os::unix::fs::symlink;
+        let dir = folder(&["a/1.jpg", "elsewhere/2.jpg", "b/3.jpg"]);
+        symlink(dir.path().join("elsewhere/2.jpg"), dir.path().join("a/2.jpg")).expect("a link");
+        symlink(dir.path().join("gone.jpg"), dir.path().join("a/gone.jpg")).expect("a link");
+        symlink(dir.path(), dir.path().join("b/circle")).expect("a link");
+        let dataset = Dataset::open(dir.path()).expect("a dataset");
+        assert_eq!((dataset.classes.len(), dataset.counts()), (3, vec![2, 1, 1]));
+    }
+
     #[test]
     fn too_few_classes_photos_or_shots_are_named() {
         let one_class = Dataset::open(folder(&["a/1.jpg", "a/2.jpg"]).path()).expect("a dataset");
