@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use topgraft::learn::{Model, WrongTrunk};
-use topgraft::trunk::{Backbone, CutError, Provenance, Trunk};
+use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Trunk};
 
 /// The option that every command with a trunk has.
 #[derive(clap::Args)]
@@ -40,7 +40,16 @@ impl BackboneArgs {
 
     /// The trunk that a model was taught on, with the model's own preprocessing.
     pub fn trunk_of(&self, model: &Model) -> anyhow::Result<Trunk> {
-        let backbone = self.open()?;
+        // Whatever its file or catalog says of the size now, the head was taught at this one.
+        let backbone = match &self.backbone {
+            Some(path) => match Backbone::open_sized(path, model.preprocess.width, model.preprocess.height) {
+                Err(OpenError::Analysis { .. }) => {
+                    return Err(WrongTrunk::new(model, &path.display().to_string()).into());
+                }
+                opened => opened?,
+            },
+            None => open(None)?,
+        };
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
             Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => {
