@@ -41,6 +41,8 @@ pub use parse::{Graft, Labels};
 pub const MAGIC: [u8; 8] = *b"\x89GRAFT\r\n";
 /// Version that is written, and the only one that is read.
 pub const VERSION: u16 = 1;
+/// The most classes: labels are counted in 16 bits.
+pub const MAX_CLASSES: usize = u16::MAX as usize;
 /// Bytes before the first chunk: magic, version, two zeros, length of the file.
 const HEADER_LEN: usize = 16;
 /// Chunks start at multiples of this, so that floats in them are aligned.
@@ -59,6 +61,11 @@ pub struct Evaluation {
     pub correct: u32,
     /// Samples of the largest class: what the naive model, which always says that class, gets right.
     pub majority: u32,
+}
+
+/// Whether text may stand in a file: not empty, and no control characters, which could steer the terminal it is shown on.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 /// CRC-32 (ISO 3309, as in PNG and gzip) of `bytes`, four bits at a time: the table of 64 bytes suits a microcontroller.

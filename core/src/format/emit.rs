@@ -1,6 +1,6 @@
 //! Contents -> bytes of a head file.
 
-use super::{ALIGN, CRC_CHUNK_LEN, Evaluation, HEADER_LEN, MAGIC, VERSION, crc32};
+use super::{ALIGN, CRC_CHUNK_LEN, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, crc32, is_plain};
 use crate::head::Head;
 use crate::preprocess::Preprocess;
 use crate::scaler::Scaler;
@@ -33,7 +33,7 @@ pub struct Contents<'a> {
 /// Why contents can't become a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmitError {
-    /// Labels and head disagree.
+    /// Labels and head disagree, or there are more than [`MAX_CLASSES`].
     Labels {
         /// Number of labels.
         labels: usize,
@@ -42,7 +42,7 @@ pub enum EmitError {
     },
     /// Scaler and head disagree on `feature_dim`.
     Scaler,
-    /// Text that is empty or longer than 65,535 bytes.
+    /// Text that is empty, longer than 65,535 bytes, or has control characters.
     Text {
         /// Its meaning.
         what: &'static str,
@@ -63,7 +63,7 @@ impl core::fmt::Display for EmitError {
         match self {
             Self::Labels { labels, n_classes } => write!(f, "{labels} labels for a head of {n_classes} classes"),
             Self::Scaler => write!(f, "the scaler is for another feature_dim than the head"),
-            Self::Text { what } => write!(f, "{what} is empty or longer than 65535 bytes"),
+            Self::Text { what } => write!(f, "{what} is empty, longer than 65535 bytes, or has control characters"),
             Self::TooLarge => write!(f, "the head file would be larger than 4 GiB"),
             Self::Buffer { expected, got } => write!(f, "the buffer has {got} bytes instead of {expected}"),
         }
@@ -106,7 +106,7 @@ impl Contents<'_> {
     /// All but the last chunk.
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EmitError> {
         let n_classes = self.head.n_classes();
-        if self.labels.len() != n_classes {
+        if self.labels.len() != n_classes || n_classes > MAX_CLASSES {
             return Err(EmitError::Labels { labels: self.labels.len(), n_classes });
         }
         writer.bytes(&MAGIC)?;
@@ -176,7 +176,7 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, what: &'static str, text: &str) -> Result<(), EmitError> {
-        let len = u16::try_from(text.len()).ok().filter(|len| *len > 0).ok_or(EmitError::Text { what })?;
+        let len = u16::try_from(text.len()).ok().filter(|_| is_plain(text)).ok_or(EmitError::Text { what })?;
         self.bytes(&len.to_le_bytes())?;
         self.bytes(text.as_bytes())
     }

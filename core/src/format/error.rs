@@ -47,7 +47,7 @@ pub enum ParseError {
         /// Its tag.
         chunk: [u8; 4],
     },
-    /// Text that is not UTF-8, or empty.
+    /// Text that is not UTF-8, empty, or has control characters.
     Text {
         /// Its meaning.
         what: &'static str,
@@ -77,7 +77,7 @@ impl core::fmt::Display for ParseError {
             Self::Missing { chunk } => write!(f, "chunk {chunk} is missing"),
             Self::Unknown { chunk } => write!(f, "chunk {:?} is unknown to this version", tag(chunk)),
             Self::ChunkLength { chunk } => write!(f, "chunk {:?} has a wrong length", tag(chunk)),
-            Self::Text { what } => write!(f, "{what} is empty or not UTF-8"),
+            Self::Text { what } => write!(f, "{what} is empty, not UTF-8 or has control characters"),
             Self::Value { what } => write!(f, "{what} is out of range"),
             Self::Preprocess(error) => error.fmt(f),
         }

@@ -1,7 +1,9 @@
 //! Bytes of a head file -> checked view.
 
 use super::error::finite;
-use super::{ALIGN, CRC_CHUNK_LEN, Evaluation, Floats, HEADER_LEN, MAGIC, ParseError, VERSION, crc32};
+use super::{
+    ALIGN, CRC_CHUNK_LEN, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION, crc32, is_plain,
+};
 use crate::head::parameter_count;
 use crate::preprocess::Preprocess;
 use crate::scaler::Scaler;
@@ -54,7 +56,7 @@ impl<'a> Graft<'a> {
         if head.u32()? != 1 {
             return Err(ParseError::Value { what: "kind of head" });
         }
-        if head.u32()? as usize != n_classes || n_classes < 2 {
+        if head.u32()? as usize != n_classes || !(2..=MAX_CLASSES).contains(&n_classes) {
             return Err(ParseError::Value { what: "number of classes" });
         }
         let feature_dim = head.u32()? as usize;
@@ -93,7 +95,8 @@ impl<'a> Graft<'a> {
                         correct: fields.u32()?,
                         majority: fields.u32()?,
                     };
-                    if read.correct > read.n_samples || read.majority > read.n_samples || read.folds > read.n_samples {
+                    let counts = [read.correct, read.majority, read.folds];
+                    if read.n_samples == 0 || read.folds == 0 || counts.iter().any(|count| *count > read.n_samples) {
                         return Err(ParseError::Value { what: "the evaluation" });
                     }
                     evaluation = Some(read);
@@ -294,11 +297,11 @@ impl<'a> Fields<'a> {
         Floats::new(bytes).ok_or(wrong)
     }
 
-    /// A length of two bytes, then UTF-8.
+    /// A length of two bytes, then plain text in UTF-8.
     fn text(&mut self, what: &'static str) -> Result<&'a str, ParseError> {
         let len = u16::from_le_bytes(*self.array()?);
         match core::str::from_utf8(self.take(len as usize)?) {
-            Ok(text) if !text.is_empty() => Ok(text),
+            Ok(text) if is_plain(text) => Ok(text),
             _ => Err(ParseError::Text { what }),
         }
     }

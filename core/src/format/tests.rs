@@ -167,6 +167,7 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::Text { what: "backbone name" }, set(b"TRNK", 34, &[0xff]));
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 6, &[0xff]));
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 4, &[0, 0]));
+    assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 6, b"\x1b"));
     assert_refused(ParseError::Preprocess(PreprocessError::UnknownCode("layout")), set(b"PREP", 4, &[7]));
     assert_refused(ParseError::Value { what: "kind of scaler" }, set(b"SCAL", 0, &[3]));
     assert_refused(ParseError::Value { what: "a mean of the scaler" }, set(b"SCAL", 4, &[0, 0, 0xc0, 0x7f]));
@@ -178,6 +179,7 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::Value { what: "L2 penalty" }, set(b"HEAD", 12, &[0; 4]));
     assert_refused(ParseError::Value { what: "a weight" }, set(b"HEAD", 16, &[0, 0, 0x80, 0x7f]));
     assert_refused(ParseError::Value { what: "the evaluation" }, set(b"eval", 8, &[200]));
+    assert_refused(ParseError::Value { what: "the evaluation" }, set(b"eval", 0, &[0; 16]));
 }
 
 #[test]
