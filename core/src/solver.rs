@@ -1,5 +1,6 @@
 //! Fitting a head to labelled features: the caller owns all memory.
 
+mod lbfgs;
 pub mod softmax;
 
 /// Labelled features.
