@@ -8,6 +8,9 @@ struct Ymm([__m256; 2]);
 
 // Callers are the functions below, which enable the instruction sets.
 impl Half for Ymm {
+    // 512 KB, half of what a Zen 4 core has.
+    const PANEL: usize = 128 * 1024;
+
     #[inline(always)]
     unsafe fn load(half: &[f32; HALF]) -> Self {
         // SAFETY: the CPU has AVX (contract of the trait); 8 floats are there at 0 and at 8.
@@ -75,7 +78,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Ymm, 2, 3>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Ymm, 2, 3, 1>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -87,7 +90,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Ymm, 2, 3>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Ymm, 2, 3, 1>(shape, a, c) }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -105,5 +108,5 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Ymm, 2, 3>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Ymm, 2, 3, 1>(shape, u, b) }
 }

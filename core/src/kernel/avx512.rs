@@ -8,6 +8,9 @@ struct Zmm(__m512);
 
 // Callers are the functions below, which enable the instruction set.
 impl Half for Zmm {
+    // 512 KB, half of what a Zen 4 core has.
+    const PANEL: usize = 128 * 1024;
+
     #[inline(always)]
     unsafe fn load(half: &[f32; HALF]) -> Self {
         // SAFETY: the CPU has AVX-512F (contract of the trait); 16 floats are there.
@@ -59,7 +62,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "avx512f")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Zmm, 4, 6>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Zmm, 3, 4, 2>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -71,7 +74,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "avx512f")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Zmm, 4, 6>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Zmm, 3, 4, 2>(shape, a, c) }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -89,5 +92,5 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "avx512f")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Zmm, 4, 6>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Zmm, 3, 4, 2>(shape, u, b) }
 }

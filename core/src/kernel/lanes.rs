@@ -20,6 +20,9 @@ pub(super) const HALF: usize = LANES / 2;
 /// Half a block in registers. Tiles work on halves: that is fine-grained enough to fill the registers of every
 /// instruction set, and a half is a cache line, so that two passes over a row read no line twice.
 pub(super) trait Half: Copy {
+    /// Floats of one matrix that stay in the second-level cache while the other's rows pass by.
+    const PANEL: usize;
+
     /// Loads a half.
     ///
     /// # Safety
@@ -71,12 +74,15 @@ pub(super) unsafe fn axpy<H: Half>(alpha: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Splits `0..len` into as few parts of at most `most` as will do, of nearly one size: `(start, size)` of each. Tiles of
-/// one size keep all registers busy, where full tiles and a rest would not.
+/// How many of `rest` rows the next tile takes, at most `MOST`. The last two tiles share what is left, so that none is too
+/// small to keep the registers busy.
 #[inline(always)]
-fn even(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let parts = len.div_ceil(most).max(1);
-    let (size, longer) = (len / parts, len % parts);
-    let parts = if len == 0 { 0 } else { parts };
-    (0..parts).map(move |i| (i * size + i.min(longer), size + usize::from(i < longer)))
+fn next_tile<const MOST: usize>(rest: usize) -> usize {
+    if rest <= MOST {
+        rest
+    } else if rest < 2 * MOST {
+        rest.div_ceil(2)
+    } else {
+        MOST
+    }
 }

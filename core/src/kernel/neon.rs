@@ -8,6 +8,9 @@ struct Q([float32x4_t; 4]);
 
 // Callers are the functions below, which enable the instruction set.
 impl Half for Q {
+    // 160 KB, half of a Pi 4 core's share.
+    const PANEL: usize = 40 * 1024;
+
     #[inline(always)]
     unsafe fn load(half: &[f32; HALF]) -> Self {
         let at = half.as_ptr();
@@ -67,7 +70,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "neon")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Q, 2, 3>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Q, 2, 3, 1>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "neon")]
@@ -79,7 +82,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "neon")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Q, 2, 3>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Q, 2, 3, 1>(shape, a, c) }
 }
 
 #[target_feature(enable = "neon")]
@@ -97,5 +100,5 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "neon")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Q, 2, 3>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Q, 2, 3, 1>(shape, u, b) }
 }

@@ -2,7 +2,7 @@
 //! while the rows pass by.
 
 use super::super::LANES;
-use super::{HALF, Half, even};
+use super::{HALF, Half, next_tile};
 
 /// Rows in one go: a strip of `b` stays in the first-level cache for the tiles that share it.
 const ROWS: usize = 64;
@@ -63,16 +63,18 @@ pub(super) unsafe fn chains<H: Half, const M: usize, const P: usize, const MINUS
         for column in (0..n).step_by(strip) {
             // The last strip reaches back to the left as far as it must; what it computes there is not stored.
             let start = column.min(n - strip);
-            for (i, size) in even(m, M) {
-                if upper && column + strip <= i {
-                    continue;
-                }
+            let mut i = 0;
+            // With `upper`, the rows from here on lie wholly below the diagonal.
+            let end = if upper { m.min(column + strip) } else { m };
+            while i < end {
+                let size = next_tile::<M>(m - i);
                 let a = (a.data.as_ptr().wrapping_add(first * a.stride + i), a.stride);
                 let b = (b.data.as_ptr().wrapping_add(first * b.stride + start), b.stride);
                 let c = (c.as_mut_ptr().wrapping_add(i * c_stride + start), c_stride);
                 // SAFETY: the caller's promise; rows `first..first + rows` of `a` and `b`, columns `i..i + size` of `a` and
                 // `start..start + strip` of `b`, and those rows and columns of `c` are there.
                 unsafe { tiles::<H, P, MINUS>(size, rows, a, b, c, column - start) }
+                i += size;
             }
         }
     }
@@ -94,7 +96,9 @@ unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
     for (row, wide) in wide_b[..rows].iter_mut().enumerate() {
         wide[..n].copy_from_slice(&b.data[(first + row) * b.stride..][..n]);
     }
-    for (i, size) in even(m, M) {
+    let mut i = 0;
+    while i < m {
+        let size = next_tile::<M>(m - i);
         let mut wide_c = [[0.0; LANES]; MOST];
         for (r, wide) in wide_c[..size].iter_mut().enumerate() {
             wide[..n].copy_from_slice(&c[(i + r) * c_stride..][..n]);
@@ -106,6 +110,7 @@ unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
         for (r, wide) in wide_c[..size].iter().enumerate() {
             c[(i + r) * c_stride..][..n].copy_from_slice(&wide[..n]);
         }
+        i += size;
     }
 }
 
