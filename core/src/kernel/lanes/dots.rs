@@ -1,34 +1,43 @@
 //! Kernels whose elements are dot products: tiles of rows by rows.
 
 use super::super::LANES;
-use super::super::scalar::padded;
-use super::{HALF, Half, next_tile};
+use super::{Register, next_tile};
+
+/// Floats of each row that pass by several times, where a block does not fit the registers. A tile's share of the rows
+/// stays in the first-level cache meanwhile.
+const CHUNK: usize = 640;
 
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-pub(in super::super) unsafe fn dot<H: Half>(a: &[f32], b: &[f32]) -> f32 {
-    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    // SAFETY: the caller's promise, for each operation on lanes below.
+pub(in super::super) unsafe fn dot<V: Register>(a: &[f32], b: &[f32]) -> f32 {
+    let len = a.len().min(b.len());
+    let whole = len - len % LANES;
+    // SAFETY: the caller's promise; each block is within `whole`, each part within `len`.
     unsafe {
-        let (mut low, mut high) = (H::splat(0.0), H::splat(0.0));
-        for (a, b) in a_blocks.iter().zip(b_blocks) {
-            low = low.fma(H::load(half::<0>(a)), H::load(half::<0>(b)));
-            high = high.fma(H::load(half::<1>(a)), H::load(half::<1>(b)));
+        let mut sums = V::zeros();
+        for at in (0..whole).step_by(LANES) {
+            multiply_add_block::<V>(&mut sums, a.as_ptr().add(at), b.as_ptr().add(at));
         }
-        if !a_tail.is_empty() {
-            let (a, b) = (padded(a_tail), padded(b_tail));
-            low = low.fma(H::load(half::<0>(&a)), H::load(half::<0>(&b)));
-            high = high.fma(H::load(half::<1>(&a)), H::load(half::<1>(&b)));
+        if whole < len {
+            for (p, sum) in sums.as_mut().iter_mut().enumerate() {
+                let (at, left) = (whole + p * V::WIDTH, len.saturating_sub(whole + p * V::WIDTH));
+                let a = V::load_part(a.as_ptr().wrapping_add(at), left);
+                *sum = sum.fma(a, V::load_part(b.as_ptr().wrapping_add(at), left));
+            }
         }
-        H::sum(low, high)
+        V::sum(sums)
     }
 }
 
-/// The first or the second half of a block.
+/// # Safety
+/// The CPU has the instruction set of `V`, and `a` and `b` are blocks.
 #[inline(always)]
-fn half<const PART: usize>(block: &[f32; LANES]) -> &[f32; HALF] {
-    &block.as_chunks::<HALF>().0[PART]
+unsafe fn multiply_add_block<V: Register>(sums: &mut V::Block, a: *const f32, b: *const f32) {
+    for (p, sum) in sums.as_mut().iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *sum = unsafe { sum.fma(V::load(a.add(p * V::WIDTH)), V::load(b.add(p * V::WIDTH))) };
+    }
 }
 
 /// Rows of `width` floats, `stride` apart.
@@ -54,96 +63,141 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The dot products of `R` rows with `C` rows of `width` floats: each half that is loaded serves several of them. The rows
-/// begin at a pointer, and then again after each stride.
+/// The dot products of `R` rows with `C` rows of `width` floats: each register that is loaded serves several of them. The
+/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`, and the rows are there.
+/// The CPU has the instruction set of `V`, and the rows are there.
 #[inline(always)]
-unsafe fn dot_tile<H: Half, const R: usize, const C: usize, const P: usize>(
-    width: usize,
-    a: (*const f32, usize),
-    b: (*const f32, usize),
-) -> [[f32; C]; R] {
-    let mut dots = [[0.0; C]; R];
-    // Loops, since a closure would not be compiled with the instruction set.
-    // SAFETY: the caller's promise.
-    unsafe {
-        if P == 2 {
-            let sums = partial_sums::<H, R, C, 2>(width, a, b, 0);
-            for (dots, sums) in dots.iter_mut().zip(sums) {
-                for (dot, [low, high]) in dots.iter_mut().zip(sums) {
-                    *dot = H::sum(low, high);
-                }
-            }
-        } else {
-            let low = partial_sums::<H, R, C, 1>(width, a, b, 0);
-            let high = partial_sums::<H, R, C, 1>(width, a, b, HALF);
-            for (dots, (low, high)) in dots.iter_mut().zip(low.into_iter().zip(high)) {
-                for (dot, ([low], [high])) in dots.iter_mut().zip(low.into_iter().zip(high)) {
-                    *dot = H::sum(low, high);
-                }
-            }
-        }
-    }
-    dots
-}
-
-/// The sums of `P` halves of each block, the first of them `offset` floats from the block's start.
-///
-/// # Safety
-/// As [`dot_tile`].
-#[inline(always)]
-unsafe fn partial_sums<H: Half, const R: usize, const C: usize, const P: usize>(
+unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     width: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
-    offset: usize,
-) -> [[[H; P]; C]; R] {
-    // SAFETY: the caller's promise: rows `r` and `c` have `width` floats, of which each offset below leaves `P` halves;
-    // and `[f32; HALF]` needs no alignment beyond that of f32.
+) -> [[f32; C]; R] {
+    const { assert!(LANES.is_multiple_of(P * V::WIDTH)) }
+    let passes = LANES / (P * V::WIDTH);
+    let (whole, left) = (width - width % LANES, width % LANES);
+    // Loops throughout, since a closure would not be compiled with the instruction set.
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[[H::splat(0.0); P]; C]; R];
-        let mut at = offset;
-        for _ in 0..width / LANES {
-            multiply_add(&mut sums, (a.add(at), a_stride), (b.add(at), b_stride));
-            at += LANES;
+        let mut blocks = [[V::zeros(); C]; R];
+        for chunk in (0..whole).step_by(if passes == 1 { whole.max(LANES) } else { CHUNK }) {
+            let end = if passes == 1 { whole } else { whole.min(chunk + CHUNK) };
+            for pass in 0..passes {
+                let offset = pass * P * V::WIDTH;
+                let (a, b) = ((a.add(chunk + offset), a_stride), (b.add(chunk + offset), b_stride));
+                add_pass::<V, R, C, P>(&mut blocks, pass, end - chunk, a, b);
+            }
         }
-        let (at, left) = (width - width % LANES, width % LANES);
         if left > 0 {
-            let (mut a_tails, mut b_tails) = ([[0.0; LANES]; R], [[0.0; LANES]; C]);
-            for (r, tail) in a_tails.iter_mut().enumerate() {
-                *tail = padded(core::slice::from_raw_parts(a.add(r * a_stride + at), left));
+            for pass in 0..passes {
+                let at = whole + pass * P * V::WIDTH;
+                let left = width.saturating_sub(at);
+                add_tail::<V, R, C, P>(
+                    &mut blocks,
+                    pass,
+                    left,
+                    (a.wrapping_add(at), a_stride),
+                    (b.wrapping_add(at), b_stride),
+                );
             }
-            for (c, tail) in b_tails.iter_mut().enumerate() {
-                *tail = padded(core::slice::from_raw_parts(b.add(c * b_stride + at), left));
-            }
-            let (a, b) = (a_tails.as_ptr().cast::<f32>(), b_tails.as_ptr().cast::<f32>());
-            multiply_add(&mut sums, (a.add(offset), LANES), (b.add(offset), LANES));
         }
-        sums
+        let mut dots = [[0.0; C]; R];
+        for (dots, blocks) in dots.iter_mut().zip(blocks) {
+            for (dot, block) in dots.iter_mut().zip(blocks) {
+                *dot = V::sum(block);
+            }
+        }
+        dots
+    }
+}
+
+/// Adds to the registers `pass * P..` of each block what `width` floats, whole blocks, contribute.
+///
+/// # Safety
+/// As [`dot_tile`]; the rows begin at those registers.
+#[inline(always)]
+unsafe fn add_pass<V: Register, const R: usize, const C: usize, const P: usize>(
+    blocks: &mut [[V::Block; C]; R],
+    pass: usize,
+    width: usize,
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[[V::splat(0.0); P]; C]; R];
+        for (sums, blocks) in sums.iter_mut().zip(&mut *blocks) {
+            for (sums, block) in sums.iter_mut().zip(blocks) {
+                sums.copy_from_slice(&block.as_mut()[pass * P..][..P]);
+            }
+        }
+        for at in (0..width).step_by(LANES) {
+            multiply_add(&mut sums, (a.add(at), a_stride), (b.add(at), b_stride));
+        }
+        for (sums, blocks) in sums.into_iter().zip(&mut *blocks) {
+            for (sums, block) in sums.into_iter().zip(blocks) {
+                block.as_mut()[pass * P..][..P].copy_from_slice(&sums);
+            }
+        }
+    }
+    if P * V::WIDTH < LANES {
+        // Into memory: kept in registers, the sums of one pass would crowd out those of the next.
+        core::hint::black_box(blocks);
+    }
+}
+
+/// As [`add_pass`], for the last block, of which `left` floats are there. The others count as +0.
+///
+/// # Safety
+/// As [`dot_tile`]; the rows begin at those registers, if `left` is not 0.
+#[inline(always)]
+unsafe fn add_tail<V: Register, const R: usize, const C: usize, const P: usize>(
+    blocks: &mut [[V::Block; C]; R],
+    pass: usize,
+    left: usize,
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) {
+    for p in 0..P {
+        let (at, left) = (p * V::WIDTH, left.saturating_sub(p * V::WIDTH));
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut x = [V::splat(0.0); R];
+            for (r, x) in x.iter_mut().enumerate() {
+                *x = V::load_part(a.wrapping_add(r * a_stride + at), left);
+            }
+            for c in 0..C {
+                let y = V::load_part(b.wrapping_add(c * b_stride + at), left);
+                for (blocks, x) in blocks.iter_mut().zip(x) {
+                    let sum = &mut blocks[c].as_mut()[pass * P + p];
+                    *sum = sum.fma(x, y);
+                }
+            }
+        }
     }
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`; the rows have `P` halves.
+/// The CPU has the instruction set of `V`; the rows have `P` registers.
 #[inline(always)]
-unsafe fn multiply_add<H: Half, const R: usize, const C: usize, const P: usize>(
-    sums: &mut [[[H; P]; C]; R],
+#[allow(clippy::needless_range_loop, reason = "the order of the loops is what keeps the registers from spilling")]
+unsafe fn multiply_add<V: Register, const R: usize, const C: usize, const P: usize>(
+    sums: &mut [[[V; P]; C]; R],
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         for p in 0..P {
-            let mut x = [H::splat(0.0); R];
-            for (r, x) in x.iter_mut().enumerate() {
-                *x = H::load(&*a.add(r * a_stride + p * HALF).cast());
+            let mut x = [V::splat(0.0); R];
+            for r in 0..R {
+                x[r] = V::load(a.add(r * a_stride + p * V::WIDTH));
             }
             for c in 0..C {
-                let y = H::load(&*b.add(c * b_stride + p * HALF).cast());
-                for (r, x) in x.into_iter().enumerate() {
-                    sums[r][c][p] = sums[r][c][p].fma(x, y);
+                let y = V::load(b.add(c * b_stride + p * V::WIDTH));
+                for r in 0..R {
+                    sums[r][c][p] = sums[r][c][p].fma(x[r], y);
                 }
             }
         }
@@ -154,9 +208,9 @@ unsafe fn multiply_add<H: Half, const R: usize, const C: usize, const P: usize>(
 /// `a`, the row of `b` and their dot product.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`; the rows are among those that `Rows::new` was told of, of one width.
+/// The CPU has the instruction set of `V`; the rows are among those that `Rows::new` was told of, of one width.
 #[inline(always)]
-pub(super) unsafe fn sweep<H: Half, const R: usize, const C: usize, const P: usize>(
+pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P: usize>(
     (a, i): (Rows<'_>, usize),
     (b, from, to): (Rows<'_>, usize, usize),
     mut put: impl FnMut(usize, usize, f32),
@@ -168,7 +222,7 @@ pub(super) unsafe fn sweep<H: Half, const R: usize, const C: usize, const P: usi
         macro_rules! tile {
             ($width:literal) => {{
                 // SAFETY: the caller's promise.
-                let tile = unsafe { dot_tile::<H, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
+                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);
@@ -190,15 +244,15 @@ pub(super) unsafe fn sweep<H: Half, const R: usize, const C: usize, const P: usi
 
 /// The panels of `b`: `(from, to)` of rows that fit the cache.
 #[inline(always)]
-fn panels<H: Half>(n: usize, k: usize) -> impl Iterator<Item = (usize, usize)> {
-    let rows = (H::PANEL / k.max(1)).max(8);
+fn panels<V: Register>(n: usize, k: usize) -> impl Iterator<Item = (usize, usize)> {
+    let rows = (V::PANEL / k.max(1)).max(8);
     (0..n).step_by(rows).map(move |from| (from, n.min(from + rows)))
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::gemm_nt` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::gemm_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn gemm_nt<H: Half, const R: usize, const C: usize, const P: usize>(
+pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
     [m, n, k]: [usize; 3],
     a: &[f32],
     b: &[f32],
@@ -209,12 +263,12 @@ pub(in super::super) unsafe fn gemm_nt<H: Half, const R: usize, const C: usize, 
     let whole = m - m % R;
     // SAFETY: the caller's promise, for each tile below.
     unsafe {
-        for (from, to) in panels::<H>(n, k) {
+        for (from, to) in panels::<V>(n, k) {
             for i in (0..whole).step_by(R) {
-                sweep::<H, R, C, P>((a, i), (b, from, to), &mut put);
+                sweep::<V, R, C, P>((a, i), (b, from, to), &mut put);
             }
             for i in whole..m {
-                sweep::<H, 1, C, P>((a, i), (b, from, to), &mut put);
+                sweep::<V, 1, 3, N>((a, i), (b, from, to), &mut put);
             }
         }
     }
@@ -223,9 +277,9 @@ pub(in super::super) unsafe fn gemm_nt<H: Half, const R: usize, const C: usize, 
 /// One triangle is computed and written to both. A tile on the diagonal computes a few pairs twice, to the same bits.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::syrk_nt` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::syrk_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn syrk_nt<H: Half, const R: usize, const C: usize, const P: usize>(
+pub(in super::super) unsafe fn syrk_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
     [n, k]: [usize; 2],
     a: &[f32],
     c: &mut [f32],
@@ -235,15 +289,15 @@ pub(in super::super) unsafe fn syrk_nt<H: Half, const R: usize, const C: usize, 
         c[i * n + j] = dot;
         c[j * n + i] = dot;
     };
-    for (from, to) in panels::<H>(n, k) {
+    for (from, to) in panels::<V>(n, k) {
         let whole = to - to % R;
         // SAFETY: the caller's promise, for each tile below.
         unsafe {
             for i in (0..whole).step_by(R) {
-                sweep::<H, R, C, P>((a, i), (a, from.max(i), to), &mut put);
+                sweep::<V, R, C, P>((a, i), (a, from.max(i), to), &mut put);
             }
             for i in whole..to {
-                sweep::<H, 1, C, P>((a, i), (a, from.max(i), to), &mut put);
+                sweep::<V, 1, 3, N>((a, i), (a, from.max(i), to), &mut put);
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::super::LANES;
 use super::chain::{Strided, chains};
 use super::dots::{Rows, sweep};
-use super::{Half, axpy};
+use super::{Register, axpy};
 use crate::math::{fma, sqrt};
 
 /// Rows of the factor that share what they read of the rows above.
@@ -15,27 +15,27 @@ const STEP: usize = 6;
 const SIDES: usize = 12;
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and `a` is `[n, n]`.
+/// The CPU has the instruction set of `V`, and `a` is `[n, n]`.
 #[inline(always)]
-pub(in super::super) unsafe fn cholesky<H: Half, const M: usize, const P: usize>(
+pub(in super::super) unsafe fn cholesky<V: Register, const M: usize, const P: usize>(
     n: usize,
     a: &mut [f32],
 ) -> Result<(), usize> {
     for panel in (0..n).step_by(PANEL) {
         let panel_end = n.min(panel + PANEL);
         // SAFETY: the caller's promise.
-        unsafe { update::<H, M, P>(n, a, [0, panel, panel_end]) }
+        unsafe { update::<V, M, P>(n, a, [0, panel, panel_end]) }
         for step in (panel..panel_end).step_by(STEP) {
             let step_end = panel_end.min(step + STEP);
             // SAFETY: the caller's promise.
-            unsafe { update::<H, M, P>(n, a, [panel, step, step_end]) }
+            unsafe { update::<V, M, P>(n, a, [panel, step, step_end]) }
             for i in step..step_end {
                 let (above, row) = a.split_at_mut(i * n);
                 let row = &mut row[i..n];
                 for k in step..i {
                     let factor = &above[k * n + i..][..n - i];
                     // SAFETY: the caller's promise.
-                    unsafe { axpy::<H>(-factor[0], factor, row) }
+                    unsafe { axpy::<V>(-factor[0], factor, row) }
                 }
                 let pivot = row[0];
                 if !(pivot > 0.0 && pivot < f32::INFINITY) {
@@ -53,9 +53,9 @@ pub(in super::super) unsafe fn cholesky<H: Half, const M: usize, const P: usize>
 /// Takes from the rows `start..end` of `a` what the factor's rows `from..start` contribute.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-unsafe fn update<H: Half, const M: usize, const P: usize>(n: usize, a: &mut [f32], [from, start, end]: [usize; 3]) {
+unsafe fn update<V: Register, const M: usize, const P: usize>(n: usize, a: &mut [f32], [from, start, end]: [usize; 3]) {
     if from == start {
         return;
     }
@@ -63,14 +63,14 @@ unsafe fn update<H: Half, const M: usize, const P: usize>(n: usize, a: &mut [f32
     let above = Strided { data: &above[from * n + start..], stride: n };
     // SAFETY: the caller's promise.
     unsafe {
-        chains::<H, M, P, true>([end - start, n - start, start - from], above, above, (&mut rows[start..], n), true)
+        chains::<V, M, P, true>([end - start, n - start, start - from], above, above, (&mut rows[start..], n), true)
     }
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::solve_upper_transposed` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper_transposed` states.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, const P: usize>(
+pub(in super::super) unsafe fn solve_upper_transposed<V: Register, const M: usize, const P: usize>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -101,7 +101,7 @@ pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, c
                 let factor = Strided { data: &u[start * n + end..], stride: n };
                 // SAFETY: the caller's promise.
                 unsafe {
-                    chains::<H, M, P, true>([sides, n - end, end - start], solved, factor, (&mut b[end..], n), false)
+                    chains::<V, M, P, true>([sides, n - end, end - start], solved, factor, (&mut b[end..], n), false)
                 }
             }
         }
@@ -109,9 +109,15 @@ pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, c
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::solve_upper` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper` states.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper<H: Half, const R: usize, const C: usize, const P: usize>(
+pub(in super::super) unsafe fn solve_upper<
+    V: Register,
+    const R: usize,
+    const C: usize,
+    const P: usize,
+    const N: usize,
+>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -133,10 +139,10 @@ pub(in super::super) unsafe fn solve_upper<H: Half, const R: usize, const C: usi
             // SAFETY: the caller's promise.
             unsafe {
                 if sides == R {
-                    sweep::<H, R, C, P>((tail, 0), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
+                    sweep::<V, R, C, P>((tail, 0), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
                 } else {
                     for side in 0..sides {
-                        sweep::<H, 1, C, P>((tail, side), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
+                        sweep::<V, 1, 3, N>((tail, side), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
                     }
                 }
             }
