@@ -36,9 +36,9 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes[0]
 }
 
-/// Fewer than `N` values, filled up with +0.
-pub(super) fn padded<const N: usize>(tail: &[f32]) -> [f32; N] {
-    let mut block = [0.0; N];
+/// Fewer than `LANES` values, filled up with +0.
+pub(super) fn padded(tail: &[f32]) -> [f32; LANES] {
+    let mut block = [0.0; LANES];
     block[..tail.len()].copy_from_slice(tail);
     block
 }
