@@ -19,7 +19,8 @@ pub struct TrainingSet<'a> {
 pub struct FitReport {
     /// Objective at the end.
     pub objective: f64,
-    /// Bound on how far the objective is above its optimum: `|gradient|^2 / (2 l2)`.
+    /// Estimate of how far the objective is above its optimum: half of the Newton decrement, or what the last three steps gained
+    /// if that is more.
     pub gap: f64,
     /// Steps taken.
     pub iterations: u32,
@@ -27,6 +28,18 @@ pub struct FitReport {
     pub passes: u32,
     /// Whether `gap <= tolerance * objective`. If not, rounding or the limit of iterations stopped it earlier.
     pub converged: bool,
+}
+
+impl From<lbfgs::Minimum> for FitReport {
+    fn from(minimum: lbfgs::Minimum) -> Self {
+        Self {
+            objective: minimum.value,
+            gap: minimum.gap,
+            iterations: minimum.iterations,
+            passes: minimum.evaluations,
+            converged: minimum.converged,
+        }
+    }
 }
 
 /// Why a fit did not start.

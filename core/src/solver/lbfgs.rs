@@ -42,6 +42,8 @@ pub(super) struct Limits {
     pub tolerance: f64,
     /// Steps.
     pub max_iterations: u32,
+    /// Steps before the first preconditioner is made: near the minimum they may be all that is needed.
+    pub renew_after: u32,
 }
 
 /// Where it stopped.
@@ -93,7 +95,11 @@ pub(super) fn minimise(
     let mut recent = [f64::INFINITY; WINDOW];
     let mut renewed: Option<(u32, f64)> = None;
     loop {
-        if renewed.is_none_or(|(at, was)| iterations - at >= RENEW_AFTER && value < RENEW_BELOW * was) {
+        let stale = match renewed {
+            None => iterations >= limits.renew_after,
+            Some((at, was)) => iterations - at >= RENEW_AFTER && value < RENEW_BELOW * was,
+        };
+        if stale {
             problem.renew(x);
             renewed = Some((iterations, value));
         }
@@ -271,13 +277,7 @@ impl<'a> History<'a> {
 
     /// `direction = -H gradient`, H the inverse Hessian as far as the pairs and the preconditioner tell (two-loop
     /// recursion); returns the slope along it.
-    fn direction(
-        &self,
-        kernels: Kernels,
-        problem: &mut impl Problem,
-        gradient: &[f32],
-        direction: &mut [f32],
-    ) -> f64 {
+    fn direction(&self, kernels: Kernels, problem: &mut impl Problem, gradient: &[f32], direction: &mut [f32]) -> f64 {
         let pair = |slot: usize| {
             let range = slot * self.dim..(slot + 1) * self.dim;
             (&self.steps[range.clone()], &self.changes[range])

@@ -8,15 +8,15 @@
 //! [`GRAM_LIMIT`] samples, if they are no more than the features, the optimum is sought in their span, from inner products
 //! alone; otherwise by passes over the features, at first over a part of them.
 
-mod dual;
+pub mod dual;
 mod loss;
 mod primal;
 mod sketch;
 
-use self::dual::Dual;
+use self::dual::{Span, Start};
 use self::primal::Primal;
 use self::sketch::Sketch;
-use super::lbfgs::{self, Limits, Minimum};
+use super::lbfgs::{self, Limits};
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
 use crate::kernel::Kernels;
@@ -48,7 +48,12 @@ impl Settings {
     }
 
     const fn limits(&self) -> Limits {
-        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations }
+        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations, renew_after: 0 }
+    }
+
+    fn check(&self) -> Result<(), FitError> {
+        let is_sound = self.l2 > 0.0 && self.l2 < f32::INFINITY;
+        if is_sound { Ok(()) } else { Err(FitError::L2 { l2: self.l2 }) }
     }
 }
 
@@ -59,21 +64,21 @@ const fn is_dual(n_samples: usize, feature_dim: usize) -> bool {
 
 /// Length of `scratch` for [`fit`], in f32; `None` where that overflows.
 pub const fn scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
-    let (fixed, vector, search) = if is_dual(n_samples, feature_dim) {
-        let Some(vector) = dual::vector_len(n_samples, n_classes) else { return None };
-        // The mean; the centred samples, later the factor; inner products; curvature and its root.
-        let Some(rows) = n_samples.checked_mul(feature_dim + n_samples + 2) else { return None };
-        (rows.checked_add(feature_dim), vector, lbfgs::scratch_len(vector))
+    let (fixed, rest) = if is_dual(n_samples, feature_dim) {
+        // The mean; the centred samples and their inner products; the point.
+        let Some(rows) = n_samples.checked_mul(feature_dim + n_samples) else { return None };
+        let Some(point) = dual::point_len(n_samples, n_classes) else { return None };
+        let Some(fixed) = rows.checked_add(point) else { return None };
+        (fixed.checked_add(feature_dim), dual::scratch_len(n_samples, n_classes))
     } else {
         let Some(parameters) = parameter_count(n_classes, feature_dim) else { return None };
         let Some(block) = primal::block_len(n_classes, feature_dim) else { return None };
         let Some(sketch) = sketch::scratch_len(n_samples, n_classes, feature_dim) else { return None };
         let Some(both) = block.checked_add(sketch) else { return None };
-        (both.checked_add(feature_dim), 0, lbfgs::scratch_len(parameters))
+        (both.checked_add(feature_dim), lbfgs::scratch_len(parameters))
     };
-    let (Some(fixed), Some(search)) = (fixed, search) else { return None };
-    let Some(all) = fixed.checked_add(search) else { return None };
-    all.checked_add(vector)
+    let (Some(fixed), Some(rest)) = (fixed, rest) else { return None };
+    fixed.checked_add(rest)
 }
 
 /// Fits `head` to `set`. Where that takes passes over the features, it starts from the parameters that the head has: zeros
@@ -107,23 +112,13 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
 ) -> Result<FitReport, FitError> {
     let (n_samples, n_classes, feature_dim) = (set.labels.len(), head.n_classes(), head.feature_dim());
     set.check(n_classes, feature_dim)?;
-    if !(settings.l2 > 0.0 && settings.l2 < f32::INFINITY) {
-        return Err(FitError::L2 { l2: settings.l2 });
-    }
+    settings.check()?;
     let expected = scratch_len(n_samples, n_classes, feature_dim).unwrap_or(usize::MAX);
     if scratch.len() < expected {
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
     let fit = if is_dual(n_samples, feature_dim) { fit_dual } else { fit_primal };
-    let shape = [n_classes, feature_dim];
-    let minimum = fit(kernels, set, settings, shape, head.parameters_mut(), scratch);
-    Ok(FitReport {
-        objective: minimum.value,
-        gap: minimum.gap,
-        iterations: minimum.iterations,
-        passes: minimum.evaluations,
-        converged: minimum.converged,
-    })
+    fit(kernels, set, settings, [n_classes, feature_dim], head.parameters_mut(), scratch)
 }
 
 /// Seeks the optimum in the span of the samples.
@@ -134,39 +129,24 @@ fn fit_dual(
     [n_classes, feature_dim]: [usize; 2],
     parameters: &mut [f32],
     scratch: &mut [f32],
-) -> Minimum {
+) -> Result<FitReport, FitError> {
     let n = set.labels.len();
     let (mean, rest) = scratch.split_at_mut(feature_dim);
     let bias_unit = Primal::mean_and_length(kernels, set, mean);
     let (centred, rest) = rest.split_at_mut(n * feature_dim);
     let (gram, rest) = rest.split_at_mut(n * n);
-    let (curvature, rest) = rest.split_at_mut(n);
-    let (root, rest) = rest.split_at_mut(n);
-    let (x, search) = rest.split_at_mut(dual::vector_len(n, n_classes).unwrap_or(0));
+    let (point, scratch) = rest.split_at_mut(dual::point_len(n, n_classes).unwrap_or(0));
     for (to, from) in centred.chunks_exact_mut(feature_dim).zip(set.features.chunks_exact(feature_dim)) {
         to.iter_mut().zip(from).zip(&*mean).for_each(|((to, x), mean)| *to = x - mean);
     }
     kernels.syrk_nt([n, feature_dim], centred, gram);
-    let mut dual = Dual {
-        kernels,
-        labels: set.labels,
-        weights: set.sample_weights,
-        n_classes,
-        l2: settings.l2,
-        bias_unit,
-        gram,
-        factor: &mut centred[..n * n],
-        curvature,
-        root,
-        total: None,
-    };
-    x.fill(0.0);
-    let minimum = lbfgs::minimise(kernels, &mut dual, settings.limits(), x, search);
+    let span = Span { gram, labels: set.labels, sample_weights: set.sample_weights, n_classes, bias_unit };
+    let report = dual::fit(kernels, &span, settings, Start::Cold, point, scratch)?;
 
     // W = alpha (X - mean), and what the mean adds to a logit goes to the bias.
     let (weights, bias) = parameters.split_at_mut(n_classes * feature_dim);
-    let (alpha, centred_bias) = x[..n_classes * (n + 1)].split_at(n_classes * n);
-    let transposed = &mut search[..n * n_classes];
+    let (alpha, centred_bias) = point[..n_classes * (n + 1)].split_at(n_classes * n);
+    let transposed = &mut scratch[..n * n_classes];
     for (class, row) in alpha.chunks_exact(n).enumerate() {
         row.iter().enumerate().for_each(|(i, alpha)| transposed[i * n_classes + class] = *alpha);
     }
@@ -176,7 +156,7 @@ fn fit_dual(
         kernels.axpy(-alpha[class * n..][..n].iter().sum::<f32>(), mean, row);
         bias[class] = centred_bias[class] * bias_unit - kernels.dot(row, mean);
     }
-    minimum
+    Ok(report)
 }
 
 /// Seeks the optimum by passes over the features.
@@ -187,7 +167,7 @@ fn fit_primal(
     [n_classes, feature_dim]: [usize; 2],
     parameters: &mut [f32],
     scratch: &mut [f32],
-) -> Minimum {
+) -> Result<FitReport, FitError> {
     let n = set.labels.len();
     let (mean, rest) = scratch.split_at_mut(feature_dim);
     let bias_unit = Primal::mean_and_length(kernels, set, mean);
@@ -214,14 +194,14 @@ fn fit_primal(
         let rare = rarest.unwrap_or(0) * rows / n.max(1);
         if rows >= LEAST_STAGE && rare >= LEAST_STAGE_OF_CLASS && (is_cold || primal.rows < n) {
             primal.look_at(rows);
-            let limits = Limits { tolerance: STAGE_TOLERANCE, max_iterations: settings.max_iterations };
+            let limits = Limits { tolerance: STAGE_TOLERANCE, ..settings.limits() };
             lbfgs::minimise(kernels, &mut primal, limits, parameters, search);
         }
     }
     primal.look_at(n);
     let minimum = lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search);
     primal.leave(parameters);
-    minimum
+    Ok(minimum.into())
 }
 
 #[cfg(all(test, feature = "std"))]

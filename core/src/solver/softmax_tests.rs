@@ -141,22 +141,122 @@ fn digits_has_the_optimum_of_scikit_learn() {
 #[test]
 fn a_fit_has_the_same_bits_on_every_instruction_set() {
     let oracle = data!("wine");
-    let (expected, expected_report) = oracle.fit(Kernels::new(crate::kernel::Isa::Scalar).expect("always"), 0.5);
+    let (features, labels) = few_samples(60);
+    let few = TrainingSet { features: &features, labels: &labels, sample_weights: None };
+    let scalar = Kernels::new(crate::kernel::Isa::Scalar).expect("always");
+    let (expected, expected_report) = oracle.fit(scalar, 0.5);
+    let (expected_few, _) = fit_from_nothing(scalar, &few, 3, 200, 0.1).expect("fits");
     for kernels in Kernels::available() {
         let (head, report) = oracle.fit(kernels, 0.5);
+        let (head_of_few, _) = fit_from_nothing(kernels, &few, 3, 200, 0.1).expect("fits");
         let bits = |head: &Head<Vec<f32>>| head.parameters().iter().map(|p| p.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&head), bits(&expected), "{kernels:?}");
         assert_eq!(report, expected_report, "{kernels:?}");
+        assert_eq!(bits(&head_of_few), bits(&expected_few), "{kernels:?}");
     }
 }
 
 /// The bits of one fit, written down: they may not change from machine to machine.
 #[test]
 fn a_fit_has_the_bits_that_were_written_down() {
+    let (features, labels) = few_samples(60);
+    let few = TrainingSet { features: &features, labels: &labels, sample_weights: None };
+    let (few, _) = fit_from_nothing(Kernels::detect(), &few, 3, 200, 0.1).expect("fits");
     let (head, _) = data!("iris").fit(Kernels::detect(), 1.0);
     let fold = |hash: u64, p: &f32| (hash ^ p.to_bits() as u64).wrapping_mul(0x100_0000_01b3);
-    let hash = head.parameters().iter().fold(0xcbf2_9ce4_8422_2325, fold);
-    assert_eq!(format!("{hash:016x}"), "28c171e84764f1c3");
+    let hash = |head: &Head<Vec<f32>>| head.parameters().iter().fold(0xcbf2_9ce4_8422_2325, fold);
+    assert_eq!([hash(&head), hash(&few)].map(|hash| format!("{hash:016x}")), ["06cdf17d325b4d78", "1c90857d523a2305"]);
+}
+
+/// Samples of three classes in 200 dimensions, so that they are fitted in their span; the same each time.
+fn few_samples(n: usize) -> (Vec<f32>, Vec<u16>) {
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
+    let sample = |label: &u16| -> Vec<f32> {
+        (0..200).map(|j| 1.0 + random() + if j % 3 == usize::from(*label) { 0.1 } else { 0.0 }).collect()
+    };
+    (labels.iter().flat_map(sample).collect(), labels)
+}
+
+/// The same samples, many times over: fitted by passes. With as many times the penalty they have the same optimum.
+#[test]
+fn the_span_and_the_passes_lead_to_the_same_optimum() {
+    let (features, labels) = few_samples(60);
+    let few = TrainingSet { features: &features, labels: &labels, sample_weights: None };
+    let (many_features, many_labels) = (features.repeat(4), labels.repeat(4));
+    let many = TrainingSet { features: &many_features, labels: &many_labels, sample_weights: None };
+    assert!(is_dual(60, 200) && !is_dual(240, 200));
+    for l2 in [10.0, 0.1, 1e-3] {
+        let (a, span) = fit_from_nothing(Kernels::detect(), &few, 3, 200, l2).expect("fits");
+        let (b, passes) = fit_from_nothing(Kernels::detect(), &many, 3, 200, 4.0 * l2).expect("fits");
+        assert!(span.converged && passes.converged, "{span:?} {passes:?}");
+        assert!((4.0 * span.objective - passes.objective).abs() < 2e-6 * passes.objective, "{span:?} {passes:?}");
+        let most = a.parameters().iter().fold(0.0, |most: f32, p| most.max(p.abs()));
+        for (a, b) in a.parameters().iter().zip(b.parameters()) {
+            assert!((a - b).abs() < 0.01 * most, "{l2}: {a} {b}");
+        }
+        // The head has the objective that the report says.
+        let oracle = Oracle {
+            n_classes: 3,
+            feature_dim: 200,
+            train: features.clone(),
+            train_labels: labels.clone(),
+            test: vec![],
+            test_labels: vec![],
+        };
+        let exact = oracle.objective(&a, l2 as f64);
+        assert!((exact - span.objective).abs() < 1e-6 * exact, "{exact} {span:?}");
+    }
+}
+
+#[test]
+fn a_warm_start_in_the_span_finds_the_optimum_of_one_sample_more_or_less() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
+    let (features, labels) = few_samples(n);
+    let mut gram = vec![0.0; n * n];
+    kernels.syrk_nt([n, 200], &features, &mut gram);
+    let mut weights = vec![1.0; n];
+    let mut scratch = vec![f32::NAN; dual::scratch_len(n, 3).expect("small")];
+    let mut point = vec![f32::NAN; dual::point_len(n, 3).expect("small")];
+    let mut fit = |weights: &[f32], start, point: &mut [f32]| {
+        let span = Span { gram: &gram, labels: &labels, sample_weights: Some(weights), n_classes: 3, bias_unit: 5.0 };
+        dual::fit(kernels, &span, &settings, start, point, &mut scratch).expect("fits")
+    };
+    weights[7] = 0.0;
+    fit(&weights, Start::Cold, &mut point);
+    assert!((0..3).all(|class| point[class * n + 7] == 0.0), "a sample of weight 0 has no say");
+    weights[7] = 1.0;
+    let warm = fit(&weights, Start::Warm, &mut point);
+    let mut cold_point = point.clone();
+    let cold = fit(&weights, Start::Cold, &mut cold_point);
+    assert!(warm.converged && cold.converged && warm.passes < cold.passes, "{warm:?} {cold:?}");
+    assert!((warm.objective - cold.objective).abs() < 1e-6 * cold.objective, "{warm:?} {cold:?}");
+}
+
+#[test]
+fn a_span_that_does_not_fit_is_a_typed_error() {
+    let (gram, labels) = ([1.0, 0.0, 0.0, 1.0], [0, 1]);
+    let span = Span { gram: &gram, labels: &labels, sample_weights: None, n_classes: 2, bias_unit: 1.0 };
+    let (mut point, mut scratch) = ([0.0; 12], vec![0.0; dual::scratch_len(2, 2).expect("small")]);
+    let mut run = |span: &Span<'_>, l2, points: usize, scratches: usize| {
+        let (point, scratch) = (&mut point[..points], &mut scratch[..scratches]);
+        dual::fit(Kernels::detect(), span, &Settings::new(l2), Start::Cold, point, scratch)
+    };
+    let all = dual::scratch_len(2, 2).expect("small");
+    assert!(run(&span, 1.0, 12, all).is_ok());
+    assert_eq!(run(&span, 0.0, 12, all), Err(FitError::L2 { l2: 0.0 }));
+    assert_eq!(run(&span, 1.0, 11, all), Err(FitError::Length { what: "point", expected: 12, got: 11 }));
+    assert!(matches!(run(&span, 1.0, 12, all - 1), Err(FitError::Length { what: "scratch", .. })));
+    let short = Span { gram: &gram[1..], ..span };
+    assert_eq!(run(&short, 1.0, 12, all), Err(FitError::Length { what: "gram", expected: 4, got: 3 }));
+    let one = Span { sample_weights: Some(&[1.0]), ..span };
+    assert!(matches!(run(&one, 1.0, 12, all), Err(FitError::Length { what: "sample_weights", .. })));
+    let wrong = Span { labels: &[0, 2], ..span };
+    assert_eq!(run(&wrong, 1.0, 12, all), Err(FitError::Label { sample: 1, label: 2 }));
 }
 
 #[test]

@@ -5,64 +5,155 @@
 //! `(residuals + l2 * alpha) X`. Each vector here carries its product with K, so that inner products are those of the weights
 //! themselves: the path is that of L-BFGS on W, at the price of `[n, n]` instead of `[n, feature_dim]` products.
 
+use super::Settings;
 use super::loss::{BLOCK, cross_entropy};
 use crate::kernel::Kernels;
-use crate::solver::lbfgs::Problem;
+use crate::math;
+use crate::solver::lbfgs::{self, Limits, Problem};
+use crate::solver::{FitError, FitReport};
 
 /// A curvature below this share of the largest counts as this: keeps the preconditioner's divisions tame.
 const LEAST_CURVATURE: f32 = 1e-6;
+/// Steps that a warm start may take before a preconditioner is worth its factorisation.
+const WARM_STEPS: u32 = 12;
 
-/// Length of a vector: `alpha [n_classes, n]` and the bias `[n_classes]`, then `alpha K` and the bias once more.
-pub(super) const fn vector_len(n: usize, n_classes: usize) -> Option<usize> {
-    match n_classes.checked_mul(n) {
-        Some(alpha) => match alpha.checked_add(n_classes) {
-            Some(half) => half.checked_mul(2),
-            None => None,
-        },
-        None => None,
+/// Labelled samples of which only the inner products are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// `[n_samples, n_samples]`, inner products of the samples less their mean, or less any one vector.
+    pub gram: &'a [f32],
+    /// `[n_samples]`, each below `n_classes`.
+    pub labels: &'a [u16],
+    /// `[n_samples]`, not negative: how often a sample counts. 0 leaves it out. `None` counts each once.
+    pub sample_weights: Option<&'a [f32]>,
+    /// Number of classes.
+    pub n_classes: usize,
+    /// The bias is counted in this unit: about the length of a sample.
+    pub bias_unit: f32,
+}
+
+/// Length of a point: `alpha [n_classes, n_samples]` and the bias `[n_classes]`, then `alpha * gram` and the bias once
+/// more. `None` where that overflows.
+pub const fn point_len(n_samples: usize, n_classes: usize) -> Option<usize> {
+    let Some(alpha) = n_classes.checked_mul(n_samples) else { return None };
+    let Some(half) = alpha.checked_add(n_classes) else { return None };
+    half.checked_mul(2)
+}
+
+/// Length of `scratch` for [`fit`], in f32; `None` where that overflows.
+pub const fn scratch_len(n_samples: usize, n_classes: usize) -> Option<usize> {
+    let Some(point) = point_len(n_samples, n_classes) else { return None };
+    let Some(search) = lbfgs::scratch_len(point) else { return None };
+    let Some(rows) = n_samples.checked_mul(n_samples + 2) else { return None };
+    rows.checked_add(search)
+}
+
+/// Where a fit starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From nothing; what the point holds is not read.
+    Cold,
+    /// From the first half of the point: the optimum of nearly the same samples, with `alpha` 0 for a new one. The optimum
+    /// does not depend on the start, but for rounding.
+    Warm,
+}
+
+/// Fits in the span of the samples. `point` becomes the optimum ([`point_len`]), whose weights are `alpha` times the samples.
+///
+/// `scratch` needs [`scratch_len`] elements of any content.
+///
+/// # Errors
+/// [`FitError`] for lengths that do not fit, labels beyond the classes, an L2 penalty that is not positive and finite.
+/// Values that are not finite are not looked for.
+pub fn fit(
+    kernels: Kernels,
+    span: &Span<'_>,
+    settings: &Settings,
+    start: Start,
+    point: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<FitReport, FitError> {
+    let (n, n_classes) = (span.labels.len(), span.n_classes);
+    let length = |what, got, expected| match got == expected {
+        true => Ok(()),
+        false => Err(FitError::Length { what, expected, got }),
+    };
+    settings.check()?;
+    length("gram", span.gram.len(), n.saturating_mul(n))?;
+    length("sample_weights", span.sample_weights.map_or(n, <[f32]>::len), n)?;
+    length("point", point.len(), point_len(n, n_classes).unwrap_or(usize::MAX))?;
+    if let Some(sample) = span.labels.iter().position(|label| *label as usize >= n_classes) {
+        return Err(FitError::Label { sample, label: span.labels[sample] });
+    }
+    let expected = scratch_len(n, n_classes).unwrap_or(usize::MAX);
+    if scratch.len() < expected {
+        return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
+    }
+    let (factor, rest) = scratch.split_at_mut(n * n);
+    let (curvature, rest) = rest.split_at_mut(n);
+    let (root, search) = rest.split_at_mut(n);
+    let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None };
+    let renew_after = match start {
+        Start::Cold => {
+            point.fill(0.0);
+            0
+        }
+        Start::Warm => {
+            dual.complete(point);
+            WARM_STEPS
+        }
+    };
+    let limits = Limits { renew_after, ..settings.limits() };
+    Ok(lbfgs::minimise(kernels, &mut dual, limits, point, search).into())
+}
+
+/// Logits `[n_classes, n_samples]` of the samples at a point, a row a class.
+///
+/// # Panics
+/// If `point` or `logits` are of another length.
+pub fn logits(span: &Span<'_>, point: &[f32], logits: &mut [f32]) {
+    let (n, alphas) = (span.labels.len(), span.n_classes * span.labels.len());
+    assert_eq!(Some(point.len()), point_len(n, span.n_classes), "point is of other samples");
+    logits.copy_from_slice(&point[alphas + span.n_classes..][..alphas]);
+    for (row, bias) in logits.chunks_exact_mut(n.max(1)).zip(&point[alphas..]) {
+        row.iter_mut().for_each(|z| *z += bias * span.bias_unit);
     }
 }
 
 /// Softmax regression on inner products.
-pub(super) struct Dual<'a> {
-    pub kernels: Kernels,
-    pub labels: &'a [u16],
-    pub weights: Option<&'a [f32]>,
-    pub n_classes: usize,
-    pub l2: f32,
-    /// The bias is counted in this unit, so that it is about as stiff as the weights.
-    pub bias_unit: f32,
-    /// `[n, n]`, inner products of the centred samples.
-    pub gram: &'a [f32],
+struct Dual<'a> {
+    kernels: Kernels,
+    span: Span<'a>,
+    l2: f32,
     /// `[n, n]`, the Cholesky factor of the preconditioner.
-    pub factor: &'a mut [f32],
+    factor: &'a mut [f32],
     /// `[n]`, curvature of each sample's loss at the point that was evaluated last.
-    pub curvature: &'a mut [f32],
+    curvature: &'a mut [f32],
     /// `[n]`, square root of the curvature that the factor was made from.
-    pub root: &'a mut [f32],
+    root: &'a mut [f32],
     /// Sum of those curvatures, or `None` without a factor.
-    pub total: Option<f32>,
+    total: Option<f32>,
 }
 
 impl Dual<'_> {
     fn n(&self) -> usize {
-        self.labels.len()
+        self.span.labels.len()
     }
 
     /// The four parts of a vector.
     fn split<'v>(&self, vector: &'v mut [f32]) -> [&'v mut [f32]; 4] {
-        let alphas = self.n_classes * self.n();
-        let (first, second) = vector.split_at_mut(alphas + self.n_classes);
+        let alphas = self.span.n_classes * self.n();
+        let (first, second) = vector.split_at_mut(alphas + self.span.n_classes);
         let (alpha, bias) = first.split_at_mut(alphas);
         let (product, again) = second.split_at_mut(alphas);
         [alpha, bias, product, again]
     }
 
     /// Makes the second half of a vector from the first.
-    pub fn complete(&self, vector: &mut [f32]) {
+    fn complete(&self, vector: &mut [f32]) {
         let n = self.n();
         let [alpha, bias, product, again] = self.split(vector);
-        self.kernels.gemm_nt([self.n_classes, n, n], alpha, self.gram, product);
+        self.kernels.gemm_nt([self.span.n_classes, n, n], alpha, self.span.gram, product);
         again.copy_from_slice(bias);
     }
 }
@@ -71,21 +162,21 @@ impl Problem for Dual<'_> {
     const RESCALE: bool = false;
 
     fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> f64 {
-        let (n, alphas) = (self.n(), self.n_classes * self.n());
-        let (alpha, product) = (&x[..alphas], &x[alphas + self.n_classes..][..alphas]);
+        let (n, alphas) = (self.n(), self.span.n_classes * self.n());
+        let (alpha, product) = (&x[..alphas], &x[alphas + self.span.n_classes..][..alphas]);
         let mut value = 0.5 * self.l2 as f64 * self.kernels.dot(alpha, product) as f64;
         let [residuals, bias_gradient, _, _] = self.split(gradient);
         for (class, (row, logits)) in residuals.chunks_exact_mut(n).zip(product.chunks_exact(n)).enumerate() {
-            let bias = x[alphas + class] * self.bias_unit;
+            let bias = x[alphas + class] * self.span.bias_unit;
             row.iter_mut().zip(logits).for_each(|(z, logit)| *z = logit + bias);
         }
-        for (first, labels) in (0..).step_by(BLOCK).zip(self.labels.chunks(BLOCK)) {
-            let weight = |i: usize| self.weights.map_or(1.0, |weights| weights[first + i]);
+        for (first, labels) in (0..).step_by(BLOCK).zip(self.span.labels.chunks(BLOCK)) {
+            let weight = |i: usize| self.span.sample_weights.map_or(1.0, |weights| weights[first + i]);
             let curvature = &mut self.curvature[first..][..labels.len()];
             value += cross_entropy(self.kernels, &mut residuals[first..], n, labels, weight, curvature);
         }
         for (row, bias) in residuals.chunks_exact_mut(n).zip(bias_gradient) {
-            *bias = row.iter().sum::<f32>() * self.bias_unit;
+            *bias = row.iter().sum::<f32>() * self.span.bias_unit;
         }
         self.kernels.axpy(self.l2, alpha, residuals);
         self.complete(gradient);
@@ -107,14 +198,16 @@ impl Problem for Dual<'_> {
             return;
         }
         let mut total = 0.0;
-        for (root, curvature) in self.root.iter_mut().zip(&*self.curvature) {
-            let curvature = curvature.max(LEAST_CURVATURE * most);
-            *root = crate::math::sqrt(curvature);
+        for (i, (root, curvature)) in self.root.iter_mut().zip(&*self.curvature).enumerate() {
+            // A sample that is left out must stay out, to the bit.
+            let is_out = self.span.sample_weights.is_some_and(|weights| weights[i] == 0.0);
+            let curvature = if is_out { 0.0 } else { curvature.max(LEAST_CURVATURE * most) };
+            *root = math::sqrt(curvature);
             total += curvature;
         }
         for (i, row) in self.factor.chunks_exact_mut(n).enumerate() {
             // Only the upper triangle is read.
-            let columns = row[i..].iter_mut().zip(&self.gram[i * n + i..][..n - i]).zip(&self.root[i..]);
+            let columns = row[i..].iter_mut().zip(&self.span.gram[i * n + i..][..n - i]).zip(&self.root[i..]);
             columns.for_each(|((to, k), root)| *to = self.root[i] * *root * *k);
             row[i] += self.l2;
         }
@@ -125,19 +218,25 @@ impl Problem for Dual<'_> {
 
     fn precondition(&mut self, vector: &mut [f32]) -> bool {
         let Some(total) = self.total else { return false };
-        let (n, l2, unit) = (self.n(), self.l2, self.bias_unit);
+        let (n, l2, unit) = (self.n(), self.l2, self.span.bias_unit);
         let [alpha, bias, product, again] = self.split(vector);
         for (to, from) in product.chunks_exact_mut(n).zip(alpha.chunks_exact(n)) {
-            to.iter_mut().zip(from).zip(&*self.root).for_each(|((to, from), root)| *to = *from / *root);
+            let share = |from: f32, root: f32| if root > 0.0 { from / root } else { 0.0 };
+            to.iter_mut().zip(from).zip(&*self.root).for_each(|((to, from), root)| *to = share(*from, *root));
         }
-        self.kernels.solve_upper_transposed([n, self.n_classes], self.factor, product);
-        self.kernels.solve_upper([n, self.n_classes], self.factor, product);
+        self.kernels.solve_upper_transposed([n, self.span.n_classes], self.factor, product);
+        self.kernels.solve_upper([n, self.span.n_classes], self.factor, product);
         for (alpha, product) in alpha.chunks_exact_mut(n).zip(product.chunks_exact_mut(n)) {
             for ((alpha, product), root) in alpha.iter_mut().zip(product).zip(&*self.root) {
-                let solution = *root * *product;
+                let solution = if *root > 0.0 { *root * *product } else { *alpha / l2 };
                 // D K solution + l2 solution = the right-hand side: its product with K comes for free.
                 *product = (*alpha - l2 * solution) / (*root * *root);
                 *alpha = solution;
+            }
+        }
+        for (i, _) in self.root.iter().enumerate().filter(|(_, root)| **root == 0.0) {
+            for (alpha, product) in alpha.chunks_exact(n).zip(product.chunks_exact_mut(n)) {
+                product[i] = self.kernels.dot(alpha, &self.span.gram[i * n..][..n]);
             }
         }
         bias.iter_mut().for_each(|b| *b /= total * unit * unit);
