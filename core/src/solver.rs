@@ -19,7 +19,7 @@ pub struct TrainingSet<'a> {
 pub struct FitReport {
     /// Objective at the end.
     pub objective: f64,
-    /// Estimate of how far the objective is above its optimum: half of the Newton decrement, or what the last three steps gained
+    /// Estimate of how far the objective is above its optimum: half of the Newton decrement, or what the last steps gained
     /// if that is more.
     pub gap: f64,
     /// Steps taken.

@@ -10,8 +10,10 @@ const MAX_HISTORY: usize = 10;
 const MIN_HISTORY: usize = 4;
 /// Floats that the pairs may take up before fewer are kept: 4 MB.
 const HISTORY_FLOATS: usize = 1 << 20;
-/// Iterations over which progress is measured, before it counts as none.
+/// Steps whose gain tells what is left to gain,
 const WINDOW: usize = 3;
+/// and without a preconditioner, where steps are shorter.
+const PLAIN_WINDOW: usize = 6;
 /// A preconditioner serves so many iterations at least,
 const RENEW_AFTER: u32 = 10;
 /// and until the function has fallen to this share of what it was then.
@@ -51,7 +53,7 @@ pub(super) struct Limits {
 pub(super) struct Minimum {
     /// Value there.
     pub value: f64,
-    /// Estimate of what is left to gain: half of the Newton decrement, or the gain of the last three steps if that is more.
+    /// Estimate of what is left to gain: half of the Newton decrement, or the gain of the last steps if that is more.
     pub gap: f64,
     /// Steps.
     pub iterations: u32,
@@ -92,7 +94,7 @@ pub(super) fn minimise(
     let mut value = problem.evaluate(x, gradient);
     let (mut iterations, mut evaluations, mut stalled) = (0, 1, 0);
     // Values of the last steps, newest first: what they gained tells what is left.
-    let mut recent = [f64::INFINITY; WINDOW];
+    let mut recent = [f64::INFINITY; PLAIN_WINDOW];
     let mut renewed: Option<(u32, f64)> = None;
     loop {
         let stale = match renewed {
@@ -109,7 +111,8 @@ pub(super) fn minimise(
             history.clear();
             slope = history.direction(kernels, problem, gradient, direction);
         }
-        let gap = (-0.5 * slope).max(recent[WINDOW - 1] - value);
+        let window = if renewed.is_some() { WINDOW } else { PLAIN_WINDOW };
+        let gap = (-0.5 * slope).max(recent[window - 1] - value);
         let converged = gap <= limits.tolerance * value || slope == 0.0;
         if converged || iterations == limits.max_iterations || stalled == 5 || slope.is_nan() {
             return Minimum { value, gap, iterations, evaluations, converged };
@@ -141,7 +144,7 @@ pub(super) fn minimise(
             continue;
         };
         stalled = if value - new_value <= 1e-9 * value { stalled + 1 } else { 0 };
-        recent.copy_within(..WINDOW - 1, 1);
+        recent.copy_within(..PLAIN_WINDOW - 1, 1);
         recent[0] = value;
         value = new_value;
         history.push(problem, x, gradient, direction);

@@ -216,7 +216,8 @@ fn the_span_and_the_passes_lead_to_the_same_optimum() {
 #[test]
 fn a_warm_start_in_the_span_finds_the_optimum_of_one_sample_more_or_less() {
     let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
-    let (features, labels) = few_samples(n);
+    let (mut features, labels) = few_samples(n);
+    features.iter_mut().for_each(|x| *x -= 1.0);
     let mut gram = vec![0.0; n * n];
     kernels.syrk_nt([n, 200], &features, &mut gram);
     let mut weights = vec![1.0; n];
