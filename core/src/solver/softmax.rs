@@ -10,6 +10,7 @@
 
 pub mod dual;
 mod loss;
+pub mod online;
 mod primal;
 mod sketch;
 
@@ -147,9 +148,7 @@ fn fit_dual(
     let (weights, bias) = parameters.split_at_mut(n_classes * feature_dim);
     let (alpha, centred_bias) = point[..n_classes * (n + 1)].split_at(n_classes * n);
     let transposed = &mut scratch[..n * n_classes];
-    for (class, row) in alpha.chunks_exact(n).enumerate() {
-        row.iter().enumerate().for_each(|(i, alpha)| transposed[i * n_classes + class] = *alpha);
-    }
+    dual::transpose(alpha, n, transposed);
     weights.fill(0.0);
     kernels.gemm_tn([n_classes, feature_dim, n], transposed, set.features, weights);
     for (class, row) in weights.chunks_exact_mut(feature_dim).enumerate() {

@@ -239,6 +239,65 @@ fn a_warm_start_in_the_span_finds_the_optimum_of_one_sample_more_or_less() {
 }
 
 #[test]
+fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; online::Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = online::Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
+    for i in 0..50 {
+        assert_eq!(online.add(row(i), labels[i]), Ok(i));
+    }
+    let cold = online.fit(&settings).expect("fits");
+    for (i, label) in labels.iter().enumerate().skip(50) {
+        online.add(row(i), *label).expect("there is room");
+    }
+    for slot in [3, 20, 20] {
+        online.remove(slot);
+    }
+    let warm = online.fit(&settings).expect("fits");
+    assert!(online.len() == 58 && cold.converged && warm.converged);
+    let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
+    online.head(&mut head);
+
+    let kept = |i: &usize| ![3, 20].contains(i);
+    let oracle = Oracle {
+        n_classes: 3,
+        feature_dim: 200,
+        train: (0..n).filter(kept).flat_map(|i| row(i).to_vec()).collect(),
+        train_labels: (0..n).filter(kept).map(|i| labels[i]).collect(),
+        test: vec![],
+        test_labels: vec![],
+    };
+    let (_, expected) = oracle.fit(kernels, 0.1);
+    let exact = oracle.objective(&head, 0.1);
+    assert!((exact - expected.objective).abs() < 2e-6 * exact, "{exact} {warm:?} {expected:?}");
+    // The two slots that are free are taken again, then there are two more.
+    assert_eq!([online.add(row(3), 0), online.add(row(20), 2)], [Ok(3), Ok(20)]);
+    (0..4).for_each(|_| assert!(online.add(row(0), 0).is_ok()));
+    assert!(matches!(online.add(row(0), 0), Err(FitError::Length { what: "labels", .. })));
+}
+
+#[test]
+fn online_refuses_what_is_no_sample() {
+    let mut floats = vec![0.0; online::Online::buffer_len(4, 2, 2).expect("small")];
+    let (mut slots, kernels) = ([0; 4], Kernels::detect());
+    assert!(matches!(
+        online::Online::new(kernels, 1, 2, &mut floats, &mut slots),
+        Err(FitError::TooFewClasses { n_classes: 1 })
+    ));
+    assert!(online::Online::new(kernels, 2, 2, &mut floats[1..], &mut slots).is_err());
+    let mut online = online::Online::new(kernels, 2, 2, &mut floats, &mut slots).expect("fits");
+    assert_eq!(online.add(&[1.0], 0), Err(FitError::Length { what: "features", expected: 2, got: 1 }));
+    assert_eq!(online.add(&[1.0, f32::NAN], 0), Err(FitError::NotFinite { sample: 0 }));
+    assert_eq!(online.add(&[1.0, 0.0], 2), Err(FitError::Label { sample: 0, label: 2 }));
+    assert!(online.is_empty());
+    online.add(&[1.0, 0.0], 0).expect("there is room");
+    assert_eq!(online.fit(&Settings::new(1.0)), Err(FitError::EmptyClass { class: 1 }));
+}
+
+#[test]
 fn a_span_that_does_not_fit_is_a_typed_error() {
     let (gram, labels) = ([1.0, 0.0, 0.0, 1.0], [0, 1]);
     let span = Span { gram: &gram, labels: &labels, sample_weights: None, n_classes: 2, bias_unit: 1.0 };

@@ -120,6 +120,14 @@ pub fn logits(span: &Span<'_>, point: &[f32], logits: &mut [f32]) {
     }
 }
 
+/// `[n_classes, n]` to `[n, n_classes]`.
+pub(super) fn transpose(rows: &[f32], n: usize, transposed: &mut [f32]) {
+    let n_classes = rows.len() / n.max(1);
+    for (class, row) in rows.chunks_exact(n.max(1)).enumerate() {
+        row.iter().enumerate().for_each(|(i, value)| transposed[i * n_classes + class] = *value);
+    }
+}
+
 /// Softmax regression on inner products.
 struct Dual<'a> {
     kernels: Kernels,

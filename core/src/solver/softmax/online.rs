@@ -1,0 +1,225 @@
+//! Softmax regression that stays at its optimum while samples come and go.
+
+use super::dual::{self, Span, Start};
+use super::{Settings, primal::Primal};
+use crate::head::Head;
+use crate::kernel::Kernels;
+use crate::solver::{FitError, FitReport, TrainingSet};
+
+/// Samples with their inner products, and the optimum of the last [`fit`](Self::fit): one sample more costs a row of inner
+/// products and a few steps, not a fit from nothing. For up to a thousand samples or so; memory grows with their square.
+///
+/// A fit that starts warm ends at the same optimum as one from nothing, but for rounding. Where the bits must not depend on
+/// what came and went before, fit the samples that are left from nothing: [`fit`](super::fit).
+///
+/// ```
+/// use topgraft_core::kernel::Kernels;
+/// use topgraft_core::solver::softmax::{Settings, online::Online};
+///
+/// let (mut floats, mut labels) = (vec![0.0; Online::buffer_len(8, 2, 3).unwrap()], [0; 8]);
+/// let mut online = Online::new(Kernels::detect(), 2, 3, &mut floats, &mut labels)?;
+/// online.add(&[1.0, 0.0, 0.2], 0)?;
+/// online.add(&[0.0, 1.0, 0.1], 1)?;
+/// assert!(online.fit(&Settings::new(0.1))?.converged);
+/// let slot = online.add(&[0.2, 0.9, 0.0], 1)?;
+/// assert!(online.fit(&Settings::new(0.1))?.converged);
+/// online.remove(slot);
+/// assert_eq!(online.len(), 2);
+/// # Ok::<(), topgraft_core::solver::FitError>(())
+/// ```
+#[derive(Debug)]
+pub struct Online<'a> {
+    kernels: Kernels,
+    n_classes: usize,
+    feature_dim: usize,
+    /// `[capacity]`; those of free slots mean nothing.
+    labels: &'a mut [u16],
+    /// `[capacity]`, 1 for a sample, 0 for a free slot.
+    weights: &'a mut [f32],
+    /// `[feature_dim]`, taken from every sample; set by the first fit.
+    center: &'a mut [f32],
+    /// `[capacity, feature_dim]`, less the center once there is one; zeros in free slots.
+    features: &'a mut [f32],
+    /// `[capacity, capacity]`
+    gram: &'a mut [f32],
+    point: &'a mut [f32],
+    scratch: &'a mut [f32],
+    bias_unit: f32,
+    /// Whether `center`, `gram` and `point` are those of a fit.
+    is_fitted: bool,
+}
+
+impl<'a> Online<'a> {
+    /// Length of `floats` for [`new`](Self::new); `None` where that overflows.
+    pub const fn buffer_len(capacity: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
+        let Some(width) = feature_dim.checked_add(capacity) else { return None };
+        let Some(width) = width.checked_add(1) else { return None };
+        let Some(rows) = capacity.checked_mul(width) else { return None };
+        let (Some(point), Some(scratch)) =
+            (dual::point_len(capacity, n_classes), dual::scratch_len(capacity, n_classes))
+        else {
+            return None;
+        };
+        let Some(all) = rows.checked_add(feature_dim) else { return None };
+        let Some(all) = all.checked_add(point) else { return None };
+        all.checked_add(scratch)
+    }
+
+    /// No samples yet. There is room for as many as `labels` is long; a multiple of 32 is fastest.
+    ///
+    /// # Errors
+    /// [`FitError::Length`] if `floats` is shorter than [`buffer_len`](Self::buffer_len); [`FitError::TooFewClasses`].
+    pub fn new(
+        kernels: Kernels,
+        n_classes: usize,
+        feature_dim: usize,
+        floats: &'a mut [f32],
+        labels: &'a mut [u16],
+    ) -> Result<Self, FitError> {
+        if n_classes < 2 {
+            return Err(FitError::TooFewClasses { n_classes });
+        }
+        let capacity = labels.len();
+        let expected = Self::buffer_len(capacity, n_classes, feature_dim).unwrap_or(usize::MAX);
+        if floats.len() < expected {
+            return Err(FitError::Length { what: "floats", expected, got: floats.len() });
+        }
+        let (weights, rest) = floats.split_at_mut(capacity);
+        let (center, rest) = rest.split_at_mut(feature_dim);
+        let (features, rest) = rest.split_at_mut(capacity * feature_dim);
+        let (gram, rest) = rest.split_at_mut(capacity * capacity);
+        let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
+        weights.fill(0.0);
+        features.fill(0.0);
+        labels.fill(0);
+        Ok(Self {
+            kernels,
+            n_classes,
+            feature_dim,
+            labels,
+            weights,
+            center,
+            features,
+            gram,
+            point,
+            scratch,
+            bias_unit: 1.0,
+            is_fitted: false,
+        })
+    }
+
+    /// Samples.
+    pub fn len(&self) -> usize {
+        self.weights.iter().filter(|weight| **weight > 0.0).count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a sample, scaled features `[feature_dim]`; returns the slot that it takes.
+    ///
+    /// # Errors
+    /// [`FitError`]: features of another length or not finite, a label beyond the classes, no free slot. Nothing is added.
+    pub fn add(&mut self, features: &[f32], label: u16) -> Result<usize, FitError> {
+        let capacity = self.labels.len();
+        let Some(slot) = self.weights.iter().position(|weight| *weight == 0.0) else {
+            return Err(FitError::Length { what: "labels", expected: capacity + 1, got: capacity });
+        };
+        if features.len() != self.feature_dim {
+            return Err(FitError::Length { what: "features", expected: self.feature_dim, got: features.len() });
+        }
+        if !features.iter().all(|x| x.is_finite()) {
+            return Err(FitError::NotFinite { sample: slot });
+        }
+        if usize::from(label) >= self.n_classes {
+            return Err(FitError::Label { sample: slot, label });
+        }
+        (self.labels[slot], self.weights[slot]) = (label, 1.0);
+        let row = &mut self.features[slot * self.feature_dim..][..self.feature_dim];
+        row.copy_from_slice(features);
+        if self.is_fitted {
+            row.iter_mut().zip(&*self.center).for_each(|(x, center)| *x -= center);
+            // Its inner products, in the scratch that no fit is using now.
+            let (row, products) = (&self.features[slot * self.feature_dim..], &mut self.scratch[..capacity]);
+            let shape = [1, capacity, self.feature_dim];
+            self.kernels.gemm_nt(shape, &row[..self.feature_dim], self.features, products);
+            self.gram[slot * capacity..][..capacity].copy_from_slice(products);
+            for (row, product) in self.gram.chunks_exact_mut(capacity).zip(&*products) {
+                row[slot] = *product;
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Removes the sample in a slot; a free slot stays free.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn remove(&mut self, slot: usize) {
+        let capacity = self.labels.len();
+        self.weights[slot] = 0.0;
+        self.features[slot * self.feature_dim..][..self.feature_dim].fill(0.0);
+        if self.is_fitted {
+            self.gram[slot * capacity..][..capacity].fill(0.0);
+            self.gram.chunks_exact_mut(capacity).for_each(|row| row[slot] = 0.0);
+            (0..self.n_classes).for_each(|class| self.point[class * capacity + slot] = 0.0);
+        }
+    }
+
+    /// Goes to the optimum of the samples that are there: from nothing the first time, then from the last optimum.
+    ///
+    /// # Errors
+    /// [`FitError`]: a class without a sample, an L2 penalty that is not positive and finite.
+    pub fn fit(&mut self, settings: &Settings) -> Result<FitReport, FitError> {
+        let has_sample = |class: usize| {
+            let mut samples = self.labels.iter().zip(&*self.weights);
+            samples.any(|(label, weight)| usize::from(*label) == class && *weight > 0.0)
+        };
+        if let Some(class) = (0..self.n_classes).find(|class| !has_sample(*class)) {
+            return Err(FitError::EmptyClass { class });
+        }
+        let (capacity, feature_dim) = (self.labels.len(), self.feature_dim);
+        let start = if self.is_fitted { Start::Warm } else { Start::Cold };
+        if !self.is_fitted {
+            let weights = Some(&*self.weights);
+            let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: weights };
+            self.bias_unit = Primal::mean_and_length(self.kernels, &set, self.center);
+            let rows = self.features.chunks_exact_mut(feature_dim.max(1)).zip(&*self.weights);
+            for (row, _) in rows.filter(|(_, weight)| **weight > 0.0) {
+                row.iter_mut().zip(&*self.center).for_each(|(x, center)| *x -= center);
+            }
+            self.kernels.syrk_nt([capacity, feature_dim], self.features, self.gram);
+        }
+        let span = Span {
+            gram: self.gram,
+            labels: self.labels,
+            sample_weights: Some(self.weights),
+            n_classes: self.n_classes,
+            bias_unit: self.bias_unit,
+        };
+        self.is_fitted = true;
+        dual::fit(self.kernels, &span, settings, start, self.point, self.scratch)
+    }
+
+    /// Writes the weights and the bias of the last fit into a head.
+    ///
+    /// # Panics
+    /// Before the first fit, or if the head has another shape.
+    pub fn head<B: AsRef<[f32]> + AsMut<[f32]>>(&mut self, head: &mut Head<B>) {
+        let (capacity, feature_dim, n_classes) = (self.labels.len(), self.feature_dim, self.n_classes);
+        assert!(self.is_fitted, "there is no head before the first fit");
+        assert_eq!([head.n_classes(), head.feature_dim()], [n_classes, feature_dim], "the head has another shape");
+        let (weights, bias) = head.parameters_mut().split_at_mut(n_classes * feature_dim);
+        weights.fill(0.0);
+        let transposed = &mut self.scratch[..capacity * n_classes];
+        dual::transpose(&self.point[..n_classes * capacity], capacity, transposed);
+        self.kernels.gemm_tn([n_classes, feature_dim, capacity], transposed, self.features, weights);
+        for ((bias, row), centred) in
+            bias.iter_mut().zip(weights.chunks_exact(feature_dim.max(1))).zip(&self.point[n_classes * capacity..])
+        {
+            *bias = centred * self.bias_unit - self.kernels.dot(row, self.center);
+        }
+    }
+}
