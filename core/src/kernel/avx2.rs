@@ -1,6 +1,7 @@
 //! AVX2 and FMA: a block is four registers.
 
 use super::lanes::{self, Register};
+use super::scalar;
 use core::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -27,6 +28,12 @@ impl Register for Ymm {
             let mask = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast());
             Self(_mm256_maskload_ps(at, mask))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(at: *const u16) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(at.cast()))) }
     }
 
     #[inline(always)]
@@ -124,4 +131,63 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::solve_upper::<Ymm, 3, 4, 1, 4>(shape, u, b) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn exp(x: &mut [f32]) {
+    scalar::exp(x)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn ln(x: &mut [f32]) {
+    scalar::ln(x)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn softmax_rows(n_classes: usize, logits: &mut [f32]) {
+    scalar::softmax_rows(n_classes, logits)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn cross_entropy_rows(n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]) {
+    scalar::cross_entropy_rows(n_classes, logits, labels, losses)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
+    // SAFETY: the instruction sets are enabled here.
+    unsafe { lanes::dot_f16::<Ymm>(a, b) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn gemv_f16([_, k]: [usize; 2], a: &[u16], x: &[f32], y: &mut [f32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_f16(&a[i * k..][..k], x);
+    }
+}
+
+/// 32 numbers at a time: widened to i16, whose products are added in pairs to i32 without loss.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<32>(), b.as_chunks::<32>());
+    let mut sums = [_mm256_setzero_si256(); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (part, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: 16 bytes are there at 0 and at 16.
+            let [a, b] = [a, b].map(|block| unsafe { _mm_loadu_si128(block.as_ptr().add(16 * part).cast()) });
+            let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(a), _mm256_cvtepi8_epi16(b));
+            *sum = _mm256_add_epi32(*sum, products);
+        }
+    }
+    let mut lanes = [0i32; 8];
+    // SAFETY: `lanes` is 32 bytes.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), _mm256_add_epi32(sums[0], sums[1])) }
+    lanes.into_iter().fold(scalar::dot_i8(a_tail, b_tail), i32::wrapping_add)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn gemv_i8([_, k]: [usize; 2], a: &[i8], x: &[i8], y: &mut [i32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_i8(&a[i * k..][..k], x);
+    }
 }

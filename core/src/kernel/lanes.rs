@@ -6,10 +6,12 @@
 mod chain;
 mod dots;
 mod factor;
+mod narrow;
 
 pub(super) use chain::gemm_tn;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+pub(super) use narrow::dot_f16;
 
 use super::scalar::padded;
 
@@ -35,6 +37,12 @@ pub(super) trait Register: Copy {
     /// # Safety
     /// The CPU has the instruction set, and those floats are there.
     unsafe fn load_part(at: *const f32, count: usize) -> Self;
+
+    /// Loads `WIDTH` numbers of IEEE 754 binary16.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set (AVX2: and F16C), and the numbers are there.
+    unsafe fn widen(at: *const u16) -> Self;
 
     /// The same value in each lane.
     ///

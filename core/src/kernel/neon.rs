@@ -1,7 +1,9 @@
 //! Advanced SIMD of aarch64: a block is eight registers.
 
 use super::lanes::{self, Register};
+use super::scalar;
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 #[derive(Clone, Copy)]
 struct Q(float32x4_t);
@@ -28,6 +30,18 @@ impl Register for Q {
         }
         // SAFETY: the CPU has NEON (contract of the trait).
         unsafe { Self(vld1q_f32(lanes.as_ptr())) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(at: *const u16) -> Self {
+        // The intrinsic is stable only since Rust 1.94.
+        let wide;
+        // SAFETY: the contract of the trait; the instruction only writes its register.
+        unsafe {
+            asm!("fcvtl {wide:v}.4s, {narrow:v}.4h", wide = out(vreg) wide, narrow = in(vreg) vld1_u16(at),
+                options(pure, nomem, nostack, preserves_flags));
+        }
+        Self(wide)
     }
 
     #[inline(always)]
@@ -114,4 +128,94 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::solve_upper::<Q, 3, 4, 2, 8>(shape, u, b) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn exp(x: &mut [f32]) {
+    scalar::exp(x)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn ln(x: &mut [f32]) {
+    scalar::ln(x)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn softmax_rows(n_classes: usize, logits: &mut [f32]) {
+    scalar::softmax_rows(n_classes, logits)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn cross_entropy_rows(n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]) {
+    scalar::cross_entropy_rows(n_classes, logits, labels, losses)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
+    // SAFETY: the instruction set is enabled here.
+    unsafe { lanes::dot_f16::<Q>(a, b) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn gemv_f16([_, k]: [usize; 2], a: &[u16], x: &[f32], y: &mut [f32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_f16(&a[i * k..][..k], x);
+    }
+}
+
+/// Whether the CPU has the dot product instructions too, or without `std` the compiler's target.
+fn has_dotprod() -> bool {
+    #[cfg(feature = "std")]
+    return std::arch::is_aarch64_feature_detected!("dotprod");
+    #[cfg(not(feature = "std"))]
+    return cfg!(target_feature = "dotprod");
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    if has_dotprod() {
+        // SAFETY: it has.
+        unsafe { dot_i8_dotprod(a, b) }
+    } else {
+        dot_i8_base(a, b)
+    }
+}
+
+/// Products of 16 bits, added in pairs to 32 bits without loss.
+#[target_feature(enable = "neon")]
+pub(super) fn dot_i8_base(a: &[i8], b: &[i8]) -> i32 {
+    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [vdupq_n_s32(0); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        // SAFETY: both are 16 bytes.
+        let (a, b) = unsafe { (vld1q_s8(a.as_ptr()), vld1q_s8(b.as_ptr())) };
+        sums[0] = vpadalq_s16(sums[0], vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+        sums[1] = vpadalq_s16(sums[1], vmull_high_s8(a, b));
+    }
+    vaddvq_s32(vaddq_s32(sums[0], sums[1])).wrapping_add(scalar::dot_i8(a_tail, b_tail))
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn dot_i8_dotprod(a: &[i8], b: &[i8]) -> i32 {
+    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<32>(), b.as_chunks::<32>());
+    let mut sums = [vdupq_n_s32(0); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (part, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: 16 bytes are there at 0 and at 16; the instruction only changes its register, and the CPU has it.
+            // The intrinsic is not stable.
+            unsafe {
+                let (a, b) = (vld1q_s8(a.as_ptr().add(16 * part)), vld1q_s8(b.as_ptr().add(16 * part)));
+                asm!("sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b", sum = inout(vreg) *sum, a = in(vreg) a, b = in(vreg) b,
+                    options(pure, nomem, nostack, preserves_flags));
+            }
+        }
+    }
+    vaddvq_s32(vaddq_s32(sums[0], sums[1])).wrapping_add(dot_i8_base(a_tail, b_tail))
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn gemv_i8([_, k]: [usize; 2], a: &[i8], x: &[i8], y: &mut [i32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_i8(&a[i * k..][..k], x);
+    }
 }
