@@ -12,8 +12,10 @@ const MIN_HISTORY: usize = 4;
 const HISTORY_FLOATS: usize = 1 << 20;
 /// Steps whose gain tells what is left to gain,
 const WINDOW: usize = 3;
-/// and without a preconditioner, where steps are shorter.
-const PLAIN_WINDOW: usize = 6;
+/// when nothing was known of the curvature at first,
+const BLIND_WINDOW: usize = 6;
+/// and when the memory knew it well.
+const KNOWING_WINDOW: usize = 1;
 /// A preconditioner serves so many iterations at least,
 const RENEW_AFTER: u32 = 10;
 /// and until the function has fallen to this share of what it was then.
@@ -80,21 +82,23 @@ pub(super) const fn scratch_len(dim: usize) -> Option<usize> {
     dim.checked_mul(2 * history_len(dim) + 2)
 }
 
-/// Goes from `x` to the minimum. `scratch` has [`scratch_len`] floats of any content.
+/// Goes from `x` to the minimum. `scratch` has [`scratch_len`] floats of any content, but for the pairs that `memory` knows of.
 pub(super) fn minimise(
     kernels: Kernels,
     problem: &mut impl Problem,
     limits: Limits,
     x: &mut [f32],
     scratch: &mut [f32],
+    memory: &mut Memory,
 ) -> Minimum {
     let (gradient, rest) = scratch.split_at_mut(x.len());
     let (direction, rest) = rest.split_at_mut(x.len());
-    let mut history = History::new(rest, x.len());
+    let mut history = History::new(memory, rest, x.len());
+    let knows_curvature = !history.is_empty();
     let mut value = problem.evaluate(x, gradient);
     let (mut iterations, mut evaluations, mut stalled) = (0, 1, 0);
     // Values of the last steps, newest first: what they gained tells what is left.
-    let mut recent = [f64::INFINITY; PLAIN_WINDOW];
+    let mut recent = [f64::INFINITY; BLIND_WINDOW];
     let mut renewed: Option<(u32, f64)> = None;
     loop {
         let stale = match renewed {
@@ -111,7 +115,11 @@ pub(super) fn minimise(
             history.clear();
             slope = history.direction(kernels, problem, gradient, direction);
         }
-        let window = if renewed.is_some() { WINDOW } else { PLAIN_WINDOW };
+        let window = match renewed {
+            Some(_) => WINDOW,
+            None if knows_curvature => KNOWING_WINDOW,
+            None => BLIND_WINDOW,
+        };
         let gap = (-0.5 * slope).max(recent[window - 1] - value);
         let converged = gap <= limits.tolerance * value || slope == 0.0;
         if converged || iterations == limits.max_iterations || stalled == 5 || slope.is_nan() {
@@ -144,7 +152,7 @@ pub(super) fn minimise(
             continue;
         };
         stalled = if value - new_value <= 1e-9 * value { stalled + 1 } else { 0 };
-        recent.copy_within(..PLAIN_WINDOW - 1, 1);
+        recent.copy_within(..BLIND_WINDOW - 1, 1);
         recent[0] = value;
         value = new_value;
         history.push(problem, x, gradient, direction);
@@ -209,49 +217,66 @@ impl LineSearch {
     }
 }
 
-/// The last steps `s` and gradient changes `y`, in a ring.
-struct History<'a> {
-    steps: &'a mut [f32],
-    changes: &'a mut [f32],
+/// What is known of the pairs in a ring of them; the pairs themselves lie at the end of [`minimise`]'s scratch. Where both
+/// are kept, the next search of nearly the same function starts with the curvature that the last one has found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
     /// `1 / <s, y>` of each pair.
     rho: [f64; MAX_HISTORY],
     /// `<s, y> / <y, y>` of the newest pair: the scale of the inverse Hessian, where nothing better is known.
     scale: f64,
     /// `<s, y> / <y, M y>` of the newest pair, M the preconditioner: what that is off by.
     correction: f32,
-    capacity: usize,
     len: usize,
     next: usize,
+}
+
+impl Memory {
+    /// Nothing is known.
+    pub const EMPTY: Self = Self { rho: [0.0; MAX_HISTORY], scale: 1.0, correction: 1.0, len: 0, next: 0 };
+}
+
+/// Where the pairs lie in the scratch for vectors of length `dim`.
+pub(super) const fn pairs(dim: usize) -> core::ops::Range<usize> {
+    2 * dim..(2 * history_len(dim) + 2) * dim
+}
+
+/// The last steps `s` and gradient changes `y`, in a ring.
+struct History<'a> {
+    steps: &'a mut [f32],
+    changes: &'a mut [f32],
+    known: &'a mut Memory,
+    capacity: usize,
     dim: usize,
 }
 
 impl<'a> History<'a> {
-    fn new(buffer: &'a mut [f32], dim: usize) -> Self {
+    fn new(known: &'a mut Memory, buffer: &'a mut [f32], dim: usize) -> Self {
         let capacity = history_len(dim);
         let (steps, changes) = buffer[..2 * capacity * dim].split_at_mut(capacity * dim);
-        Self { steps, changes, rho: [0.0; MAX_HISTORY], scale: 1.0, correction: 1.0, capacity, len: 0, next: 0, dim }
+        Self { steps, changes, known, capacity, dim }
     }
 
     fn is_empty(&self) -> bool {
-        self.len == 0
+        self.known.len == 0
     }
 
     fn clear(&mut self) {
-        (self.len, self.next, self.scale, self.correction) = (0, 0, 1.0, 1.0);
+        *self.known = Memory::EMPTY;
     }
 
     /// The pair that the next [`push`](Self::push) makes its own, for the point and the gradient before the step. The oldest
     /// pair gives way.
     fn next_slot(&mut self) -> (&mut [f32], &mut [f32]) {
-        self.len = self.len.min(self.capacity - 1);
-        let range = self.next * self.dim..(self.next + 1) * self.dim;
+        self.known.len = self.known.len.min(self.capacity - 1);
+        let range = self.known.next * self.dim..(self.known.next + 1) * self.dim;
         (&mut self.steps[range.clone()], &mut self.changes[range])
     }
 
     /// Turns what is in the next slot into `x - old x` and `gradient - old gradient`, and keeps them, unless rounding has
     /// taken their curvature.
     fn push<P: Problem>(&mut self, problem: &mut P, x: &[f32], gradient: &[f32], scratch: &mut [f32]) {
-        let range = self.next * self.dim..(self.next + 1) * self.dim;
+        let range = self.known.next * self.dim..(self.known.next + 1) * self.dim;
         let (step, change) = (&mut self.steps[range.clone()], &mut self.changes[range]);
         step.iter_mut().zip(x).for_each(|(old, new)| *old = new - *old);
         change.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
@@ -259,23 +284,23 @@ impl<'a> History<'a> {
         if sy <= 1e-12 * yy || sy.is_nan() {
             return;
         }
-        self.rho[self.next] = 1.0 / sy;
-        self.scale = sy / yy;
-        self.correction = 1.0;
+        self.known.rho[self.known.next] = 1.0 / sy;
+        self.known.scale = sy / yy;
+        self.known.correction = 1.0;
         if P::RESCALE {
             scratch.copy_from_slice(change);
             if problem.precondition(scratch) {
-                self.correction = (sy / problem.inner(change, scratch)) as f32;
+                self.known.correction = (sy / problem.inner(change, scratch)) as f32;
             }
         }
-        self.next = (self.next + 1) % self.capacity;
-        self.len += 1;
+        self.known.next = (self.known.next + 1) % self.capacity;
+        self.known.len += 1;
     }
 
     /// Slots, newest first.
     fn newest_first(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
-        let (next, capacity) = (self.next, self.capacity);
-        (1..=self.len).map(move |age| (next + capacity - age) % capacity)
+        let (next, capacity) = (self.known.next, self.capacity);
+        (1..=self.known.len).map(move |age| (next + capacity - age) % capacity)
     }
 
     /// `direction = -H gradient`, H the inverse Hessian as far as the pairs and the preconditioner tell (two-loop
@@ -289,20 +314,20 @@ impl<'a> History<'a> {
         let mut alpha = [0.0; MAX_HISTORY];
         for slot in self.newest_first() {
             let (step, change) = pair(slot);
-            alpha[slot] = self.rho[slot] * problem.inner(step, direction);
+            alpha[slot] = self.known.rho[slot] * problem.inner(step, direction);
             kernels.axpy(-alpha[slot] as f32, change, direction);
         }
         let scale = match problem.precondition(direction) {
-            true => self.correction,
+            true => self.known.correction,
             false if self.is_empty() => 1.0 / math::sqrt(problem.inner(direction, direction) as f32).max(1.0),
-            false => self.scale as f32,
+            false => self.known.scale as f32,
         };
         if scale != 1.0 {
             direction.iter_mut().for_each(|d| *d *= scale);
         }
         for slot in self.newest_first().rev() {
             let (step, change) = pair(slot);
-            let beta = self.rho[slot] * problem.inner(change, direction);
+            let beta = self.known.rho[slot] * problem.inner(change, direction);
             kernels.axpy((alpha[slot] - beta) as f32, step, direction);
         }
         problem.inner(gradient, direction)

@@ -17,7 +17,7 @@ mod sketch;
 use self::dual::{Span, Start};
 use self::primal::Primal;
 use self::sketch::Sketch;
-use super::lbfgs::{self, Limits};
+use super::lbfgs::{self, Limits, Memory};
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
 use crate::kernel::Kernels;
@@ -194,11 +194,12 @@ fn fit_primal(
         if rows >= LEAST_STAGE && rare >= LEAST_STAGE_OF_CLASS && (is_cold || primal.rows < n) {
             primal.look_at(rows);
             let limits = Limits { tolerance: STAGE_TOLERANCE, ..settings.limits() };
-            lbfgs::minimise(kernels, &mut primal, limits, parameters, search);
+            lbfgs::minimise(kernels, &mut primal, limits, parameters, search, &mut Memory::EMPTY.clone());
         }
     }
     primal.look_at(n);
-    let minimum = lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search);
+    let minimum =
+        lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search, &mut Memory::EMPTY.clone());
     primal.leave(parameters);
     Ok(minimum.into())
 }

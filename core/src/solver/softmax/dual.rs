@@ -9,7 +9,7 @@ use super::Settings;
 use super::loss::{BLOCK, cross_entropy};
 use crate::kernel::Kernels;
 use crate::math;
-use crate::solver::lbfgs::{self, Limits, Problem};
+use crate::solver::lbfgs::{self, Limits, Memory, Problem};
 use crate::solver::{FitError, FitReport};
 
 /// A curvature below this share of the largest counts as this: keeps the preconditioner's divisions tame.
@@ -73,6 +73,19 @@ pub fn fit(
     point: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<FitReport, FitError> {
+    fit_on(kernels, span, settings, start, point, scratch, &mut Memory::EMPTY.clone())
+}
+
+/// [`fit`], with what the last one has left in `memory` and in the [`pairs`] of the scratch.
+pub(super) fn fit_on(
+    kernels: Kernels,
+    span: &Span<'_>,
+    settings: &Settings,
+    start: Start,
+    point: &mut [f32],
+    scratch: &mut [f32],
+    memory: &mut Memory,
+) -> Result<FitReport, FitError> {
     let (n, n_classes) = (span.labels.len(), span.n_classes);
     let length = |what, got, expected| match got == expected {
         true => Ok(()),
@@ -104,7 +117,14 @@ pub fn fit(
         }
     };
     let limits = Limits { renew_after, ..settings.limits() };
-    Ok(lbfgs::minimise(kernels, &mut dual, limits, point, search).into())
+    Ok(lbfgs::minimise(kernels, &mut dual, limits, point, search, memory).into())
+}
+
+/// Where in the scratch the pairs of [`fit_on`] lie, each of the length of a point.
+pub(super) fn pairs(n: usize, n_classes: usize) -> core::ops::Range<usize> {
+    let pairs = lbfgs::pairs(point_len(n, n_classes).unwrap_or(0));
+    let before = n * (n + 2);
+    before + pairs.start..before + pairs.end
 }
 
 /// Logits `[n_classes, n_samples]` of the samples at a point, a row a class.

@@ -41,7 +41,7 @@ pub(super) fn cross_entropy(
     let mut others = [0.0; BLOCK];
     for (k, row) in rows(logits, stride, n).enumerate() {
         row.iter_mut().zip(&max).for_each(|(z, max)| *z -= max);
-        row.iter_mut().for_each(|z| *z = math::exp(*z));
+        kernels.exp(row);
         for ((e, others), top) in row.iter().zip(&mut others).zip(&top) {
             *others += if *top == k as u32 { 0.0 } else { *e };
         }

@@ -4,6 +4,7 @@ use super::dual::{self, Span, Start};
 use super::{Settings, primal::Primal};
 use crate::head::Head;
 use crate::kernel::Kernels;
+use crate::solver::lbfgs::Memory;
 use crate::solver::{FitError, FitReport, TrainingSet};
 
 /// Samples with their inner products, and the optimum of the last [`fit`](Self::fit): one sample more costs a row of inner
@@ -45,6 +46,8 @@ pub struct Online<'a> {
     point: &'a mut [f32],
     scratch: &'a mut [f32],
     bias_unit: f32,
+    /// Of the last fit; its pairs lie in `scratch`.
+    memory: Memory,
     /// Whether `center`, `gram` and `point` are those of a fit.
     is_fitted: bool,
 }
@@ -104,6 +107,7 @@ impl<'a> Online<'a> {
             point,
             scratch,
             bias_unit: 1.0,
+            memory: Memory::EMPTY,
             is_fitted: false,
         })
     }
@@ -149,6 +153,16 @@ impl<'a> Online<'a> {
             for (row, product) in self.gram.chunks_exact_mut(capacity).zip(&*products) {
                 row[slot] = *product;
             }
+            let gram = &self.gram[slot * capacity..][..capacity];
+            let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
+            for vector in pairs.chunks_exact_mut(self.point.len()) {
+                let (alpha, product) = vector.split_at_mut(self.n_classes * (capacity + 1));
+                for (alpha, product) in
+                    alpha.chunks_exact(capacity).zip(product.chunks_exact_mut(capacity)).take(self.n_classes)
+                {
+                    product[slot] = self.kernels.dot(alpha, gram);
+                }
+            }
         }
         Ok(slot)
     }
@@ -162,6 +176,18 @@ impl<'a> Online<'a> {
         self.weights[slot] = 0.0;
         self.features[slot * self.feature_dim..][..self.feature_dim].fill(0.0);
         if self.is_fitted {
+            // The pairs lose what they had of the sample, in both of their halves.
+            let gram = &self.gram[slot * capacity..][..capacity];
+            let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
+            for vector in pairs.chunks_exact_mut(self.point.len()) {
+                let (alpha, product) = vector.split_at_mut(self.n_classes * (capacity + 1));
+                for (alpha, product) in
+                    alpha.chunks_exact_mut(capacity).zip(product.chunks_exact_mut(capacity)).take(self.n_classes)
+                {
+                    self.kernels.axpy(-alpha[slot], gram, product);
+                    (alpha[slot], product[slot]) = (0.0, 0.0);
+                }
+            }
             self.gram[slot * capacity..][..capacity].fill(0.0);
             self.gram.chunks_exact_mut(capacity).for_each(|row| row[slot] = 0.0);
             (0..self.n_classes).for_each(|class| self.point[class * capacity + slot] = 0.0);
@@ -200,7 +226,7 @@ impl<'a> Online<'a> {
             bias_unit: self.bias_unit,
         };
         self.is_fitted = true;
-        dual::fit(self.kernels, &span, settings, start, self.point, self.scratch)
+        dual::fit_on(self.kernels, &span, settings, start, self.point, self.scratch, &mut self.memory)
     }
 
     /// Writes the weights and the bias of the last fit into a head.
