@@ -5,7 +5,7 @@ use super::super::LANES;
 use super::chain::{Strided, chains};
 use super::dots::{Rows, sweep};
 use super::{Register, axpy};
-use crate::math::{fma, sqrt};
+use crate::math::sqrt;
 
 /// Rows of the factor that share what they read of the rows above.
 const PANEL: usize = 48;
@@ -67,6 +67,40 @@ unsafe fn update<V: Register, const M: usize, const P: usize>(n: usize, a: &mut 
     }
 }
 
+/// What is left of up to [`SIDES`] right-hand sides in one block of rows.
+type Sides = [[f32; LANES]; SIDES];
+
+/// Solves one block for all `sides` at once, since each alone would wait for its own divisions. `rows[k]` is what `x[k]`
+/// contributes to the others; `order` is that in which they are solved. `left` is used up.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`.
+#[inline(always)]
+unsafe fn eliminate<V: Register>(
+    rows: &[[f32; LANES]; LANES],
+    order: impl Iterator<Item = usize>,
+    sides: usize,
+    left: &mut Sides,
+    solved: &mut Sides,
+) {
+    for k in order {
+        let row = &rows[k];
+        for (left, solved) in left.iter_mut().zip(&mut *solved).take(sides) {
+            let x = left[k] / row[k];
+            solved[k] = x;
+            // All lanes: those that are solved, x[k] itself among them, are not read again.
+            // SAFETY: the caller's promise; both arrays have `LANES` floats.
+            unsafe {
+                let minus = V::splat(-x);
+                for at in (0..LANES).step_by(V::WIDTH) {
+                    let to = left.as_mut_ptr().add(at);
+                    V::load(to).fma(minus, V::load(row.as_ptr().add(at))).store(to);
+                }
+            }
+        }
+    }
+}
+
 /// # Safety
 /// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper_transposed` states.
 #[inline(always)]
@@ -77,27 +111,29 @@ pub(in super::super) unsafe fn solve_upper_transposed<V: Register, const M: usiz
 ) {
     for start in (0..n).step_by(LANES) {
         let end = n.min(start + LANES);
+        let mut rows = [[0.0; LANES]; LANES];
+        for (k, row) in rows[..end - start].iter_mut().enumerate() {
+            row[..end - start].copy_from_slice(&u[(start + k) * n..][start..end]);
+        }
         for first in (0..m).step_by(SIDES) {
             let sides = SIDES.min(m - first);
-            // The solved part, transposed, as the tiles want it.
-            let mut solved = [0.0; LANES * SIDES];
             let b = &mut b[first * n..][..sides * n];
-            for (side, row) in b.chunks_exact_mut(n).enumerate() {
-                let x = &mut row[start..end];
-                for k in 0..x.len() {
-                    let factor = &u[(start + k) * n + start + k..][..x.len() - k];
-                    x[k] /= factor[0];
-                    let minus = -x[k];
-                    for (x, u) in x[k + 1..].iter_mut().zip(&factor[1..]) {
-                        *x = fma(minus, *u, *x);
-                    }
-                }
-                for (k, x) in x.iter().enumerate() {
-                    solved[k * sides + side] = *x;
+            let (mut left, mut solved): (Sides, Sides) = Default::default();
+            for (left, b) in left.iter_mut().zip(b.chunks_exact(n)) {
+                left[..end - start].copy_from_slice(&b[start..end]);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { eliminate::<V>(&rows, 0..end - start, sides, &mut left, &mut solved) }
+            // Transposed, as the tiles want it.
+            let mut by_row = [[0.0; SIDES]; LANES];
+            for (side, (solved, b)) in solved.iter().zip(b.chunks_exact_mut(n)).enumerate() {
+                b[start..end].copy_from_slice(&solved[..end - start]);
+                for (row, x) in by_row.iter_mut().zip(solved) {
+                    row[side] = *x;
                 }
             }
             if end < n {
-                let solved = Strided { data: &solved, stride: sides };
+                let solved = Strided { data: by_row.as_flattened(), stride: SIDES };
                 let factor = Strided { data: &u[start * n + end..], stride: n };
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -131,33 +167,33 @@ pub(in super::super) unsafe fn solve_upper<
                 columns[k - start][i - start] = u[i * n + k];
             }
         }
+        // What is right of the block; nothing in the last one.
         let factor = Rows::new(&u[(start * n + end).min(u.len())..], [end - start, n, n - end]);
-        for first in (0..m).step_by(R) {
-            let sides = R.min(m - first);
-            let mut dots = [[0.0; LANES]; R];
-            let tail = Rows::new(&b[(first * n + end).min(b.len())..], [sides, n, n - end]);
+        for first in (0..m).step_by(SIDES) {
+            let sides = SIDES.min(m - first);
+            let (mut left, mut solved): (Sides, Sides) = Default::default();
+            let right = Rows::new(&b[(first * n + end).min(b.len())..], [sides, n, n - end]);
+            let mut put = |side: usize, i: usize, dot| left[side][i] = dot;
+            let whole = sides - sides % R;
             // SAFETY: the caller's promise.
             unsafe {
-                if sides == R {
-                    sweep::<V, R, C, P>((tail, 0), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
-                } else {
-                    for side in 0..sides {
-                        sweep::<V, 1, 3, N>((tail, side), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
-                    }
+                for side in (0..whole).step_by(R) {
+                    sweep::<V, R, C, P>((right, side), (factor, 0, end - start), &mut put);
+                }
+                for side in whole..sides {
+                    sweep::<V, 1, 3, N>((right, side), (factor, 0, end - start), &mut put);
                 }
             }
-            for (side, dots) in dots[..sides].iter().enumerate() {
-                let x = &mut b[(first + side) * n..][start..end];
-                for (x, dot) in x.iter_mut().zip(dots) {
-                    *x -= dot;
+            let b = &mut b[first * n..][..sides * n];
+            for (left, b) in left.iter_mut().zip(b.chunks_exact(n)) {
+                for (left, b) in left.iter_mut().zip(&b[start..end]) {
+                    *left = b - *left;
                 }
-                for k in (0..x.len()).rev() {
-                    x[k] /= columns[k][k];
-                    let minus = -x[k];
-                    for (x, u) in x[..k].iter_mut().zip(&columns[k]) {
-                        *x = fma(minus, *u, *x);
-                    }
-                }
+            }
+            // SAFETY: the caller's promise.
+            unsafe { eliminate::<V>(&columns, (0..end - start).rev(), sides, &mut left, &mut solved) }
+            for (solved, b) in solved.iter().zip(b.chunks_exact_mut(n)) {
+                b[start..end].copy_from_slice(&solved[..end - start]);
             }
         }
     }
