@@ -73,10 +73,12 @@ pub fn fit(
     point: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<FitReport, FitError> {
-    fit_on(kernels, span, settings, start, point, scratch, &mut Memory::EMPTY.clone())
+    fit_on(kernels, span, settings, start, point, scratch, &mut Memory::EMPTY.clone(), None)
 }
 
-/// [`fit`], with what the last one has left in `memory` and in the [`pairs`] of the scratch.
+/// [`fit`], with what the last one has left in `memory` and in the [`pairs`] of the scratch, and the inverse that was kept of
+/// its preconditioner.
+#[allow(clippy::too_many_arguments, reason = "two callers; a struct for it would only be taken apart again")]
 pub(super) fn fit_on(
     kernels: Kernels,
     span: &Span<'_>,
@@ -85,6 +87,7 @@ pub(super) fn fit_on(
     point: &mut [f32],
     scratch: &mut [f32],
     memory: &mut Memory,
+    kept: Option<&Inverse<'_>>,
 ) -> Result<FitReport, FitError> {
     let (n, n_classes) = (span.labels.len(), span.n_classes);
     let length = |what, got, expected| match got == expected {
@@ -105,7 +108,9 @@ pub(super) fn fit_on(
     let (factor, rest) = scratch.split_at_mut(n * n);
     let (curvature, rest) = rest.split_at_mut(n);
     let (root, search) = rest.split_at_mut(n);
-    let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None };
+    // Its product takes the place of the factor: `n_classes` rows of it.
+    let kept = kept.filter(|_| n_classes <= n);
+    let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None, kept };
     let renew_after = match start {
         Start::Cold => {
             point.fill(0.0);
@@ -113,7 +118,7 @@ pub(super) fn fit_on(
         }
         Start::Warm => {
             dual.complete(point);
-            WARM_STEPS
+            if kept.is_some() { u32::MAX } else { WARM_STEPS }
         }
     };
     let limits = Limits { renew_after, ..settings.limits() };
@@ -140,6 +145,75 @@ pub fn logits(span: &Span<'_>, point: &[f32], logits: &mut [f32]) {
     }
 }
 
+/// The middle of a preconditioner, inverted: dearer to make than a factor, but cheaper to use, and a sample that comes or
+/// goes changes it by a matrix of rank one.
+#[derive(Debug)]
+pub(super) struct Inverse<'a> {
+    /// `[n, n]`, of `D^½ K D^½ + l2`.
+    pub matrix: &'a mut [f32],
+    /// `[n]`, square root of the curvatures D; 0 for a sample that is not there.
+    pub root: &'a mut [f32],
+    /// Sum of the curvatures.
+    pub total: f32,
+}
+
+impl Inverse<'_> {
+    /// Makes it for the optimum that a fit without it has just found, from the curvatures in its `scratch`; false where that
+    /// has none.
+    pub fn renew(&mut self, kernels: Kernels, span: &Span<'_>, l2: f32, point: &[f32], scratch: &mut [f32]) -> bool {
+        let n = span.labels.len();
+        let (factor, rest) = scratch.split_at_mut(n * n);
+        let (curvature, _) = rest.split_at_mut(n);
+        let root = &mut *self.root;
+        let mut dual = Dual { kernels, span: *span, l2, factor, curvature, root, total: None, kept: None };
+        dual.renew(point);
+        let Some(total) = dual.total else { return false };
+        self.total = total;
+        self.matrix.fill(0.0);
+        (0..n).for_each(|i| self.matrix[i * n + i] = 1.0);
+        kernels.solve_upper_transposed([n, n], factor, self.matrix);
+        kernels.solve_upper([n, n], factor, self.matrix);
+        true
+    }
+
+    /// Takes in sample `i`, which was not there, with its `inner_products [n]`: the inverse of a matrix with one row and
+    /// column more. Its curvature is that of the others on average. `scratch` has `2 n` elements.
+    pub fn add(&mut self, kernels: Kernels, i: usize, inner_products: &[f32], l2: f32, scratch: &mut [f32]) {
+        let n = self.root.len();
+        let (column, rest) = scratch.split_at_mut(n);
+        let solution = &mut rest[..n];
+        let others = self.root.iter().filter(|root| **root > 0.0).count();
+        let curvature = self.total / others.max(1) as f32;
+        let own = math::sqrt(curvature);
+        for ((c, k), root) in column.iter_mut().zip(inner_products).zip(&*self.root) {
+            *c = k * root * own;
+        }
+        column[i] = 0.0;
+        kernels.gemv([n, n], self.matrix, column, solution);
+        let pivot = curvature * inner_products[i] + l2 - kernels.dot(column, solution);
+        let pivot = pivot.max(l2);
+        solution[i] = -1.0;
+        // The free slot was alone with the penalty: its row and column were zero but for the diagonal.
+        self.matrix[i * n + i] = 0.0;
+        kernels.ger(1.0 / pivot, solution, solution, self.matrix);
+        self.root[i] = own;
+        self.total += curvature;
+    }
+
+    /// Takes out sample `i`. `scratch` has `n` elements.
+    pub fn remove(&mut self, kernels: Kernels, i: usize, l2: f32, scratch: &mut [f32]) {
+        let n = self.root.len();
+        let row = &mut scratch[..n];
+        row.copy_from_slice(&self.matrix[i * n..][..n]);
+        kernels.ger(-1.0 / row[i], row, row, self.matrix);
+        self.matrix[i * n..][..n].fill(0.0);
+        self.matrix.chunks_exact_mut(n).for_each(|other| other[i] = 0.0);
+        self.matrix[i * n + i] = 1.0 / l2;
+        self.total -= self.root[i] * self.root[i];
+        self.root[i] = 0.0;
+    }
+}
+
 /// `[n_classes, n]` to `[n, n_classes]`.
 pub(super) fn transpose(rows: &[f32], n: usize, transposed: &mut [f32]) {
     let n_classes = rows.len() / n.max(1);
@@ -161,6 +235,8 @@ struct Dual<'a> {
     root: &'a mut [f32],
     /// Sum of those curvatures, or `None` without a factor.
     total: Option<f32>,
+    /// Takes the place of factor and root until they are made.
+    kept: Option<&'a Inverse<'a>>,
 }
 
 impl Dual<'_> {
@@ -245,24 +321,35 @@ impl Problem for Dual<'_> {
     }
 
     fn precondition(&mut self, vector: &mut [f32]) -> bool {
-        let Some(total) = self.total else { return false };
-        let (n, l2, unit) = (self.n(), self.l2, self.span.bias_unit);
-        let [alpha, bias, product, again] = self.split(vector);
+        let kept = if self.total.is_none() { self.kept } else { None };
+        let Some(total) = self.total.or(kept.map(|kept| kept.total)) else { return false };
+        let (n, n_classes, l2, unit) = (self.n(), self.span.n_classes, self.l2, self.span.bias_unit);
+        let alphas = n_classes * n;
+        let (first, second) = vector.split_at_mut(alphas + n_classes);
+        let (alpha, bias) = first.split_at_mut(alphas);
+        let (product, again) = second.split_at_mut(alphas);
+        let root: &[f32] = kept.map_or(self.root, |kept| kept.root);
         for (to, from) in product.chunks_exact_mut(n).zip(alpha.chunks_exact(n)) {
             let share = |from: f32, root: f32| if root > 0.0 { from / root } else { 0.0 };
-            to.iter_mut().zip(from).zip(&*self.root).for_each(|((to, from), root)| *to = share(*from, *root));
+            to.iter_mut().zip(from).zip(root).for_each(|((to, from), root)| *to = share(*from, *root));
         }
-        self.kernels.solve_upper_transposed([n, self.span.n_classes], self.factor, product);
-        self.kernels.solve_upper([n, self.span.n_classes], self.factor, product);
+        if let Some(kept) = kept {
+            let solutions = &mut self.factor[..alphas];
+            self.kernels.gemm_nt([n_classes, n, n], product, kept.matrix, solutions);
+            product.copy_from_slice(solutions);
+        } else {
+            self.kernels.solve_upper_transposed([n, n_classes], self.factor, product);
+            self.kernels.solve_upper([n, n_classes], self.factor, product);
+        }
         for (alpha, product) in alpha.chunks_exact_mut(n).zip(product.chunks_exact_mut(n)) {
-            for ((alpha, product), root) in alpha.iter_mut().zip(product).zip(&*self.root) {
+            for ((alpha, product), root) in alpha.iter_mut().zip(product).zip(root) {
                 let solution = if *root > 0.0 { *root * *product } else { *alpha / l2 };
                 // D K solution + l2 solution = the right-hand side: its product with K comes for free.
                 *product = (*alpha - l2 * solution) / (*root * *root);
                 *alpha = solution;
             }
         }
-        for (i, _) in self.root.iter().enumerate().filter(|(_, root)| **root == 0.0) {
+        for (i, _) in root.iter().enumerate().filter(|(_, root)| **root == 0.0) {
             for (alpha, product) in alpha.chunks_exact(n).zip(product.chunks_exact_mut(n)) {
                 product[i] = self.kernels.dot(alpha, &self.span.gram[i * n..][..n]);
             }

@@ -1,11 +1,14 @@
 //! Softmax regression that stays at its optimum while samples come and go.
 
-use super::dual::{self, Span, Start};
+use super::dual::{self, Inverse, Span, Start};
 use super::{Settings, primal::Primal};
 use crate::head::Head;
 use crate::kernel::Kernels;
 use crate::solver::lbfgs::Memory;
 use crate::solver::{FitError, FitReport, TrainingSet};
+
+/// A fit that takes more passes than this has outgrown the inverse that is kept.
+const STALE_PASSES: u32 = 16;
 
 /// Samples with their inner products, and the optimum of the last [`fit`](Self::fit): one sample more costs a row of inner
 /// products and a few steps, not a fit from nothing. For up to a thousand samples or so; memory grows with their square.
@@ -48,6 +51,9 @@ pub struct Online<'a> {
     bias_unit: f32,
     /// Of the last fit; its pairs lie in `scratch`.
     memory: Memory,
+    /// Kept of the preconditioner, and the penalty it is for: `None` while there is none.
+    inverse: Inverse<'a>,
+    inverse_l2: Option<f32>,
     /// Whether `center`, `gram` and `point` are those of a fit.
     is_fitted: bool,
 }
@@ -56,7 +62,9 @@ impl<'a> Online<'a> {
     /// Length of `floats` for [`new`](Self::new); `None` where that overflows.
     pub const fn buffer_len(capacity: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
         let Some(width) = feature_dim.checked_add(capacity) else { return None };
-        let Some(width) = width.checked_add(1) else { return None };
+        // The inner products and the inverse; weight and root.
+        let Some(width) = width.checked_add(capacity) else { return None };
+        let Some(width) = width.checked_add(2) else { return None };
         let Some(rows) = capacity.checked_mul(width) else { return None };
         let (Some(point), Some(scratch)) =
             (dual::point_len(capacity, n_classes), dual::scratch_len(capacity, n_classes))
@@ -91,6 +99,8 @@ impl<'a> Online<'a> {
         let (center, rest) = rest.split_at_mut(feature_dim);
         let (features, rest) = rest.split_at_mut(capacity * feature_dim);
         let (gram, rest) = rest.split_at_mut(capacity * capacity);
+        let (matrix, rest) = rest.split_at_mut(capacity * capacity);
+        let (root, rest) = rest.split_at_mut(capacity);
         let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
         weights.fill(0.0);
         features.fill(0.0);
@@ -108,6 +118,8 @@ impl<'a> Online<'a> {
             scratch,
             bias_unit: 1.0,
             memory: Memory::EMPTY,
+            inverse: Inverse { matrix, root, total: 0.0 },
+            inverse_l2: None,
             is_fitted: false,
         })
     }
@@ -154,6 +166,9 @@ impl<'a> Online<'a> {
                 row[slot] = *product;
             }
             let gram = &self.gram[slot * capacity..][..capacity];
+            if let Some(l2) = self.inverse_l2 {
+                self.inverse.add(self.kernels, slot, gram, l2, self.scratch);
+            }
             let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
             for vector in pairs.chunks_exact_mut(self.point.len()) {
                 let (alpha, product) = vector.split_at_mut(self.n_classes * (capacity + 1));
@@ -173,9 +188,14 @@ impl<'a> Online<'a> {
     /// If there is no such slot.
     pub fn remove(&mut self, slot: usize) {
         let capacity = self.labels.len();
-        self.weights[slot] = 0.0;
+        let was_there = core::mem::replace(&mut self.weights[slot], 0.0) > 0.0;
         self.features[slot * self.feature_dim..][..self.feature_dim].fill(0.0);
         if self.is_fitted {
+            if let Some(l2) = self.inverse_l2
+                && was_there
+            {
+                self.inverse.remove(self.kernels, slot, l2, self.scratch);
+            }
             // The pairs lose what they had of the sample, in both of their halves.
             let gram = &self.gram[slot * capacity..][..capacity];
             let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
@@ -226,7 +246,15 @@ impl<'a> Online<'a> {
             bias_unit: self.bias_unit,
         };
         self.is_fitted = true;
-        dual::fit_on(self.kernels, &span, settings, start, self.point, self.scratch, &mut self.memory)
+        let kept = self.inverse_l2.filter(|l2| *l2 == settings.l2).map(|_| &self.inverse);
+        let was_kept = kept.is_some();
+        let (memory, scratch) = (&mut self.memory, &mut *self.scratch);
+        let report = dual::fit_on(self.kernels, &span, settings, start, self.point, scratch, memory, kept)?;
+        if !was_kept || report.passes > STALE_PASSES {
+            let is_new = self.inverse.renew(self.kernels, &span, settings.l2, self.point, self.scratch);
+            self.inverse_l2 = is_new.then_some(settings.l2);
+        }
+        Ok(report)
     }
 
     /// Writes the weights and the bias of the last fit into a head.
