@@ -180,3 +180,12 @@ fn wrong_usage() {
     assert_eq!(run.stdout.lines().count(), 4, "the folder's photos are classified all the same");
     assert!(run.stderr.contains("/no/photo.jpg") && run.stderr.lines().count() == 1, "{}", run.stderr);
 }
+
+#[test]
+fn a_name_of_several_layers_is_no_cut() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    let run = scene.learn(&["--backbone", &format!("{DATA}/tiny_same_names.onnx"), "--cut", "op"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("has 7 layers named op; cut at one of them by its output: conv1, relu1, conv2 ..."));
+    scene.is_untouched();
+}

@@ -135,3 +135,19 @@ fn another_backbone_and_another_cut_make_heads_of_their_own() {
         topgraft(["classify", "-m", head.to_str().unwrap(), &photo]).succeeds();
     }
 }
+
+#[test]
+fn the_default_cut_is_the_layer_that_layers_stars_whatever_the_names_are() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    // All nodes have one name; the node that makes the features has the name of another one's output.
+    for file in ["tiny_same_names.onnx", "tiny_crossed.onnx"] {
+        let file = format!("{DATA}/{file}");
+        let listed = topgraft(["layers", &file]).succeeds().stdout;
+        let starred: Vec<_> = listed.lines().filter(|line| line.starts_with("*  ")).collect();
+        assert_eq!(starred.len(), 1, "{listed}");
+        assert!(starred[0].contains("Flatten"), "{listed}");
+        assert_eq!(topgraft(["layers", &file, "--json"]).succeeds().json()["default_cut"], "features");
+        let learned = scene.learn(&["--backbone", &file, "--json", "--force"]).json();
+        assert_eq!((&learned["cut"], learned["feature_dim"].as_u64()), (&"features".into(), Some(8)));
+    }
+}

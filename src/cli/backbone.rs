@@ -31,9 +31,10 @@ impl BackboneArgs {
                 backbone.name()
             );
         }
+        // By the output tensor, which is unique: another node or tensor may have the layer's name.
         let cut = match cut {
             Some(cut) => cut,
-            None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.name,
+            None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.output,
         };
         Ok(backbone.cut(cut, &preprocess)?)
     }
@@ -52,7 +53,7 @@ impl BackboneArgs {
         };
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
-            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => {
+            Err(CutError::UnknownLayer { .. } | CutError::Ambiguous { .. } | CutError::Input { .. }) => {
                 Err(WrongTrunk::new(model, backbone.name()).into())
             }
             result => Ok(result?),

@@ -58,7 +58,7 @@ impl Judge {
         let (Some(layer), Some(labels)) = (backbone.classifier(), labels) else {
             bail!("{} has no classifier of its own with known labels; learn a head with it instead", backbone.name());
         };
-        let trunk = backbone.cut(&layer.name, &backbone.preprocess().0)?;
+        let trunk = backbone.cut(&layer.output, &backbone.preprocess().0)?;
         if trunk.feature_dim() != labels.len() {
             bail!("{} has {} outputs, but {} labels", backbone.name(), trunk.feature_dim(), labels.len());
         }

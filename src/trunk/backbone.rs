@@ -177,10 +177,11 @@ impl Backbone {
     }
 
     /// Cuts at `layer`, given by its node's name or its output tensor's; `[1, C, H, W]` will be averaged to `C` features.
-    /// `preprocess` is what the pictures will go through; the fingerprint covers it.
+    /// `preprocess` is what the pictures will go through; the fingerprint covers it. For a [`Layer`] of this backbone give
+    /// its `output`: its name may be another's too.
     ///
     /// # Errors
-    /// [`CutError::UnknownLayer`] with the nearest names, [`CutError::Preprocess`] and [`CutError::Input`] if the
+    /// As [`layer`](Self::layer); [`CutError::Preprocess`] and [`CutError::Input`] if the
     /// preprocessing is out of range or makes another input, [`CutError::Compile`] if a layer cannot be run.
     pub fn cut(&self, layer: &str, preprocess: &Preprocess) -> Result<Trunk, CutError> {
         let (expected, found) = (input_shape(&self.preprocess), input_shape(preprocess));
@@ -206,15 +207,24 @@ impl Backbone {
     /// The layer of that node name or output tensor name. Tensor names are unique, so they come first.
     ///
     /// # Errors
-    /// [`CutError::UnknownLayer`] with the nearest names.
+    /// [`CutError::UnknownLayer`] with the nearest names; [`CutError::Ambiguous`] for a node name of several layers.
     pub fn layer(&self, name: &str) -> Result<&Layer, CutError> {
-        let mut layers = self.layers.iter();
-        let found = layers.clone().find(|l| l.output == name).or_else(|| layers.find(|l| l.name == name));
-        found.ok_or_else(|| CutError::UnknownLayer {
-            backbone: self.name.clone(),
-            layer: name.into(),
-            nearest: nearest(name, self.layers.iter().flat_map(|l| [l.name.as_str(), &l.output])),
-        })
+        if let Some(layer) = self.layers.iter().find(|l| l.output == name) {
+            return Ok(layer);
+        }
+        let (backbone, layer) = (self.name.clone(), name.to_owned());
+        let named: Vec<&Layer> = self.layers.iter().filter(|l| l.name == name).collect();
+        match named[..] {
+            [layer] => Ok(layer),
+            [] => {
+                let nearest = nearest(name, self.layers.iter().flat_map(|l| [l.name.as_str(), &l.output]));
+                Err(CutError::UnknownLayer { backbone, layer, nearest })
+            }
+            _ => {
+                let outputs = named.iter().map(|l| l.output.clone()).collect();
+                Err(CutError::Ambiguous { backbone, layer, outputs })
+            }
+        }
     }
 }
 

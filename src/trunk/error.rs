@@ -142,6 +142,19 @@ pub enum CutError {
         /// The three names that look most like it, best first.
         nearest: Vec<String>,
     },
+    /// Several layers have that name.
+    #[error(
+        "{backbone} has {} layers named {layer}; cut at one of them by its output: {}",
+        outputs.len(), outputs.iter().take(3).cloned().collect::<Vec<_>>().join(", ") + if outputs.len() > 3 { " ..." } else { "" }
+    )]
+    Ambiguous {
+        /// The backbone's name.
+        backbone: String,
+        /// The name that was asked for.
+        layer: String,
+        /// Output tensors of these layers, in the order of the file.
+        outputs: Vec<String>,
+    },
     /// The preprocessing makes another input than the one that the backbone was opened with.
     #[error(
         "{backbone} was opened with an input of {}, but the preprocessing makes {}; open it with that size",
