@@ -42,7 +42,7 @@ pub struct Args {
 /// Features -> prediction: a head on a trunk, or a backbone's own classifier.
 enum Judge {
     Head(Box<Classifier>),
-    Whole { trunk: Box<Trunk>, labels: Vec<String> },
+    Whole { trunk: Box<Trunk>, labels: Vec<String>, logits: bool },
 }
 
 impl Judge {
@@ -62,7 +62,7 @@ impl Judge {
         if trunk.feature_dim() != labels.len() {
             bail!("{} has {} outputs, but {} labels", backbone.name(), trunk.feature_dim(), labels.len());
         }
-        Ok(Self::Whole { trunk: Box::new(trunk), labels })
+        Ok(Self::Whole { trunk: Box::new(trunk), labels, logits: backbone.gives_logits() })
     }
 
     fn trunk(&self) -> &Trunk {
@@ -82,8 +82,8 @@ impl Judge {
     fn predict(&self, mut features: Vec<f32>) -> Prediction {
         match self {
             Self::Head(classifier) => classifier.predict(&features),
-            Self::Whole { trunk, .. } => {
-                if !trunk.layer().is_softmax() {
+            Self::Whole { logits, .. } => {
+                if *logits {
                     softmax(&mut features);
                 }
                 Prediction::new(features)

@@ -170,10 +170,17 @@ impl Backbone {
         layer.ok_or_else(|| NoDefaultCut { backbone: self.name.clone() })
     }
 
-    /// The network's own classifier: a cut at this layer gives the classes' probabilities if [`Layer::is_softmax`], else
-    /// their logits. `None` if the network has none, or if its output is no layer that can be cut at.
+    /// The network's own classifier: a cut at this layer gives the classes' logits, or else their probabilities, as
+    /// [`gives_logits`](Self::gives_logits) says. `None` if the network has none, or if its output is no layer that can be
+    /// cut at.
     pub fn classifier(&self) -> Option<&Layer> {
         self.ends.classes.map(|at| &self.layers[at])
+    }
+
+    /// Whether the [`classifier`](Self::classifier) gives logits, for a softmax to make probabilities of. If not, the
+    /// network does that itself: by a softmax, or by a sigmoid, whose probabilities do not sum to 1.
+    pub fn gives_logits(&self) -> bool {
+        self.ends.logits
     }
 
     /// Cuts at `layer`, given by its node's name or its output tensor's; `[1, C, H, W]` will be averaged to `C` features.
