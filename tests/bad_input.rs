@@ -189,3 +189,23 @@ fn a_name_of_several_layers_is_no_cut() {
     assert!(run.stderr.contains("has 7 layers named op; cut at one of them by its output: conv1, relu1, conv2 ..."));
     scene.is_untouched();
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_that_cannot_be_written_loses_no_work() {
+    use std::process::Command;
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    scene.copy(format!("{DATA}/formats/truncated.jpg"), "birds/cut_off.jpg");
+    let run = |args: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        Command::new(env!("CARGO_BIN_EXE_topgraft")).args(args).stderr(full).output().unwrap()
+    };
+    let (photos, head, tiny) = (scene.photos(), scene.head(), format!("{DATA}/tiny.onnx"));
+    let (photos, head) = (photos.to_str().unwrap(), head.to_str().unwrap());
+    // A warning, then a photo that is skipped.
+    let learned = run(&["learn", photos, "-o", head, "--backbone", &tiny]);
+    assert_eq!(learned.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&learned.stdout).contains("written"));
+    assert_eq!(run(&["classify", "-m", head, "--backbone", &tiny, photos]).status.code(), Some(2));
+    assert_eq!(run(&["inspect", "/no/such.graft"]).status.code(), Some(2));
+}

@@ -6,6 +6,8 @@ use anyhow::Context;
 use topgraft::learn::{Model, WrongTrunk};
 use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Trunk};
 
+use super::message::message;
+
 /// The option that every command with a trunk has.
 #[derive(clap::Args)]
 pub struct BackboneArgs {
@@ -25,11 +27,11 @@ impl BackboneArgs {
         let backbone = self.open()?;
         let (preprocess, provenance) = backbone.preprocess();
         if provenance == Provenance::Assumed {
-            eprintln!(
-                "topgraft: warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
+            message(format_args!(
+                "warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
                  Say it in a catalog.toml beside the file (models/README.md)",
                 backbone.name()
-            );
+            ));
         }
         // By the output tensor, which is unique: another node or tensor may have the layer's name.
         let cut = match cut {

@@ -11,6 +11,7 @@ use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::message::message;
 use super::photos::progress_bar;
 use super::text::{percent, shortest};
 
@@ -163,6 +164,6 @@ fn refuse(out: &mut impl Write, path: &Path, reason: &str, as_json: bool) -> std
     if as_json {
         writeln!(out, "{}", json!({ "path": path.display().to_string(), "error": reason }))?;
     }
-    eprintln!("topgraft: skipped {reason}");
+    message(format_args!("skipped {reason}"));
     Ok(())
 }

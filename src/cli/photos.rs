@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use topgraft::learn::{Dataset, Extracted};
 use topgraft::trunk::Trunk;
 
+use super::message::message;
+
 /// A bar on standard error, if that is a terminal.
 pub fn progress_bar(photos: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {eta} left");
@@ -21,7 +23,7 @@ pub fn extract(trunk: &Trunk, dataset: &Dataset) -> (Extracted, Duration) {
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {
-        eprintln!("topgraft: skipped {error}");
+        message(format_args!("skipped {error}"));
     }
     (extracted, time)
 }
