@@ -28,7 +28,8 @@ fn folders_that_cannot_be_learned_from() {
     one_photo.learn(&[]).refuses(&["tools: no photo in this class", "remove the folder"]);
 
     let few = Scene::with_photos(&["birds", "fish"], 2);
-    few.learn(&["--shots", "3"]).refuses(&["class `birds` has 2 usable photo(s), fewer than the 3 shots", "lower --shots"]);
+    few.learn(&["--shots", "3"])
+        .refuses(&["class `birds` has 2 usable photo(s), fewer than the 3 shots", "lower --shots"]);
     few.is_untouched();
 
     let loose = Scene::empty();
@@ -254,7 +255,8 @@ fn a_decoder_that_panics_says_nothing_of_its_own() {
     let hex = "524946467c000000574542505650384c700000002fff802a000d7521a2ffc19a808808f2b06d9b22b9b1b56fec7e2212\
                8bab596ab18c036bf630bfccccccccccccccccef6666661e1e0f2ddb6392644b6eb5a4c6a2e488e7a8cc88c8ac9ecdd9\
                d626479224491711318b880233378fc8868377f3febb799159613c13151e6e668a449809";
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let bytes: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     scene.write("birds/panics.webp", &bytes);
     let run = scene.learn(&[]);
     assert_eq!((run.code, run.stderr.lines().count()), (2, 1), "{}", run.stderr);

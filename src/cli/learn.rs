@@ -143,7 +143,13 @@ impl Lesson {
         let counts = extracted.dataset.counts();
         let classes: Vec<String> = model.labels.iter().zip(&counts).map(|(label, n)| format!("{label} {n}")).collect();
         let n = extracted.features.nrows();
-        writeln!(out, "trunk      {} cut at {}: {} features", plain(&model.backbone), plain(&model.cut), model.head.feature_dim())?;
+        writeln!(
+            out,
+            "trunk      {} cut at {}: {} features",
+            plain(&model.backbone),
+            plain(&model.cut),
+            model.head.feature_dim()
+        )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
         if !extracted.skipped.is_empty() {
             writeln!(

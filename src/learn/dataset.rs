@@ -434,7 +434,8 @@ mod tests {
         assert_eq!(dataset.shots(20, 3).expect("all of them"), dataset);
         let (again, spares) = dataset.shots_and_spares(5, 7).expect("enough");
         assert_eq!((again, spares[0].len(), spares[1].len()), (chosen.clone(), 15, 15));
-        let all: std::collections::HashSet<_> = chosen.samples.iter().chain(spares.iter().flatten()).map(|s| &s.path).collect();
+        let all: std::collections::HashSet<_> =
+            chosen.samples.iter().chain(spares.iter().flatten()).map(|s| &s.path).collect();
         assert_eq!(all.len(), 40, "each photo once");
         assert!(!spares[0].is_sorted_by(|a, b| a.path < b.path));
     }

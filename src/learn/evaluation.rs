@@ -113,7 +113,11 @@ mod tests {
         for n in 1..2000 {
             assert_eq!((wilson(0, n)[0], wilson(n, n)[1]), (0.0, 1.0), "{n}");
             let [low, high] = wilson(n / 2, n);
-            assert!(0.0 <= low && low <= f64::from(n / 2) / f64::from(n) && high >= 0.5 * f64::from(n / 2 * 2) / f64::from(n));
+            assert!(
+                0.0 <= low
+                    && low <= f64::from(n / 2) / f64::from(n)
+                    && high >= 0.5 * f64::from(n / 2 * 2) / f64::from(n)
+            );
         }
     }
 

@@ -70,7 +70,9 @@ pub enum ModelError {
 
 /// A head that gives NaN or infinity for a class: its weights or its scaling are too large for 32 bits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the head's number for class `{label}` is not finite: its weights or its scaling are too large; teach it again")]
+#[error(
+    "the head's number for class `{label}` is not finite: its weights or its scaling are too large; teach it again"
+)]
 pub struct NotFinite {
     /// Label of the first such class.
     pub label: String,

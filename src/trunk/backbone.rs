@@ -505,9 +505,13 @@ mod tests {
             matches!(Backbone::open(&path), Err(OpenError::Checksum { expected, .. }) if expected == "0f".repeat(32))
         );
         let text = std::fs::read_to_string(folder.path().join("catalog.toml")).unwrap();
-        std::fs::write(folder.path().join("catalog.toml"), text.replace("nchw", "nhwc").replace("sha256", "# ")).unwrap();
+        std::fs::write(folder.path().join("catalog.toml"), text.replace("nchw", "nhwc").replace("sha256", "# "))
+            .unwrap();
         let error = Backbone::open(&path).unwrap_err().to_string();
-        assert!(error.contains("catalog.toml says that ") && error.contains("mine.onnx has the layout nhwc"), "{error}");
+        assert!(
+            error.contains("catalog.toml says that ") && error.contains("mine.onnx has the layout nhwc"),
+            "{error}"
+        );
         assert!(error.contains("but it takes input: f32 [1, 3, 16, 16]; correct the layout"), "{error}");
         catalog("colour = 'red'");
         assert!(matches!(Backbone::open(&path), Err(OpenError::Catalog(_))));

@@ -121,7 +121,10 @@ pub enum OpenError {
         reason: String,
     },
     /// The network's own input is larger than any that is made.
-    #[error("{model} takes {found}, which cannot be made of a photo: {source}; export it with at most {} pixels a side", Preprocess::MAX_SIDE)]
+    #[error(
+        "{model} takes {found}, which cannot be made of a photo: {source}; export it with at most {} pixels a side",
+        Preprocess::MAX_SIDE
+    )]
     InputSize {
         /// Path or name.
         model: String,

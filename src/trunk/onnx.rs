@@ -388,7 +388,10 @@ mod tests {
             use std::os::unix::ffi::OsStrExt;
             let latin = Path::new(std::ffi::OsStr::from_bytes(b"netzw\xe4rts"));
             let error = weights_sha256("m", Some(latin), &proto, [7; 32]).unwrap_err();
-            assert!(matches!(&error, OpenError::WeightsFolder { .. }) && error.to_string().contains("UTF-8"), "{error}");
+            assert!(
+                matches!(&error, OpenError::WeightsFolder { .. }) && error.to_string().contains("UTF-8"),
+                "{error}"
+            );
         }
 
         std::fs::write(folder.path().join("w.bin"), b"weights").unwrap();

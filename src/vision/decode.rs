@@ -250,17 +250,14 @@ fn panicked() -> DecodeError {
 }
 
 /// The decoder of a format, the first chunks read.
-fn decoder<'a>(
-    format: ImageFormat,
-    bytes: impl AsRef<[u8]> + 'a,
-) -> Result<impl ImageDecoder + 'a, DecodeError> {
+fn decoder<'a>(format: ImageFormat, bytes: impl AsRef<[u8]> + 'a) -> Result<impl ImageDecoder + 'a, DecodeError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let is_png = format == ImageFormat::Png;
     reader.limits(limits(if is_png { MAX_METADATA } else { MAX_MEMORY }));
     reader.into_decoder().map_err(|error| match error {
-        ImageError::Limits(_) if is_png => {
-            DecodeError::Damaged { reason: format!("what it holds beside pixels is larger than {} MB", MAX_METADATA >> 20) }
-        }
+        ImageError::Limits(_) if is_png => DecodeError::Damaged {
+            reason: format!("what it holds beside pixels is larger than {} MB", MAX_METADATA >> 20),
+        },
         error => damage(error),
     })
 }
