@@ -7,6 +7,7 @@ mod eval;
 mod inspect;
 mod layers;
 mod learn;
+mod message;
 mod photos;
 mod text;
 
@@ -16,6 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use topgraft::learn::SaveError;
 use topgraft::trunk::RunError;
+
+use message::message;
 
 /// Teach a camera new things on the device: a frozen pretrained trunk, and a head learned from a few photos.
 #[derive(Parser)]
@@ -67,10 +70,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         if output.kind() == ErrorKind::BrokenPipe {
             return ExitCode::SUCCESS;
         }
-        eprintln!("topgraft: standard output: {output}");
+        message(format_args!("standard output: {output}"));
         return ExitCode::from(1);
     }
-    eprintln!("topgraft: {}", one_line(error));
+    message(one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
     ExitCode::from(if save_failed || run_failed { 1 } else { 2 })
@@ -86,5 +89,5 @@ fn one_line(error: &anyhow::Error) -> String {
             _ => line = format!("{line}: {cause}"),
         }
     }
-    line.replace('\n', " ")
+    line
 }

@@ -19,7 +19,7 @@
 //!
 //! let backbone = Backbone::open(Path::new("mobilenet_v2.onnx"))?;
 //! let (preprocess, _) = backbone.preprocess();
-//! let trunk = backbone.cut(&backbone.penultimate()?.name, &preprocess)?;
+//! let trunk = backbone.cut(&backbone.penultimate()?.output, &preprocess)?;
 //!
 //! let photos = Extracted::new(&trunk, &Dataset::open(Path::new("photos"))?, || {});
 //! photos.dataset.check_teachable()?;
@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 pub mod learn;
+mod panics;
 pub mod trunk;
 pub mod vision;
 

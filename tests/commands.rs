@@ -135,3 +135,48 @@ fn another_backbone_and_another_cut_make_heads_of_their_own() {
         topgraft(["classify", "-m", head.to_str().unwrap(), &photo]).succeeds();
     }
 }
+
+#[test]
+fn the_default_cut_is_the_layer_that_layers_stars_whatever_the_names_are() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    // All nodes have one name; the node that makes the features has the name of another one's output.
+    for file in ["tiny_same_names.onnx", "tiny_crossed.onnx"] {
+        let file = format!("{DATA}/{file}");
+        let listed = topgraft(["layers", &file]).succeeds().stdout;
+        let starred: Vec<_> = listed.lines().filter(|line| line.starts_with("*  ")).collect();
+        assert_eq!(starred.len(), 1, "{listed}");
+        assert!(starred[0].contains("Flatten"), "{listed}");
+        assert_eq!(topgraft(["layers", &file, "--json"]).succeeds().json()["default_cut"], "features");
+        let learned = scene.learn(&["--backbone", &file, "--json", "--force"]).json();
+        assert_eq!((&learned["cut"], learned["feature_dim"].as_u64()), (&"features".into(), Some(8)));
+    }
+}
+
+#[test]
+fn a_network_that_makes_probabilities_itself_is_taken_at_its_word() {
+    let scene = Scene::empty();
+    let photo = format!("{DATA}/pillow/chelsea.png");
+    let of = |file: &str| {
+        let catalog = format!(
+            "[[backbone]]\nname = 'net'\nfile = '{file}'\nlabels = 'four.txt'\nmean = [127, 127, 127]\nscale = [9, 9, 9]\n\
+             input = {{ width = 16, height = 16, layout = 'nchw', channels = 'rgb' }}\nresize = {{ rule = 'squeeze' }}\n\
+             filter = 'bilinear'\n"
+        );
+        fs::write(scene.path("catalog.toml"), catalog).unwrap();
+        fs::write(scene.path("four.txt"), "a\nb\nc\nd\n").unwrap();
+        let path = scene.path(file);
+        fs::copy(format!("{DATA}/{file}"), &path).unwrap();
+        let args = ["classify", "--imagenet", "--json", "--top", "4", "--backbone", path.to_str().unwrap(), &photo];
+        let top = topgraft(args).succeeds().json()["top"].clone();
+        ["a", "b", "c", "d"].map(|label| {
+            let entry = top.as_array().unwrap().iter().find(|entry| entry["label"] == label).unwrap();
+            entry["probability"].as_f64().unwrap()
+        })
+    };
+    let (logits, softmax, sigmoid) = (of("tiny.onnx"), of("tiny_softmax.onnx"), of("tiny_sigmoid.onnx"));
+    assert!(logits.iter().zip(softmax).all(|(a, b)| (a - b).abs() < 1e-5), "{logits:?} {softmax:?}");
+    // The odds of a sigmoid are e to the logit.
+    let odds = sigmoid.map(|p| p / (1.0 - p));
+    let near = |i: usize| (odds[i] / odds[0] / (logits[i] / logits[0]) - 1.0).abs() < 1e-2;
+    assert!((1..4).all(near), "{logits:?} {sigmoid:?}");
+}

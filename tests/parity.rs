@@ -35,7 +35,7 @@ fn relative_error(a: &[f32], b: &[f32]) -> f64 {
 fn the_embedded_backbone_gives_the_features_of_onnx_runtime() {
     let backbone = Backbone::embedded().expect("is built in");
     let preprocess = Preprocess { resize: Resize::Squeeze, filter: Filter::Bilinear, ..backbone.preprocess().0 };
-    let trunk = backbone.cut(&backbone.penultimate().expect("has a dense layer").name, &preprocess).expect("cuts");
+    let trunk = backbone.cut(&backbone.penultimate().expect("has a dense layer").output, &preprocess).expect("cuts");
     let photo = vision::open(&Path::new(DATA).join("pillow/rocket.squeeze_bilinear.png")).expect("a photo");
     let features = trunk.features(Preprocessor::new(&preprocess).expect("valid").apply(&photo)).expect("runs");
     let reference = |name: &str| read_npy(&Path::new(DATA).join("parity").join(name)).1;
@@ -67,7 +67,7 @@ fn four_networks_give_the_features_of_onnx_runtime() {
         let backbone = Backbone::open(&shared.join(format!("models/{model}.onnx"))).expect("opens");
         let layer = backbone.penultimate().expect("a default cut");
         assert_eq!((layer.output.as_str(), layer.feature_dim), ("features", feature_dim), "{model}");
-        let trunk = backbone.cut(&layer.name, &backbone.preprocess().0).expect("cuts");
+        let trunk = backbone.cut(&layer.output, &backbone.preprocess().0).expect("cuts");
         let (shape, input) = read_npy(&shared.join(format!("data/parity/{model}.input.npy")));
         let (_, expected) = read_npy(&shared.join(format!("data/parity/{model}.features.npy")));
         let per_photo = input.len() / shape[0];

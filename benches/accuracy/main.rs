@@ -114,7 +114,7 @@ fn main() -> Result<()> {
 fn features(shared: &Path, set: &str, model: &str, splits: &Splits) -> Result<Photos> {
     let backbone = Backbone::open(&shared.join(format!("models/{model}.onnx")))?;
     let preprocess = Preprocess { resize: Resize::Squeeze, filter: Filter::Bilinear, ..backbone.preprocess().0 };
-    let trunk = backbone.cut(&backbone.penultimate()?.name, &preprocess)?;
+    let trunk = backbone.cut(&backbone.penultimate()?.output, &preprocess)?;
     let folder = shared.join("data/images").join(set);
     let paths: Vec<PathBuf> = splits.files.iter().map(|file| folder.join(file)).collect();
     let rows = extract(&trunk, &paths, || {}).into_iter().collect::<Result<Vec<_>, _>>()?;

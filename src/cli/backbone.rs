@@ -1,10 +1,16 @@
 //! Which network, and where to cut it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
+use topgraft::topgraft_core::format::is_plain;
 use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Trunk};
+
+use super::message::message;
+
+/// Why a name is refused.
+const NOT_PLAIN: &str = "which is empty, longer than 65535 bytes or has control characters";
 
 /// The option that every command with a trunk has.
 #[derive(clap::Args)]
@@ -25,35 +31,53 @@ impl BackboneArgs {
         let backbone = self.open()?;
         let (preprocess, provenance) = backbone.preprocess();
         if provenance == Provenance::Assumed {
-            eprintln!(
-                "topgraft: warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
+            message(format_args!(
+                "warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
                  Say it in a catalog.toml beside the file (models/README.md)",
                 backbone.name()
-            );
+            ));
         }
+        // By the output tensor, which is unique: another node or tensor may have the layer's name.
         let cut = match cut {
             Some(cut) => cut,
-            None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.name,
+            None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.output,
         };
-        Ok(backbone.cut(cut, &preprocess)?)
+        let trunk = backbone.cut(cut, &preprocess)?;
+        // Before the work, not when the head file is written.
+        let file = self.backbone.as_deref().unwrap_or(Path::new(backbone.name()));
+        if !is_plain(backbone.name()) {
+            let remedy = match provenance {
+                Provenance::Beside => "change its `name` in the catalog.toml beside it",
+                _ => "rename the file",
+            };
+            bail!("{}: a head file cannot hold this network's name, {NOT_PLAIN}; {remedy}", file.display());
+        }
+        if !is_plain(trunk.cut()) {
+            let start: String = trunk.cut().chars().take(40).collect();
+            bail!(
+                "{}: a head file cannot hold the name of the layer's output `{start}`, {NOT_PLAIN}; give another layer by \
+                 --cut, or rename it in the network",
+                file.display()
+            );
+        }
+        Ok(trunk)
     }
 
-    /// The trunk that a model was taught on, with the model's own preprocessing.
-    pub fn trunk_of(&self, model: &Model) -> anyhow::Result<Trunk> {
+    /// The trunk that a model was taught on, with the model's own preprocessing; `head` is the model's file, for messages.
+    pub fn trunk_of(&self, model: &Model, head: &Path) -> anyhow::Result<Trunk> {
+        let wrong = |found: &str| Err(WrongTrunk::new(model, found)).with_context(|| head.display().to_string());
         // Whatever its file or catalog says of the size now, the head was taught at this one.
         let backbone = match &self.backbone {
             Some(path) => match Backbone::open_sized(path, model.preprocess.width, model.preprocess.height) {
-                Err(OpenError::Analysis { .. }) => {
-                    return Err(WrongTrunk::new(model, &path.display().to_string()).into());
-                }
+                Err(OpenError::Analysis { .. }) => return wrong(&path.display().to_string()),
                 opened => opened?,
             },
             None => open(None)?,
         };
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
-            Err(CutError::UnknownLayer { .. } | CutError::Input { .. }) => {
-                Err(WrongTrunk::new(model, backbone.name()).into())
+            Err(CutError::UnknownLayer { .. } | CutError::Ambiguous { .. } | CutError::Input { .. }) => {
+                wrong(backbone.name())
             }
             result => Ok(result?),
         }
@@ -67,6 +91,6 @@ pub fn open(file: Option<&PathBuf>) -> anyhow::Result<Backbone> {
         #[cfg(feature = "embed-backbone")]
         None => Ok(Backbone::embedded()?),
         #[cfg(not(feature = "embed-backbone"))]
-        None => anyhow::bail!("this program was built without a backbone; give an ONNX file"),
+        None => bail!("this program was built without a backbone; give an ONNX file"),
     }
 }

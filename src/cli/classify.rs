@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use topgraft::learn::{Classifier, Model, Prediction, extract, photos_below};
+use topgraft::learn::{Classifier, ExtractError, Model, NotFinite, Prediction, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::message::message;
 use super::photos::progress_bar;
-use super::text::{percent, shortest};
+use super::text::{percent, plain, plain_path, shortest};
 
 /// Photos that are read before the first of them is printed.
 const BATCH: usize = 64;
@@ -42,14 +43,14 @@ pub struct Args {
 /// Features -> prediction: a head on a trunk, or a backbone's own classifier.
 enum Judge {
     Head(Box<Classifier>),
-    Whole { trunk: Box<Trunk>, labels: Vec<String> },
+    Whole { trunk: Box<Trunk>, labels: Vec<String>, logits: bool },
 }
 
 impl Judge {
     fn new(args: &Args) -> anyhow::Result<Self> {
         if let Some(path) = &args.model {
             let model = Model::open(path)?;
-            let trunk = args.backbone.trunk_of(&model)?;
+            let trunk = args.backbone.trunk_of(&model, path)?;
             let classifier = Classifier::new(model, trunk);
             return Ok(Self::Head(Box::new(classifier.with_context(|| path.display().to_string())?)));
         }
@@ -58,11 +59,11 @@ impl Judge {
         let (Some(layer), Some(labels)) = (backbone.classifier(), labels) else {
             bail!("{} has no classifier of its own with known labels; learn a head with it instead", backbone.name());
         };
-        let trunk = backbone.cut(&layer.name, &backbone.preprocess().0)?;
+        let trunk = backbone.cut(&layer.output, &backbone.preprocess().0)?;
         if trunk.feature_dim() != labels.len() {
             bail!("{} has {} outputs, but {} labels", backbone.name(), trunk.feature_dim(), labels.len());
         }
-        Ok(Self::Whole { trunk: Box::new(trunk), labels })
+        Ok(Self::Whole { trunk: Box::new(trunk), labels, logits: backbone.gives_logits() })
     }
 
     fn trunk(&self) -> &Trunk {
@@ -79,16 +80,16 @@ impl Judge {
         }
     }
 
-    fn predict(&self, mut features: Vec<f32>) -> Prediction {
-        match self {
-            Self::Head(classifier) => classifier.predict(&features),
-            Self::Whole { trunk, .. } => {
-                if !trunk.layer().is_softmax() {
+    fn predict(&self, mut features: Vec<f32>) -> Result<Prediction, NotFinite> {
+        Ok(match self {
+            Self::Head(classifier) => classifier.predict(&features)?,
+            Self::Whole { logits, .. } => {
+                if *logits {
                     softmax(&mut features);
                 }
                 Prediction::new(features)
             }
-        }
+        })
     }
 }
 
@@ -98,19 +99,33 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (photos, mut all_good) = list(args)?;
     let mut out = std::io::stdout().lock();
     let bar = progress_bar(photos.len());
+    // What the trunk said to the first photo that it failed on, and whether it has failed on all.
+    let (mut failure, mut all_failed) = (None, true);
     for batch in photos.chunks(BATCH) {
         let results = extract(judge.trunk(), batch, || bar.inc(1));
         for (path, result) in batch.iter().zip(results) {
             match result {
-                Ok(features) => bar.suspend(|| print(&mut out, path, &judge, features, top, args.json))?,
+                Ok(features) => {
+                    all_failed = false;
+                    let head = || args.model.iter().map(|head| head.display().to_string()).collect::<String>();
+                    let prediction = judge.predict(features).with_context(head)?;
+                    bar.suspend(|| print(&mut out, path, &judge, &prediction, top, args.json))?;
+                }
                 Err(error) => {
                     all_good = false;
                     bar.suspend(|| refuse(&mut out, path, &error.to_string(), args.json))?;
+                    match error {
+                        ExtractError::Run { .. } => _ = failure.get_or_insert(error),
+                        ExtractError::Open(_) => all_failed = false,
+                    }
                 }
             }
         }
     }
     bar.finish_and_clear();
+    if let Some(error) = failure.filter(|_| all_failed) {
+        return Err(error.into());
+    }
     Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
 }
 
@@ -141,11 +156,10 @@ fn print(
     out: &mut impl Write,
     path: &Path,
     judge: &Judge,
-    features: Vec<f32>,
+    prediction: &Prediction,
     top: usize,
     as_json: bool,
 ) -> std::io::Result<()> {
-    let prediction = judge.predict(features);
     let label = |class: u16| &judge.labels()[usize::from(class)];
     if as_json {
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
@@ -154,8 +168,8 @@ fn print(
         let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top });
         return writeln!(out, "{line}");
     }
-    let entry = |(class, p): (u16, f32)| format!("{} {}", label(class), percent(p.into()));
-    writeln!(out, "{}: {}", path.display(), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
+    let entry = |(class, p): (u16, f32)| format!("{} {}", plain(label(class)), percent(p.into()));
+    writeln!(out, "{}: {}", plain_path(path), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
 }
 
 /// A photo that has no prediction: a line on standard error, and in JSON an object of its own.
@@ -163,6 +177,6 @@ fn refuse(out: &mut impl Write, path: &Path, reason: &str, as_json: bool) -> std
     if as_json {
         writeln!(out, "{}", json!({ "path": path.display().to_string(), "error": reason }))?;
     }
-    eprintln!("topgraft: skipped {reason}");
+    message(format_args!("skipped {reason}"));
     Ok(())
 }

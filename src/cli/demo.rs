@@ -12,7 +12,7 @@ use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::learn::Lesson;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, percent, shortest};
+use super::text::{duration, percent, plain_path, shortest};
 
 /// Learn six classes from five photos each, then classify photos that were not learned from
 #[derive(clap::Args)]
@@ -47,18 +47,18 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let lesson = Lesson::with_defaults(&trunk, &taught)?;
     let model = Model::new(&trunk, taught.classes, lesson.fitted());
     if !args.json {
-        writeln!(out, "Teaching from the photos in {}", folder.join("learn").display())?;
+        writeln!(out, "Teaching from the photos in {}", plain_path(&folder.join("learn")))?;
         writeln!(out, "loading    {}", duration(load_time))?;
         lesson.print(&model, &mut out)?;
-        writeln!(out, "\nPhotos that it has not seen, all different ones, from {}", folder.join("new").display())?;
+        writeln!(out, "\nPhotos that it has not seen, all different ones, from {}", plain_path(&folder.join("new")))?;
     }
 
     let classifier = Classifier::new(model, trunk)?;
-    let (extracted, time) = extract(classifier.trunk(), &new);
+    let (extracted, time) = extract(classifier.trunk(), &new, Vec::new())?;
     let labels = &classifier.model().labels;
     let (mut pairs, mut lines) = (Vec::new(), Vec::new());
     for (sample, row) in extracted.dataset.samples.iter().zip(extracted.features.rows()) {
-        let prediction = classifier.predict(row.as_slice().expect("standard layout"));
+        let prediction = classifier.predict(row.as_slice().expect("standard layout"))?;
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
         pairs.push((sample.label, class));
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         let verdict = if label == truth { "right" } else { "wrong" };
         let name = sample.path.strip_prefix(folder.join("new")).unwrap_or(&sample.path);
-        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}", percent(probability.into()), name.display())?;
+        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}", percent(probability.into()), plain_path(name))?;
     }
     let evaluation = Evaluation::new(labels.len(), pairs);
     let [low, high] = evaluation.interval();
@@ -85,6 +85,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "skipped": skipped_json(&extracted),
         });
         writeln!(out, "{summary}")?;
+    } else if evaluation.n_samples() == 0 {
+        writeln!(out, "none of them could be read, so there is nothing to count")?;
     } else {
         writeln!(
             out,

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model};
+use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model, Prediction};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{percent, table};
+use super::text::{percent, plain, table};
 
 /// Measure a head on labelled photos that it has not learned from
 #[derive(clap::Args)]
@@ -31,16 +31,19 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let model = Model::open(&args.model)?;
     let dataset = Dataset::open(&args.photos)?;
     let label_of = labels_of_classes(&dataset, &model, &args.photos)?;
-    let trunk = args.backbone.trunk_of(&model)?;
+    let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
 
-    let (extracted, _) = extract(classifier.trunk(), &dataset);
+    let (extracted, _) = extract(classifier.trunk(), &dataset, Vec::new())?;
     if extracted.dataset.samples.is_empty() {
         bail!("{}: none of its photos can be read", args.photos.display());
     }
     let truth = extracted.dataset.samples.iter().map(|sample| label_of[usize::from(sample.label)]);
     let rows = extracted.features.rows();
-    let predicted = rows.into_iter().map(|row| classifier.predict(row.as_slice().expect("standard layout")).class());
+    let predict = |row: ndarray::ArrayView1<f32>| classifier.predict(row.as_slice().expect("standard layout"));
+    let predictions: Result<Vec<_>, _> = rows.into_iter().map(predict).collect();
+    let predictions = predictions.with_context(|| args.model.display().to_string())?;
+    let predicted = predictions.iter().map(Prediction::class);
     let labels = &classifier.model().labels;
     let evaluation = Evaluation::new(labels.len(), truth.zip(predicted));
 
@@ -88,7 +91,7 @@ fn print(
     )?;
     let support: Vec<u32> = evaluation.per_class().iter().map(|class| class.support).collect();
     let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
-    writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), labels[largest])?;
+    writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), plain(&labels[largest]))?;
     if !extracted.skipped.is_empty() {
         writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
     }

@@ -23,7 +23,12 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let backbone = backbone::open(args.backbone.as_ref())?;
-    let penultimate = backbone.penultimate().ok().map(|layer| layer.name.as_str());
+    let penultimate = backbone.penultimate().ok();
+    // What `--cut` takes for it: its name, unless that means another layer or several.
+    let default_cut = penultimate.map(|layer| match backbone.layer(&layer.name) {
+        Ok(found) if found.output == layer.output => &layer.name,
+        _ => &layer.output,
+    });
     let mut out = std::io::stdout().lock();
     if args.json {
         let layer = |layer: &Layer| {
@@ -40,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let summary = json!({
             "backbone": backbone.name(),
             "sha256": hex(&backbone.sha256()),
-            "default_cut": penultimate,
+            "default_cut": default_cut,
             "layers": backbone.layers().iter().map(layer).collect::<Value>(),
         });
         writeln!(out, "{summary}")?;
@@ -50,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for layer in backbone.layers() {
         rows.push(vec![
-            if Some(layer.name.as_str()) == penultimate { "*" } else { "" }.to_owned(),
+            if penultimate.is_some_and(|cut| cut.output == layer.output) { "*" } else { "" }.to_owned(),
             layer.name.clone(),
             layer.operator.clone(),
             shape(&layer.shape),

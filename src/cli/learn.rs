@@ -4,16 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, Fitted, Model, SaveError, Scaling, fit};
+use topgraft::learn::{Dataset, Extracted, Fitted, Model, Sample, Scaling, TooFew, fit};
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, hex, percent, shortest};
+use super::text::{duration, hex, percent, plain, plain_path, shortest};
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -37,7 +36,7 @@ pub struct Args {
     /// What to do to the features before the head
     #[arg(long, value_enum, default_value = "l2")]
     scaling: ScalingArg,
-    /// Replace the head file if it is there
+    /// Replace the file if it is there
     #[arg(long)]
     force: bool,
     /// Print one JSON object
@@ -57,22 +56,20 @@ enum ScalingArg {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // What can be refused is refused before the work starts.
-    ensure!(!args.output.is_dir(), "{}: is a folder; give the name of a head file", args.output.display());
-    if !args.force && args.output.symlink_metadata().is_ok() {
-        return Err(SaveError::Exists { path: args.output.clone() }.into());
-    }
+    Model::check_path(&args.output, args.force)?;
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
     let mut dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
+    let mut spares = Vec::new();
     if let Some(shots) = args.shots {
-        dataset = dataset.shots(shots as usize, args.seed)?;
+        (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, args.scaling)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling)?;
     let model = Model::new(&trunk, dataset.classes, &lesson.fitted);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -83,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         lesson.print(&model, &mut out)?;
         let bytes = std::fs::metadata(&args.output).map_or(0, |file| file.len());
-        writeln!(out, "written    {} ({:.1} KB)", args.output.display(), bytes as f64 / 1e3)?;
+        writeln!(out, "written    {} ({:.1} KB)", plain_path(&args.output), bytes as f64 / 1e3)?;
     }
     Ok(lesson.outcome())
 }
@@ -96,21 +93,31 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    fn teach(trunk: &Trunk, dataset: &Dataset, scaling: ScalingArg) -> anyhow::Result<Self> {
+    fn teach(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>, scaling: ScalingArg) -> anyhow::Result<Self> {
         let scaling = match scaling {
             ScalingArg::None => Scaling::None,
             ScalingArg::L2 => Scaling::L2,
             ScalingArg::Standard => Scaling::Standard,
         };
-        let (extracted, extract_time) = extract(trunk, dataset);
+        let with_shots = !spares.is_empty();
+        let (extracted, extract_time) = extract(trunk, dataset, spares)?;
         extracted.dataset.check_teachable()?;
+        if with_shots {
+            // As many as were asked for, or none.
+            let counts = dataset.counts().into_iter().zip(extracted.dataset.counts());
+            for (class, (shots, photos)) in dataset.classes.iter().zip(counts) {
+                if photos < shots {
+                    return Err(TooFew::Shots { class: class.clone(), photos, shots }.into());
+                }
+            }
+        }
         let fitted = fit(extracted.features.view(), &extracted.labels(), dataset.classes.len(), scaling)?;
         Ok(Self { extracted, extract_time, fitted })
     }
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, ScalingArg::L2)
+        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2)
     }
 
     /// What came out.
@@ -136,8 +143,14 @@ impl Lesson {
         let counts = extracted.dataset.counts();
         let classes: Vec<String> = model.labels.iter().zip(&counts).map(|(label, n)| format!("{label} {n}")).collect();
         let n = extracted.features.nrows();
-        writeln!(out, "trunk      {} cut at {}: {} features", model.backbone, model.cut, model.head.feature_dim())?;
-        writeln!(out, "classes    {}, shots: {}", model.labels.len(), classes.join(", "))?;
+        writeln!(
+            out,
+            "trunk      {} cut at {}: {} features",
+            plain(&model.backbone),
+            plain(&model.cut),
+            model.head.feature_dim()
+        )?;
+        writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
         if !extracted.skipped.is_empty() {
             writeln!(
                 out,
@@ -169,7 +182,7 @@ impl Lesson {
             100.0 * high
         )?;
         let naive = f64::from(evaluation.majority()) / f64::from(evaluation.n_samples());
-        writeln!(out, "naive      {} by always saying {}", percent(naive), self.majority_class(model))
+        writeln!(out, "naive      {} by always saying {}", percent(naive), plain(self.majority_class(model)))
     }
 
     /// One object with stable keys; documented in docs/json.md.

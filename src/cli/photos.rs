@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted};
+use topgraft::learn::{Dataset, ExtractError, Extracted, Sample};
 use topgraft::trunk::Trunk;
+
+use super::message::message;
 
 /// A bar on standard error, if that is a terminal.
 pub fn progress_bar(photos: usize) -> ProgressBar {
@@ -13,17 +15,26 @@ pub fn progress_bar(photos: usize) -> ProgressBar {
     ProgressBar::new(photos as u64).with_style(style.expect("a valid template"))
 }
 
-/// Features of a dataset, and how long that took. Photos that were skipped are named on standard error.
-pub fn extract(trunk: &Trunk, dataset: &Dataset) -> (Extracted, Duration) {
+/// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
+/// take their places.
+///
+/// # Errors
+/// If the trunk fails on every photo.
+pub fn extract(
+    trunk: &Trunk,
+    dataset: &Dataset,
+    spares: Vec<Vec<Sample>>,
+) -> Result<(Extracted, Duration), ExtractError> {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let extracted = Extracted::new(trunk, dataset, || bar.inc(1));
+    let mut extracted = Extracted::with_spares(trunk, dataset, spares, || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {
-        eprintln!("topgraft: skipped {error}");
+        message(format_args!("skipped {error}"));
     }
-    (extracted, time)
+    extracted.check_trunk()?;
+    Ok((extracted, time))
 }
 
 /// `[{"path": ..., "error": ...}]`

@@ -1,6 +1,6 @@
 //! What was learned, in memory and as a head file.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -68,6 +68,16 @@ pub enum ModelError {
     },
 }
 
+/// A head that gives NaN or infinity for a class: its weights or its scaling are too large for 32 bits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the head's number for class `{label}` is not finite: its weights or its scaling are too large; teach it again"
+)]
+pub struct NotFinite {
+    /// Label of the first such class.
+    pub label: String,
+}
+
 /// Why a model was not written. Whatever was at the path still is.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -76,6 +86,14 @@ pub enum SaveError {
     Exists {
         /// The path.
         path: PathBuf,
+    },
+    /// The path is of something that is no file: a folder, a pipe, a device, a link that leads nowhere.
+    #[error("{}: {what}; give the name of a head file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// The model does not fit the format.
     #[error("{}: {source}", path.display())]
@@ -187,47 +205,95 @@ impl Model {
         Ok(bytes)
     }
 
-    /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed.
+    /// Whether [`save`](Self::save) would refuse the path for what is there now: to be asked before the work.
     ///
     /// # Errors
-    /// [`SaveError::Exists`] unless `replace`, or what the system said.
+    /// [`SaveError::Exists`] unless `replace`, [`SaveError::NotAFile`].
+    pub fn check_path(path: &Path, replace: bool) -> Result<(), SaveError> {
+        place(path, replace).map(drop)
+    }
+
+    /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed. A file that is
+    /// replaced gives its mode to the new one; if the path is that of a link, the file that it leads to is replaced.
+    ///
+    /// # Errors
+    /// As [`check_path`](Self::check_path), or what the system said.
     pub fn save(&self, path: &Path, replace: bool) -> Result<(), SaveError> {
+        let (target, mode) = place(path, replace)?;
         let bytes = self.to_bytes().map_err(|source| SaveError::Emit { path: path.to_path_buf(), source })?;
         let write = |source| SaveError::Write { path: path.to_path_buf(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut options = tempfile::Builder::new();
         #[cfg(unix)]
         {
             // As any new file: what the umask leaves.
             use std::os::unix::fs::PermissionsExt;
-            options.permissions(std::fs::Permissions::from_mode(0o666));
+            options.permissions(Permissions::from_mode(0o666));
         }
         let mut file = options.tempfile_in(folder).map_err(write)?;
+        if let Some(mode) = mode {
+            // Not every file system has modes.
+            let _ = file.as_file().set_permissions(mode);
+        }
         file.write_all(&bytes).map_err(write)?;
         file.as_file().sync_all().map_err(write)?;
-        let renamed = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+        let renamed = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
         renamed.map_err(|failed| match failed.error.kind() {
             std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
             _ => write(failed.error),
         })?;
-        // The new name is durable once the folder is; not every system can sync a folder.
+        // The new name is durable once the folder is. The file is written: that a folder cannot be opened (one that may be
+        // written to, but not read) or synced (not every system can) is no failure.
         #[cfg(unix)]
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(write)?;
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
     /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them.
     ///
+    /// # Errors
+    /// [`NotFinite`] if the head's numbers are so large that it gives no probabilities.
+    ///
     /// # Panics
     /// If the features are not of the head's `feature_dim`.
-    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Vec<f32> {
+    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Result<Vec<f32>, NotFinite> {
         let mut scaled = features.to_vec();
         self.scaler.apply(kernels, &mut scaled);
         let mut probabilities = vec![0.0; self.labels.len()];
         self.head.logits(kernels, &scaled, &mut probabilities);
+        if let Some(class) = probabilities.iter().position(|logit| !logit.is_finite()) {
+            return Err(NotFinite { label: self.labels[class].clone() });
+        }
         softmax(&mut probabilities);
-        probabilities
+        Ok(probabilities)
     }
+}
+
+/// The file that is written for `path`, links followed, and the mode of the one that is there already.
+fn place(path: &Path, replace: bool) -> Result<(PathBuf, Option<Permissions>), SaveError> {
+    let not_a_file = |what| SaveError::NotAFile { path: path.to_path_buf(), what };
+    if path.symlink_metadata().is_err() {
+        // `foo/` and `foo/.` name a folder even if none is there, and an empty path names nothing.
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let ends_in = |end: &str| bytes.ends_with(end.as_bytes());
+        if path.file_name().is_none() || ["/", "/.", std::path::MAIN_SEPARATOR_STR].into_iter().any(ends_in) {
+            return Err(not_a_file("is the name of a folder"));
+        }
+        return Ok((path.to_path_buf(), None));
+    }
+    let there = path.metadata().map_err(|_| not_a_file("is a link that leads nowhere"))?;
+    if there.is_dir() {
+        return Err(not_a_file("is a folder"));
+    }
+    // Renaming a file over a device or a pipe would take it from those who use it.
+    if !there.is_file() {
+        return Err(not_a_file("is a device, a pipe or a socket, not a file"));
+    }
+    if !replace {
+        return Err(SaveError::Exists { path: path.to_path_buf() });
+    }
+    let target = path.canonicalize().map_err(|source| SaveError::Write { path: path.to_path_buf(), source })?;
+    Ok((target, Some(there.permissions())))
 }
 
 #[cfg(test)]
@@ -264,6 +330,48 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_a_mode_stays_and_what_is_no_file_stays() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::os::unix::net::UnixListener;
+        let model = Model::parse(&golden()).expect("sound");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("real.graft"), "mine").expect("writes");
+        std::fs::set_permissions(path("real.graft"), Permissions::from_mode(0o640)).expect("ours");
+        symlink("real.graft", path("link.graft")).expect("a link");
+        assert!(matches!(model.save(&path("link.graft"), false), Err(SaveError::Exists { .. })));
+        model.save(&path("link.graft"), true).expect("writes");
+        assert!(path("link.graft").is_symlink());
+        assert_eq!(Model::open(&path("real.graft")).expect("sound"), model);
+        assert_eq!(path("real.graft").metadata().expect("there").permissions().mode() & 0o777, 0o640);
+
+        symlink("gone.graft", path("nowhere.graft")).expect("a link");
+        let _socket = UnixListener::bind(path("socket")).expect("a socket");
+        std::fs::create_dir(path("folder")).expect("a folder");
+        for name in ["nowhere.graft", "socket", "folder"] {
+            let refused = model.save(&path(name), true);
+            assert!(matches!(refused, Err(SaveError::NotAFile { .. })), "{name}: {refused:?}");
+            assert!(matches!(Model::check_path(&path(name), true), Err(SaveError::NotAFile { .. })));
+            assert!(path(name).symlink_metadata().is_ok());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_read_takes_a_file_all_the_same() {
+        use std::os::unix::fs::PermissionsExt;
+        // Root may read any folder, so this says something only for others.
+        let model = Model::parse(&golden()).expect("sound");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).expect("ours");
+        mode(0o300);
+        let saved = model.save(&folder.path().join("x.graft"), false);
+        mode(0o700);
+        saved.expect("writes");
+    }
+
     #[test]
     fn what_is_no_head_file_says_why() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -278,7 +386,16 @@ mod tests {
     fn probabilities_add_up_to_one() {
         let mut model = Model::parse(&golden()).expect("sound");
         model.head.parameters_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
-        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]);
+        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
+    }
+
+    #[test]
+    fn a_head_of_huge_weights_gives_no_probabilities() {
+        let mut model = Model::parse(&golden()).expect("sound");
+        model.scaler = Scaler::None;
+        model.head.parameters_mut().fill(3e38);
+        let error = NotFinite { label: model.labels[0].clone() };
+        assert_eq!(model.probabilities(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
     }
 }

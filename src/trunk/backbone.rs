@@ -170,17 +170,25 @@ impl Backbone {
         layer.ok_or_else(|| NoDefaultCut { backbone: self.name.clone() })
     }
 
-    /// The network's own classifier: a cut at this layer gives the classes' probabilities if [`Layer::is_softmax`], else
-    /// their logits. `None` if the network has none, or if its output is no layer that can be cut at.
+    /// The network's own classifier: a cut at this layer gives the classes' logits, or else their probabilities, as
+    /// [`gives_logits`](Self::gives_logits) says. `None` if the network has none, or if its output is no layer that can be
+    /// cut at.
     pub fn classifier(&self) -> Option<&Layer> {
         self.ends.classes.map(|at| &self.layers[at])
     }
 
+    /// Whether the [`classifier`](Self::classifier) gives logits, for a softmax to make probabilities of. If not, the
+    /// network does that itself: by a softmax, or by a sigmoid, whose probabilities do not sum to 1.
+    pub fn gives_logits(&self) -> bool {
+        self.ends.logits
+    }
+
     /// Cuts at `layer`, given by its node's name or its output tensor's; `[1, C, H, W]` will be averaged to `C` features.
-    /// `preprocess` is what the pictures will go through; the fingerprint covers it.
+    /// `preprocess` is what the pictures will go through; the fingerprint covers it. For a [`Layer`] of this backbone give
+    /// its `output`: its name may be another's too.
     ///
     /// # Errors
-    /// [`CutError::UnknownLayer`] with the nearest names, [`CutError::Preprocess`] and [`CutError::Input`] if the
+    /// As [`layer`](Self::layer); [`CutError::Preprocess`] and [`CutError::Input`] if the
     /// preprocessing is out of range or makes another input, [`CutError::Compile`] if a layer cannot be run.
     pub fn cut(&self, layer: &str, preprocess: &Preprocess) -> Result<Trunk, CutError> {
         let (expected, found) = (input_shape(&self.preprocess), input_shape(preprocess));
@@ -206,15 +214,24 @@ impl Backbone {
     /// The layer of that node name or output tensor name. Tensor names are unique, so they come first.
     ///
     /// # Errors
-    /// [`CutError::UnknownLayer`] with the nearest names.
+    /// [`CutError::UnknownLayer`] with the nearest names; [`CutError::Ambiguous`] for a node name of several layers.
     pub fn layer(&self, name: &str) -> Result<&Layer, CutError> {
-        let mut layers = self.layers.iter();
-        let found = layers.clone().find(|l| l.output == name).or_else(|| layers.find(|l| l.name == name));
-        found.ok_or_else(|| CutError::UnknownLayer {
-            backbone: self.name.clone(),
-            layer: name.into(),
-            nearest: nearest(name, self.layers.iter().flat_map(|l| [l.name.as_str(), &l.output])),
-        })
+        if let Some(layer) = self.layers.iter().find(|l| l.output == name) {
+            return Ok(layer);
+        }
+        let (backbone, layer) = (self.name.clone(), name.to_owned());
+        let named: Vec<&Layer> = self.layers.iter().filter(|l| l.name == name).collect();
+        match named[..] {
+            [layer] => Ok(layer),
+            [] => {
+                let nearest = nearest(name, self.layers.iter().flat_map(|l| [l.name.as_str(), &l.output]));
+                Err(CutError::UnknownLayer { backbone, layer, nearest })
+            }
+            _ => {
+                let outputs = named.iter().map(|l| l.output.clone()).collect();
+                Err(CutError::Ambiguous { backbone, layer, outputs })
+            }
+        }
     }
 }
 
@@ -265,8 +282,16 @@ fn preprocess(
         _ => return Err(wrong()),
     };
     let stated = entry.map(Entry::preprocess);
-    if !input.is_f32 || stated.is_some_and(|s| s.layout != layout) {
+    if !input.is_f32 {
         return Err(wrong());
+    }
+    if let Some(stated) = stated.filter(|s| s.layout != layout) {
+        return Err(OpenError::Layout {
+            model: model.into(),
+            catalog: Path::new(model).with_file_name("catalog.toml"),
+            stated: if stated.layout == Layout::Nchw { "nchw" } else { "nhwc" },
+            found: found(),
+        });
     }
     let stated_size = || stated.map(|s| (s.width, s.height));
     let own_size = || Some((u16::try_from(width?).ok()?, u16::try_from(height?).ok()?));
@@ -274,7 +299,10 @@ fn preprocess(
     let Some((width, height)) = size.filter(|&(w, h)| w > 0 && h > 0) else {
         return Err(OpenError::OpenSize { model: model.into(), found: found() });
     };
-    Ok(Preprocess { width, height, layout, ..stated.unwrap_or(Preprocess::IMAGENET) })
+    let preprocess = Preprocess { width, height, layout, ..stated.unwrap_or(Preprocess::IMAGENET) };
+    let too_large = |source| OpenError::InputSize { model: model.into(), found: found(), source };
+    preprocess.check().map_err(too_large)?;
+    Ok(preprocess)
 }
 
 /// Lower-case hexadecimal, as `sha256sum` prints it.
@@ -431,6 +459,17 @@ mod tests {
     }
 
     #[test]
+    fn an_input_larger_than_any_photo_is_made_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.onnx");
+        std::fs::write(&path, TINY).unwrap();
+        let error = Backbone::open_sized(&path, 5000, 16).unwrap_err();
+        assert!(matches!(&error, OpenError::InputSize { .. }));
+        assert!(error.to_string().contains("large.onnx takes input: f32 [1, 3, 16, 16]"), "{error}");
+        assert!(error.to_string().contains("width out of range; export it with at most 4096 pixels a side"), "{error}");
+    }
+
+    #[test]
     fn a_network_of_integers_has_no_layers() {
         let field = |tag: u8, content: &[u8]| [&[tag << 3 | 2, content.len() as u8], content].concat();
         let node = [field(1, b"input"), field(2, b"size"), field(4, b"Size")].concat();
@@ -465,6 +504,15 @@ mod tests {
         assert!(
             matches!(Backbone::open(&path), Err(OpenError::Checksum { expected, .. }) if expected == "0f".repeat(32))
         );
+        let text = std::fs::read_to_string(folder.path().join("catalog.toml")).unwrap();
+        std::fs::write(folder.path().join("catalog.toml"), text.replace("nchw", "nhwc").replace("sha256", "# "))
+            .unwrap();
+        let error = Backbone::open(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("catalog.toml says that ") && error.contains("mine.onnx has the layout nhwc"),
+            "{error}"
+        );
+        assert!(error.contains("but it takes input: f32 [1, 3, 16, 16]; correct the layout"), "{error}");
         catalog("colour = 'red'");
         assert!(matches!(Backbone::open(&path), Err(OpenError::Catalog(_))));
         std::fs::rename(&path, folder.path().join("other.onnx")).unwrap();

@@ -20,7 +20,7 @@ use super::layers::{Layer, Pooling};
 ///
 /// let backbone = Backbone::open(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.onnx")))?;
 /// let (preprocess, _) = backbone.preprocess();
-/// let trunk = backbone.cut(&backbone.penultimate()?.name, &preprocess)?;
+/// let trunk = backbone.cut(&backbone.penultimate()?.output, &preprocess)?;
 /// let features = trunk.features(Array4::zeros((1, 3, 16, 16)))?;
 /// assert_eq!(features.len(), trunk.feature_dim());
 /// # Ok(())

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use topgraft_core::preprocess::PreprocessError;
+use topgraft_core::preprocess::{Preprocess, PreprocessError};
 
 use super::catalog::CatalogError;
 
@@ -55,6 +55,18 @@ pub enum OpenError {
         /// Name, element type and shape of the input.
         found: String,
     },
+    /// The catalog beside the network says another layout than the network's own.
+    #[error("{} says that {model} has the layout {stated}, but it takes {found}; correct the layout there", catalog.display())]
+    Layout {
+        /// Path or name.
+        model: String,
+        /// The catalog that describes it.
+        catalog: PathBuf,
+        /// The catalog's layout, in its words.
+        stated: &'static str,
+        /// Name, element type and shape of the input.
+        found: String,
+    },
     /// The network leaves height and width open, and nothing says what they are.
     #[error(
         "{model} leaves the size of its input open ({found}); say it in an entry of a catalog.toml beside the file"
@@ -87,6 +99,17 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The weights are kept in another file, in a folder whose path tract cannot be told.
+    #[error(
+        "{model} keeps its weights in other files, and these are found only if the path is UTF-8, which {} is not; rename that folder",
+        folder.display()
+    )]
+    WeightsFolder {
+        /// Path or name.
+        model: String,
+        /// The network's folder.
+        folder: PathBuf,
+    },
     /// The file is ONNX, but its layers do not fit together, or not in this input size.
     #[error("{model} cannot be run with an input of {}: {reason}", shape(input))]
     Analysis {
@@ -96,6 +119,19 @@ pub enum OpenError {
         input: [usize; 4],
         /// The first contradiction.
         reason: String,
+    },
+    /// The network's own input is larger than any that is made.
+    #[error(
+        "{model} takes {found}, which cannot be made of a photo: {source}; export it with at most {} pixels a side",
+        Preprocess::MAX_SIDE
+    )]
+    InputSize {
+        /// Path or name.
+        model: String,
+        /// Name, element type and shape of the input.
+        found: String,
+        /// The number that is out of range.
+        source: PreprocessError,
     },
     /// No layer gives features.
     #[error("{model} has no layer to cut at: none gives f32 numbers of shape [1, D] or [1, C, H, W]")]
@@ -141,6 +177,19 @@ pub enum CutError {
         layer: String,
         /// The three names that look most like it, best first.
         nearest: Vec<String>,
+    },
+    /// Several layers have that name.
+    #[error(
+        "{backbone} has {} layers named {layer}; cut at one of them by its output: {}",
+        outputs.len(), outputs.iter().take(3).cloned().collect::<Vec<_>>().join(", ") + if outputs.len() > 3 { " ..." } else { "" }
+    )]
+    Ambiguous {
+        /// The backbone's name.
+        backbone: String,
+        /// The name that was asked for.
+        layer: String,
+        /// Output tensors of these layers, in the order of the file.
+        outputs: Vec<String>,
     },
     /// The preprocessing makes another input than the one that the backbone was opened with.
     #[error(

@@ -169,6 +169,8 @@ pub(super) struct Ends {
     pub features: Option<usize>,
     /// The classifier's output.
     pub classes: Option<usize>,
+    /// Whether that output is logits; else a softmax or a sigmoid has been there already.
+    pub logits: bool,
 }
 
 /// Finds the classifier that the network ends in. Without one, the last output is the features.
@@ -183,22 +185,32 @@ pub(super) fn ends(graph: &Graph, facts: &Facts, layers: &[Layer]) -> Ends {
     let makers = makers(graph);
     let index = |tensor: &str| layers.iter().position(|l| l.output == tensor);
     let found = graph.outputs.iter().filter_map(|output| Some((classifying(output, graph, facts, &makers)?, output)));
-    if let Some(((_, features), output)) = found.max_by_key(|((at, _), _)| *at) {
-        return Ends { features: index(features), classes: index(output) };
+    if let Some((last, output)) = found.max_by_key(|(classifying, _)| classifying.at) {
+        return Ends { features: index(last.input), classes: index(output), logits: last.logits };
     }
     let output = graph.outputs.iter().filter_map(|output| index(output)).max();
-    Ends { features: output.filter(|&at| !layers[at].is_softmax()), classes: None }
+    Ends { features: output.filter(|&at| !layers[at].is_softmax()), classes: None, logits: false }
 }
 
-/// The classifying layer that leads to `output`, as the index of its node, and the tensor that it takes in.
+/// A layer that classifies.
+struct Classifying<'a> {
+    /// Index of its node.
+    at: usize,
+    /// The tensor that it takes in.
+    input: &'a str,
+    /// Whether what leads from it to the output leaves logits.
+    logits: bool,
+}
+
+/// The classifying layer that leads to `output`.
 fn classifying<'a>(
     output: &'a str,
     graph: &'a Graph,
     facts: &Facts,
     makers: &HashMap<&str, usize>,
-) -> Option<(usize, &'a str)> {
+) -> Option<Classifying<'a>> {
     let mut tensor = output;
-    let mut softmax = false;
+    let (mut softmax, mut logits) = (false, None);
     loop {
         let at = *makers.get(tensor)?;
         let node = &graph.nodes[at];
@@ -207,7 +219,13 @@ fn classifying<'a>(
         let mut inputs = node.inputs.iter().filter(floats);
         let (Some(input), None) = (inputs.next(), inputs.next()) else { return None };
         if is_classifying(node, input, facts, softmax) {
-            return Some((at, input));
+            return Some(Classifying { at, input, logits: logits.unwrap_or(true) });
+        }
+        // What comes last decides. A LogSoftmax leaves logits: they may be off by a constant.
+        match node.operator.as_str() {
+            "Softmax" | "Sigmoid" => _ = logits.get_or_insert(false),
+            "LogSoftmax" => _ = logits.get_or_insert(true),
+            _ => {}
         }
         match node.operator.as_str() {
             "Softmax" | "LogSoftmax" => softmax = true,
@@ -288,6 +306,27 @@ mod tests {
         assert_eq!(ends_of(dense, &["f", "z"]), some("d", "z"));
         assert_eq!(ends_of(dense, &["z", "f"]), some("d", "z"));
         assert_eq!(ends_of(dense, &["f"]), (Some("f".into()), None));
+    }
+
+    #[test]
+    fn what_follows_the_dense_layer_says_whether_its_output_is_logits() {
+        let logits = |after: &str, output: &str| {
+            let text = format!("w 8x4\n f = GlobalAveragePool(x) 1x8\n z = MatMul(f, w) 1x4\n {after}");
+            let (graph, facts) = network(&text, &[output]);
+            let ends = ends(&graph, &facts, &list(&graph, &facts));
+            assert!(ends.classes.is_some(), "{after}");
+            ends.logits
+        };
+        assert!(logits("", "z"));
+        assert!(logits("i = Identity(z) 1x4", "i"));
+        assert!(logits("s = LogSoftmax(z) 1x4", "s"));
+        assert!(!logits("s = Softmax(z) 1x4", "s"));
+        for behind in ["Identity", "Flatten", "Reshape"] {
+            assert!(!logits(&format!("s = Softmax(z) 1x4\n i = {behind}(s) 1x4"), "i"));
+        }
+        assert!(!logits("s = Sigmoid(z) 1x4", "s"));
+        assert!(!logits("s = Sigmoid(z) 1x4\n i = Identity(s) 1x4", "i"));
+        assert!(logits("s = Softmax(z) 1x4", "z"));
     }
 
     #[test]

@@ -4,8 +4,13 @@
 tiny.onnx             input [1, 3, 16, 16] -> conv1, relu1, conv2, relu2, gap, features [1, 8], logits [1, 4]
 tiny_two_inputs.onnx  the same after `input` * `mask`, both inputs of the graph
 tiny_no_dense.onnx    no fully connected layer: a 1x1 convolution, then gap and flatten, make the logits
+tiny_same_names.onnx  tiny.onnx, but every node is named `op`
+tiny_crossed.onnx     tiny.onnx, but the node that makes `features` has the name of another one's output, `relu1`
+tiny_softmax.onnx     tiny.onnx, then Softmax, then Identity
+tiny_sigmoid.onnx     tiny.onnx, then Sigmoid
+tiny_not_finite.onnx  tiny.onnx, then Sub from itself, Div by that: 0 / 0
 
-Every node is named; its output tensor has the same name.
+Every node is named; its output tensor has the same name, but where the above says otherwise.
 """
 import pathlib
 
@@ -17,7 +22,7 @@ HERE = pathlib.Path(__file__).parent
 SHAPE = [1, 3, 16, 16]
 
 
-def build(name, two_inputs=False, dense=True):
+def build(name, two_inputs=False, dense=True, after=(), rename=lambda label: label):
     rng = np.random.default_rng(7)
     weights, nodes = [], []
 
@@ -27,7 +32,7 @@ def build(name, two_inputs=False, dense=True):
         return label
 
     def node(op, label, *inputs, **attributes):
-        nodes.append(helper.make_node(op, list(inputs), [label], name=label, **attributes))
+        nodes.append(helper.make_node(op, list(inputs), [label], name=rename(label), **attributes))
         return label
 
     def conv(label, x, n_in, n_out, side, **attributes):
@@ -45,6 +50,8 @@ def build(name, two_inputs=False, dense=True):
     else:
         x = node("GlobalAveragePool", "gap", conv("conv3", x, 8, 4, 1))
         x = node("Flatten", "logits", x, axis=1)
+    for op in after:
+        x = node(op, op.lower(), *[x] * (2 if op in ("Sub", "Div") else 1))
 
     graph = helper.make_graph(
         nodes, name, [helper.make_tensor_value_info(i, TensorProto.FLOAT, SHAPE) for i in inputs],
@@ -61,3 +68,8 @@ if __name__ == "__main__":
     build("tiny")
     build("tiny_two_inputs", two_inputs=True)
     build("tiny_no_dense", dense=False)
+    build("tiny_same_names", rename=lambda label: "op")
+    build("tiny_crossed", rename=lambda label: {"features": "relu1", "relu1": "first"}.get(label, label))
+    build("tiny_softmax", after=["Softmax", "Identity"])
+    build("tiny_sigmoid", after=["Sigmoid"])
+    build("tiny_not_finite", after=["Sub", "Div"])
