@@ -29,6 +29,8 @@ pub struct CrossValidation {
     /// Class predicted for each sample by a head that was fitted without it, with the penalty that was best for the other
     /// folds: its own result has no say in either.
     pub predictions: Vec<u16>,
+    /// What that head says of the sample, `[n_samples, n_classes]` row-major: `predictions` are the largest of each row.
+    pub logits: Vec<f32>,
 }
 
 /// Stratified cross-validation over [`L2_GRID`], all folds at once on all cores.
@@ -51,34 +53,47 @@ pub(super) fn cross_validate(
     let (coordinates, rank) = span(features, n, feature_dim);
     let samples = Samples { features: &coordinates, labels, n_classes, feature_dim: rank };
     let optima = samples.optima(&penalties)?;
-    let path = |fold| samples.leave_out(fold, &fold_of, &penalties, &optima);
-    let paths: Vec<Vec<LeftOut>> = (0..folds).into_par_iter().map(path).collect::<Result<_, _>>()?;
+    let weights: Vec<Vec<f32>> = (0..folds).map(|fold| samples.weights_without(fold, &fold_of)).collect();
+    let mut members = vec![Vec::new(); folds];
+    fold_of.iter().enumerate().for_each(|(sample, fold)| members[*fold].push(sample));
 
-    // Sums in the order of the folds, so that the choice does not depend on the number of cores.
-    let loss = |paths: &mut dyn Iterator<Item = &Vec<LeftOut>>| {
-        let mut sums = [0.0; L2_GRID.len()];
-        for left_out in paths.flatten() {
-            sums.iter_mut().zip(&left_out.losses).for_each(|(sum, loss)| *sum += loss);
+    // A penalty at a time, so that of each fold only the logits of the best one so far are kept.
+    let mut losses = vec![[0.0; L2_GRID.len()]; folds];
+    let (mut best, mut logits) = (vec![0; folds], vec![Vec::new(); folds]);
+    for (i, (l2, optimum)) in penalties.iter().zip(&optima).enumerate() {
+        let leave_out = |fold: usize| samples.leave_out(&members[fold], &weights[fold], *l2, optimum);
+        let left_out: Vec<Vec<f32>> = (0..folds).into_par_iter().map(leave_out).collect::<Result<_, _>>()?;
+        for ((losses, members), logits) in losses.iter_mut().zip(&members).zip(&left_out) {
+            let rows = logits.chunks_exact(n_classes.max(1)).zip(members);
+            losses[i] = rows.map(|(row, sample)| log_loss(row, labels[*sample])).sum();
         }
-        sums
-    };
-    let total = loss(&mut paths.iter());
-    let mut predictions = vec![0; n];
-    for (fold, path) in paths.iter().enumerate() {
-        let others = loss(&mut paths.iter().enumerate().filter(|(other, _)| *other != fold).map(|(_, path)| path));
-        let best = least(&others);
-        for left_out in path {
-            predictions[left_out.sample] = left_out.predictions[best];
+        for (fold, left_out) in left_out.into_iter().enumerate() {
+            let others = |penalty: usize| total(&losses, penalty, Some(fold));
+            if i == 0 || others(i) < others(best[fold]) {
+                (best[fold], logits[fold]) = (i, left_out);
+            }
         }
     }
-    Ok(CrossValidation { l2: penalties[least(&total)], log_loss: total.map(|sum| sum / n as f64), folds, predictions })
+    let total: [f64; L2_GRID.len()] = std::array::from_fn(|penalty| total(&losses, penalty, None));
+    let mut by_sample = vec![0.0; n * n_classes];
+    for (members, logits) in members.iter().zip(&logits) {
+        for (sample, row) in members.iter().zip(logits.chunks_exact(n_classes.max(1))) {
+            by_sample[sample * n_classes..][..n_classes].copy_from_slice(row);
+        }
+    }
+    let predicted = |row: &[f32]| argmax(row).unwrap_or(0) as u16;
+    Ok(CrossValidation {
+        l2: penalties[least(&total)],
+        log_loss: total.map(|sum| sum / n as f64),
+        folds,
+        predictions: by_sample.chunks_exact(n_classes.max(1)).map(predicted).collect(),
+        logits: by_sample,
+    })
 }
 
-/// A left-out sample: what heads without it say of it, for each penalty.
-struct LeftOut {
-    sample: usize,
-    losses: [f64; L2_GRID.len()],
-    predictions: [u16; L2_GRID.len()],
+/// Log-loss of all folds but one, summed in the order of the folds, so that no choice depends on the number of cores.
+fn total(losses: &[[f64; L2_GRID.len()]], penalty: usize, without: Option<usize>) -> f64 {
+    losses.iter().enumerate().filter(|(fold, _)| Some(*fold) != without).map(|(_, losses)| losses[penalty]).sum()
 }
 
 /// What all folds share.
@@ -116,38 +131,30 @@ impl Samples<'_> {
         self.labels.iter().zip(fold_of).map(weight).collect()
     }
 
-    /// Fits without one fold, for each penalty, and asks for that fold.
+    /// Fits without one fold, whose `members` weigh nothing, and gives that head's logits of them,
+    /// `[members.len(), n_classes]`.
     fn leave_out(
         &self,
-        fold: usize,
-        fold_of: &[usize],
-        penalties: &[f32; L2_GRID.len()],
-        optima: &[Head<Vec<f32>>],
-    ) -> Result<Vec<LeftOut>, FitError> {
+        members: &[usize],
+        weights: &[f32],
+        l2: f32,
+        optimum: &Head<Vec<f32>>,
+    ) -> Result<Vec<f32>, FitError> {
         let Self { features, labels, n_classes, feature_dim } = *self;
         let kernels = Kernels::detect();
-        let (_, mut scratch) = zero_head(n_classes, feature_dim);
-        let weights = self.weights_without(fold, fold_of);
-        let set = TrainingSet { features, labels, sample_weights: Some(&weights) };
-        let members = fold_of.iter().enumerate().filter(|(_, other)| **other == fold);
-        let empty = |(sample, _)| LeftOut { sample, losses: [0.0; L2_GRID.len()], predictions: [0; L2_GRID.len()] };
-        let mut left_out: Vec<LeftOut> = members.map(empty).collect();
-        let mut logits = vec![0.0; n_classes];
-        for (i, (l2, optimum)) in penalties.iter().zip(optima).enumerate() {
-            let mut head = optimum.clone();
-            softmax::fit(kernels, &set, &Settings::new(*l2), &mut head, &mut scratch)?;
-            for out in &mut left_out {
-                head.logits(kernels, &features[out.sample * feature_dim..][..feature_dim], &mut logits);
-                out.predictions[i] = argmax(&logits).unwrap_or(0) as u16;
-                out.losses[i] = log_loss(&logits, labels[out.sample]);
-            }
+        let (mut head, mut scratch) = (optimum.clone(), zero_head(n_classes, feature_dim).1);
+        let set = TrainingSet { features, labels, sample_weights: Some(weights) };
+        softmax::fit(kernels, &set, &Settings::new(l2), &mut head, &mut scratch)?;
+        let mut logits = vec![0.0; members.len() * n_classes];
+        for (sample, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
+            head.logits(kernels, &features[sample * feature_dim..][..feature_dim], row);
         }
-        Ok(left_out)
+        Ok(logits)
     }
 }
 
 /// `-ln softmax(logits)[label]`, in f64, so that it is finite whatever the logits.
-fn log_loss(logits: &[f32], label: u16) -> f64 {
+pub(super) fn log_loss(logits: &[f32], label: u16) -> f64 {
     let own = f64::from(logits[usize::from(label)]);
     let max = logits.iter().fold(f32::NEG_INFINITY, |max, z| max.max(*z));
     let sum: f64 = logits.iter().map(|z| f64::from(z - max).exp()).sum();
@@ -161,7 +168,7 @@ fn least(values: &[f64]) -> usize {
 
 /// Deals each class's samples out to the folds in turn, going on with the next class where the last one ended: folds of
 /// equal size, and of each class no more in one fold than must be.
-fn assign_folds(labels: &[u16], n_classes: usize, folds: usize) -> Vec<usize> {
+pub(super) fn assign_folds(labels: &[u16], n_classes: usize, folds: usize) -> Vec<usize> {
     let mut fold_of = vec![0; labels.len()];
     let mut next = 0;
     for class in 0..n_classes {
@@ -223,5 +230,39 @@ mod tests {
         let result = cross_validate(&features, &labels, 2, 3, 1.0).expect("fits");
         assert_eq!(result.predictions, labels);
         assert!(result.l2 < 0.01, "{result:?}");
+        // The logits are of the same heads as the predictions: class 1 is the larger where it was predicted.
+        assert!(result.logits.chunks(2).zip(&labels).all(|(row, label)| (row[1] > row[0]) == (*label == 1)));
+    }
+
+    /// Each sample's logits are those of a head that was fitted without it, and with no other weight than the stated ones.
+    #[test]
+    fn left_out_logits_are_those_of_a_fit_without_the_sample() {
+        let (n, d, n_classes) = (12, 2, 3);
+        let features: Vec<f32> = (0..n * d).map(|i| ((i * i) as f32 * 0.7).sin()).collect();
+        let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
+        let result = cross_validate(&features, &labels, n_classes, d, 1.0).expect("fits");
+        for left in 0..n {
+            let weights: Vec<f32> = (0..n)
+                .map(|i| {
+                    if i == left {
+                        0.0
+                    } else if labels[i] == labels[left] {
+                        4.0 / 3.0
+                    } else {
+                        1.0
+                    }
+                })
+                .collect();
+            let set = TrainingSet { features: &features, labels: &labels, sample_weights: Some(&weights) };
+            let distance = |l2: f32| {
+                let (mut head, mut scratch) = zero_head(n_classes, d);
+                softmax::fit(Kernels::detect(), &set, &Settings::new(l2), &mut head, &mut scratch).expect("fits");
+                let mut logits = vec![0.0; n_classes];
+                head.logits(Kernels::detect(), &features[left * d..][..d], &mut logits);
+                let row = &result.logits[left * n_classes..][..n_classes];
+                row.iter().zip(&logits).fold(0.0, |max: f32, (a, b)| max.max((a - b).abs()))
+            };
+            assert!(L2_GRID.iter().any(|l2| distance(*l2) < 2e-3), "sample {left}");
+        }
     }
 }
