@@ -12,9 +12,7 @@ const MIN_HISTORY: usize = 4;
 const HISTORY_FLOATS: usize = 1 << 20;
 /// Steps whose gain tells what is left to gain,
 const WINDOW: usize = 3;
-/// when nothing was known of the curvature at first,
-const BLIND_WINDOW: usize = 6;
-/// and when the memory knew it well.
+/// or one, if the memory knew the curvature from the start.
 const KNOWING_WINDOW: usize = 1;
 /// A preconditioner serves so many iterations at least,
 const RENEW_AFTER: u32 = 10;
@@ -46,8 +44,8 @@ pub(super) struct Limits {
     pub tolerance: f64,
     /// Steps.
     pub max_iterations: u32,
-    /// Steps before the first preconditioner is made: near the minimum they may be all that is needed.
-    pub renew_after: u32,
+    /// Whether the problem has a preconditioner that serves from the start to the end.
+    pub has_preconditioner: bool,
 }
 
 /// Where it stopped.
@@ -98,11 +96,11 @@ pub(super) fn minimise(
     let mut value = problem.evaluate(x, gradient);
     let (mut iterations, mut evaluations, mut stalled) = (0, 1, 0);
     // Values of the last steps, newest first: what they gained tells what is left.
-    let mut recent = [f64::INFINITY; BLIND_WINDOW];
+    let mut recent = [f64::INFINITY; WINDOW];
     let mut renewed: Option<(u32, f64)> = None;
     loop {
         let stale = match renewed {
-            None => iterations >= limits.renew_after,
+            None => !limits.has_preconditioner,
             Some((at, was)) => iterations - at >= RENEW_AFTER && value < RENEW_BELOW * was,
         };
         if stale {
@@ -115,11 +113,7 @@ pub(super) fn minimise(
             history.clear();
             slope = history.direction(kernels, problem, gradient, direction);
         }
-        let window = match renewed {
-            Some(_) => WINDOW,
-            None if knows_curvature => KNOWING_WINDOW,
-            None => BLIND_WINDOW,
-        };
+        let window = if knows_curvature && renewed.is_none() { KNOWING_WINDOW } else { WINDOW };
         let gap = (-0.5 * slope).max(recent[window - 1] - value);
         let converged = gap <= limits.tolerance * value || slope == 0.0;
         if converged || iterations == limits.max_iterations || stalled == 5 || slope.is_nan() {
@@ -152,7 +146,7 @@ pub(super) fn minimise(
             continue;
         };
         stalled = if value - new_value <= 1e-9 * value { stalled + 1 } else { 0 };
-        recent.copy_within(..BLIND_WINDOW - 1, 1);
+        recent.copy_within(..WINDOW - 1, 1);
         recent[0] = value;
         value = new_value;
         history.push(problem, x, gradient, direction);

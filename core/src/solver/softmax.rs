@@ -49,7 +49,7 @@ impl Settings {
     }
 
     const fn limits(&self) -> Limits {
-        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations, renew_after: 0 }
+        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations, has_preconditioner: false }
     }
 
     fn check(&self) -> Result<(), FitError> {

@@ -214,28 +214,43 @@ fn the_span_and_the_passes_lead_to_the_same_optimum() {
 }
 
 #[test]
-fn a_warm_start_in_the_span_finds_the_optimum_of_one_sample_more_or_less() {
+fn the_kept_inverse_leads_to_the_optimum_of_one_sample_more_or_less() {
     let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
     let (mut features, labels) = few_samples(n);
     features.iter_mut().for_each(|x| *x -= 1.0);
     let mut gram = vec![0.0; n * n];
     kernels.syrk_nt([n, 200], &features, &mut gram);
-    let mut weights = vec![1.0; n];
+    let span =
+        |weights| Span { gram: &gram, labels: &labels, sample_weights: Some(weights), n_classes: 3, bias_unit: 5.0 };
+    let (all, mut without) = (vec![1.0; n], vec![1.0; n]);
+    without[7] = 0.0;
     let mut scratch = vec![f32::NAN; dual::scratch_len(n, 3).expect("small")];
+    let mut buffer = vec![f32::NAN; dual::Inverse::buffer_len(n).expect("small")];
+    let mut inverse = dual::Inverse::new(n, &mut buffer);
     let mut point = vec![f32::NAN; dual::point_len(n, 3).expect("small")];
-    let mut fit = |weights: &[f32], start, point: &mut [f32]| {
-        let span = Span { gram: &gram, labels: &labels, sample_weights: Some(weights), n_classes: 3, bias_unit: 5.0 };
-        dual::fit(kernels, &span, &settings, start, point, &mut scratch).expect("fits")
-    };
-    weights[7] = 0.0;
-    fit(&weights, Start::Cold, &mut point);
-    assert!((0..3).all(|class| point[class * n + 7] == 0.0), "a sample of weight 0 has no say");
-    weights[7] = 1.0;
-    let warm = fit(&weights, Start::Warm, &mut point);
-    let mut cold_point = point.clone();
-    let cold = fit(&weights, Start::Cold, &mut cold_point);
-    assert!(warm.converged && cold.converged && warm.passes < cold.passes, "{warm:?} {cold:?}");
-    assert!((warm.objective - cold.objective).abs() < 1e-6 * cold.objective, "{warm:?} {cold:?}");
+    let mut point_without = point.clone();
+    let s = &mut scratch;
+    let cold = dual::fit(kernels, &span(&all), &settings, Start::Cold, &mut point, s).expect("fits");
+    let cold_without =
+        dual::fit(kernels, &span(&without), &settings, Start::Cold, &mut point_without, s).expect("fits");
+    assert!((0..3).all(|class| point_without[class * n + 7] == 0.0), "a sample of weight 0 has no say");
+
+    // One less, from the optimum of all; then one more.
+    assert!(inverse.renew(kernels, &span(&all), 0.1, &point, s));
+    inverse.remove(kernels, 7, 0.1, s);
+    let mut near = point.clone();
+    (0..3).for_each(|class| near[class * n + 7] = 0.0);
+    let less = dual::fit_near(kernels, &span(&without), &settings, &inverse, &mut near, s).expect("fits");
+    inverse.add(kernels, 7, &gram[7 * n..][..n], 0.1, s);
+    let more = dual::fit_near(kernels, &span(&all), &settings, &inverse, &mut near, s).expect("fits");
+    for (near, cold) in [(less, cold_without), (more, cold)] {
+        assert!(near.converged && near.iterations < cold.iterations, "{near:?} {cold:?}");
+        assert!((near.objective - cold.objective).abs() < 1e-6 * cold.objective, "{near:?} {cold:?}");
+    }
+    let mut other = vec![0.0; dual::Inverse::buffer_len(3).expect("small")];
+    let other = dual::Inverse::new(3, &mut other);
+    let refused = dual::fit_near(kernels, &span(&all), &settings, &other, &mut near, s);
+    assert_eq!(refused, Err(FitError::Length { what: "inverse", expected: 60, got: 3 }));
 }
 
 #[test]

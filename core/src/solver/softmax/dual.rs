@@ -14,8 +14,6 @@ use crate::solver::{FitError, FitReport};
 
 /// A curvature below this share of the largest counts as this: keeps the preconditioner's divisions tame.
 const LEAST_CURVATURE: f32 = 1e-6;
-/// Steps that a warm start may take before a preconditioner is worth its factorisation.
-const WARM_STEPS: u32 = 12;
 
 /// Labelled samples of which only the inner products are known.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +74,25 @@ pub fn fit(
     fit_on(kernels, span, settings, start, point, scratch, &mut Memory::EMPTY.clone(), None)
 }
 
+/// [`fit`] from a point near the optimum, with the inverse that was made there instead of a preconditioner of its own.
+///
+/// # Errors
+/// As [`fit`], and [`FitError::Length`] for an inverse of other samples.
+pub fn fit_near(
+    kernels: Kernels,
+    span: &Span<'_>,
+    settings: &Settings,
+    inverse: &Inverse<'_>,
+    point: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<FitReport, FitError> {
+    let (n, got) = (span.labels.len(), inverse.root.len());
+    if n != got {
+        return Err(FitError::Length { what: "inverse", expected: n, got });
+    }
+    fit_on(kernels, span, settings, Start::Warm, point, scratch, &mut Memory::EMPTY.clone(), Some(inverse))
+}
+
 /// [`fit`], with what the last one has left in `memory` and in the [`pairs`] of the scratch, and the inverse that was kept of
 /// its preconditioner.
 #[allow(clippy::too_many_arguments, reason = "two callers; a struct for it would only be taken apart again")]
@@ -111,17 +128,11 @@ pub(super) fn fit_on(
     // Its product takes the place of the factor: `n_classes` rows of it.
     let kept = kept.filter(|_| n_classes <= n);
     let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None, kept };
-    let renew_after = match start {
-        Start::Cold => {
-            point.fill(0.0);
-            0
-        }
-        Start::Warm => {
-            dual.complete(point);
-            if kept.is_some() { u32::MAX } else { WARM_STEPS }
-        }
-    };
-    let limits = Limits { renew_after, ..settings.limits() };
+    match start {
+        Start::Cold => point.fill(0.0),
+        Start::Warm => dual.complete(point),
+    }
+    let limits = Limits { has_preconditioner: kept.is_some(), ..settings.limits() };
     Ok(lbfgs::minimise(kernels, &mut dual, limits, point, search, memory).into())
 }
 
@@ -148,24 +159,57 @@ pub fn logits(span: &Span<'_>, point: &[f32], logits: &mut [f32]) {
 /// The middle of a preconditioner, inverted: dearer to make than a factor, but cheaper to use, and a sample that comes or
 /// goes changes it by a matrix of rank one.
 #[derive(Debug)]
-pub(super) struct Inverse<'a> {
+pub struct Inverse<'a> {
     /// `[n, n]`, of `D^½ K D^½ + l2`.
-    pub matrix: &'a mut [f32],
+    matrix: &'a mut [f32],
     /// `[n]`, square root of the curvatures D; 0 for a sample that is not there.
-    pub root: &'a mut [f32],
+    root: &'a mut [f32],
     /// Sum of the curvatures.
-    pub total: f32,
+    total: f32,
 }
 
-impl Inverse<'_> {
-    /// Makes it for the optimum that a fit without it has just found, from the curvatures in its `scratch`; false where that
-    /// has none.
+impl<'a> Inverse<'a> {
+    /// Floats of the buffer for `n` samples; `None` where that overflows.
+    pub const fn buffer_len(n: usize) -> Option<usize> {
+        match n.checked_add(1) {
+            Some(columns) => n.checked_mul(columns),
+            None => None,
+        }
+    }
+
+    /// Room for the inverse of `n` samples, which [`renew`](Self::renew) makes.
+    ///
+    /// # Panics
+    /// If `buffer` is not [`buffer_len`](Self::buffer_len) long.
+    pub fn new(n: usize, buffer: &'a mut [f32]) -> Self {
+        assert_eq!(Some(buffer.len()), Self::buffer_len(n), "buffer has another length");
+        let (matrix, root) = buffer.split_at_mut(n * n);
+        Self { matrix, root, total: 0.0 }
+    }
+
+    /// Copies another one, of as many samples.
+    ///
+    /// # Panics
+    /// If that is of another number of samples.
+    pub fn copy_from(&mut self, other: &Inverse<'_>) {
+        self.matrix.copy_from_slice(other.matrix);
+        self.root.copy_from_slice(other.root);
+        self.total = other.total;
+    }
+
+    /// Makes it for `point`, which a fit of the samples has left; false where that has no curvature. `scratch` needs
+    /// [`scratch_len`] elements of any content.
+    ///
+    /// # Panics
+    /// If a slice is of other samples.
     pub fn renew(&mut self, kernels: Kernels, span: &Span<'_>, l2: f32, point: &[f32], scratch: &mut [f32]) -> bool {
         let n = span.labels.len();
         let (factor, rest) = scratch.split_at_mut(n * n);
-        let (curvature, _) = rest.split_at_mut(n);
+        let (curvature, rest) = rest.split_at_mut(n);
+        let gradient = &mut rest[n..][..point.len()];
         let root = &mut *self.root;
         let mut dual = Dual { kernels, span: *span, l2, factor, curvature, root, total: None, kept: None };
+        dual.evaluate(point, gradient);
         dual.renew(point);
         let Some(total) = dual.total else { return false };
         self.total = total;
@@ -177,7 +221,10 @@ impl Inverse<'_> {
     }
 
     /// Takes in sample `i`, which was not there, with its `inner_products [n]`: the inverse of a matrix with one row and
-    /// column more. Its curvature is that of the others on average. `scratch` has `2 n` elements.
+    /// column more. Its curvature is that of the others on average. `scratch` has `2 n` elements or more.
+    ///
+    /// # Panics
+    /// If a slice is too short.
     pub fn add(&mut self, kernels: Kernels, i: usize, inner_products: &[f32], l2: f32, scratch: &mut [f32]) {
         let n = self.root.len();
         let (column, rest) = scratch.split_at_mut(n);
@@ -200,7 +247,10 @@ impl Inverse<'_> {
         self.total += curvature;
     }
 
-    /// Takes out sample `i`. `scratch` has `n` elements.
+    /// Takes out sample `i`. `scratch` has `n` elements or more.
+    ///
+    /// # Panics
+    /// If it has fewer.
     pub fn remove(&mut self, kernels: Kernels, i: usize, l2: f32, scratch: &mut [f32]) {
         let n = self.root.len();
         let row = &mut scratch[..n];

@@ -62,9 +62,7 @@ impl<'a> Online<'a> {
     /// Length of `floats` for [`new`](Self::new); `None` where that overflows.
     pub const fn buffer_len(capacity: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
         let Some(width) = feature_dim.checked_add(capacity) else { return None };
-        // The inner products and the inverse; weight and root.
-        let Some(width) = width.checked_add(capacity) else { return None };
-        let Some(width) = width.checked_add(2) else { return None };
+        let Some(width) = width.checked_add(1) else { return None };
         let Some(rows) = capacity.checked_mul(width) else { return None };
         let (Some(point), Some(scratch)) =
             (dual::point_len(capacity, n_classes), dual::scratch_len(capacity, n_classes))
@@ -72,6 +70,8 @@ impl<'a> Online<'a> {
             return None;
         };
         let Some(all) = rows.checked_add(feature_dim) else { return None };
+        let Some(inverse) = Inverse::buffer_len(capacity) else { return None };
+        let Some(all) = all.checked_add(inverse) else { return None };
         let Some(all) = all.checked_add(point) else { return None };
         all.checked_add(scratch)
     }
@@ -99,8 +99,7 @@ impl<'a> Online<'a> {
         let (center, rest) = rest.split_at_mut(feature_dim);
         let (features, rest) = rest.split_at_mut(capacity * feature_dim);
         let (gram, rest) = rest.split_at_mut(capacity * capacity);
-        let (matrix, rest) = rest.split_at_mut(capacity * capacity);
-        let (root, rest) = rest.split_at_mut(capacity);
+        let (inverse, rest) = rest.split_at_mut(Inverse::buffer_len(capacity).unwrap_or(0));
         let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
         weights.fill(0.0);
         features.fill(0.0);
@@ -118,7 +117,7 @@ impl<'a> Online<'a> {
             scratch,
             bias_unit: 1.0,
             memory: Memory::EMPTY,
-            inverse: Inverse { matrix, root, total: 0.0 },
+            inverse: Inverse::new(capacity, inverse),
             inverse_l2: None,
             is_fitted: false,
         })
