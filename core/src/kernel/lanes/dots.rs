@@ -242,6 +242,20 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
     }
 }
 
+/// As [`sweep`], for one row of `a`: `N` registers, the whole block, in one pass, by as many rows of `b` as then fit.
+///
+/// # Safety
+/// As [`sweep`].
+#[inline(always)]
+pub(super) unsafe fn sweep_one<V: Register, const N: usize>(
+    a: (Rows<'_>, usize),
+    b: (Rows<'_>, usize, usize),
+    put: impl FnMut(usize, usize, f32),
+) {
+    // SAFETY: the caller's promise.
+    unsafe { if N == 2 { sweep::<V, 1, 6, N>(a, b, put) } else { sweep::<V, 1, 3, N>(a, b, put) } }
+}
+
 /// The panels of `b`: `(from, to)` of rows that fit the cache.
 #[inline(always)]
 fn panels<V: Register>(n: usize, k: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -268,7 +282,7 @@ pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usi
                 sweep::<V, R, C, P>((a, i), (b, from, to), &mut put);
             }
             for i in whole..m {
-                sweep::<V, 1, 3, N>((a, i), (b, from, to), &mut put);
+                sweep_one::<V, N>((a, i), (b, from, to), &mut put);
             }
         }
     }
@@ -297,7 +311,7 @@ pub(in super::super) unsafe fn syrk_nt<V: Register, const R: usize, const C: usi
                 sweep::<V, R, C, P>((a, i), (a, from.max(i), to), &mut put);
             }
             for i in whole..to {
-                sweep::<V, 1, 3, N>((a, i), (a, from.max(i), to), &mut put);
+                sweep_one::<V, N>((a, i), (a, from.max(i), to), &mut put);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::super::LANES;
 use super::chain::{Strided, chains};
-use super::dots::{Rows, sweep};
+use super::dots::{Rows, sweep, sweep_one};
 use super::{Register, axpy};
 use crate::math::sqrt;
 
@@ -181,7 +181,7 @@ pub(in super::super) unsafe fn solve_upper<
                     sweep::<V, R, C, P>((right, side), (factor, 0, end - start), &mut put);
                 }
                 for side in whole..sides {
-                    sweep::<V, 1, 3, N>((right, side), (factor, 0, end - start), &mut put);
+                    sweep_one::<V, N>((right, side), (factor, 0, end - start), &mut put);
                 }
             }
             let b = &mut b[first * n..][..sides * n];
