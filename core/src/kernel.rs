@@ -154,10 +154,74 @@ impl Kernels {
         check("gemm_tn", [a.len(), b.len(), c.len()], [(k, m), (k, n), (m, n)]);
         dispatch!(self.gemm_tn([m, n, k], a, b, c))
     }
+
+    /// Gram matrix `c [n, n] = a * aᵀ`: `a [n, k]`. Both triangles are filled; each element is [`dot`](Self::dot) of two rows
+    /// of `a`, bit for bit, for half of the work that [`gemm_nt`](Self::gemm_nt) has.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `n` and `k` say.
+    #[inline]
+    pub fn syrk_nt(self, [n, k]: [usize; 2], a: &[f32], c: &mut [f32]) {
+        check("syrk_nt", [a.len(), c.len()], [(n, k), (n, n)]);
+        dispatch!(self.syrk_nt([n, k], a, c))
+    }
+
+    /// Cholesky factor of a symmetric matrix in place: `a [n, n]`, of which the upper triangle is read, becomes U of
+    /// `a = Uᵀ U`, upper triangular with a positive diagonal. Row `k` of U starts at `a[k * n + k]`. The strict lower triangle
+    /// is left with no particular content.
+    ///
+    /// Each element is one chain of fused `-U[k][i] * U[k][j]` over the rows `k < i` in order, starting at `a[i][j]`; then the
+    /// pivot's square root is taken, and the rest of its row divided by that.
+    ///
+    /// # Errors
+    /// The index of the first pivot that is not positive and finite; `a` is then left with no particular content.
+    ///
+    /// # Panics
+    /// If the length of `a` is not `n * n`.
+    ///
+    /// ```
+    /// let mut a = [4.0, 2.0, 2.0, 5.0];
+    /// topgraft_core::kernel::Kernels::detect().cholesky(2, &mut a)?;
+    /// assert_eq!([a[0], a[1], a[3]], [2.0, 1.0, 2.0]);
+    /// # Ok::<(), usize>(())
+    /// ```
+    #[inline]
+    pub fn cholesky(self, n: usize, a: &mut [f32]) -> Result<(), usize> {
+        check("cholesky", [a.len()], [(n, n)]);
+        dispatch!(self.cholesky(n, a))
+    }
+
+    /// Solves `Uᵀ x = b` in place for `m` right-hand sides: `u [n, n]`, of which the upper triangle is read, and `b [m, n]`:
+    /// each row is a right-hand side, and becomes its solution.
+    ///
+    /// Each element is one chain of fused `-U[k][i] * x[k]` over `k < i` in order, starting at `b[i]`, divided by `U[i][i]`.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `n` and `m` say.
+    #[inline]
+    pub fn solve_upper_transposed(self, [n, m]: [usize; 2], u: &[f32], b: &mut [f32]) {
+        check("solve_upper_transposed", [u.len(), b.len()], [(n, n), (m, n)]);
+        dispatch!(self.solve_upper_transposed([n, m], u, b))
+    }
+
+    /// Solves `U x = b` in place for `m` right-hand sides: `u [n, n]`, of which the upper triangle is read, and `b [m, n]`:
+    /// each row is a right-hand side, and becomes its solution. After [`cholesky`](Self::cholesky) and
+    /// [`solve_upper_transposed`](Self::solve_upper_transposed) the solution of `a x = b`.
+    ///
+    /// For element `i`, `e` is the first multiple of 32 above `i`, or `n`: from `b[i]` is taken the [`dot`](Self::dot) of
+    /// `U[i][e..]` and `x[e..]`, then, fused, `U[i][k] * x[k]` for `k` from `e - 1` down to `i + 1`; divided by `U[i][i]`.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `n` and `m` say.
+    #[inline]
+    pub fn solve_upper(self, [n, m]: [usize; 2], u: &[f32], b: &mut [f32]) {
+        check("solve_upper", [u.len(), b.len()], [(n, n), (m, n)]);
+        dispatch!(self.solve_upper([n, m], u, b))
+    }
 }
 
 /// Panics unless each length is the product of its shape. The kernels' unchecked reads rest on this.
-fn check(kernel: &str, lengths: [usize; 3], shapes: [(usize, usize); 3]) {
+fn check<const N: usize>(kernel: &str, lengths: [usize; N], shapes: [(usize, usize); N]) {
     for (length, (rows, columns)) in lengths.into_iter().zip(shapes) {
         assert_eq!(Some(length), rows.checked_mul(columns), "{kernel}: slice is not [{rows}, {columns}]");
     }

@@ -1,63 +1,47 @@
-//! AVX2 and FMA: a block is four registers.
+//! AVX2 and FMA: a half is two registers.
 
-use super::LANES;
-use super::lanes::{self, Lanes};
+use super::lanes::{self, HALF, Half};
 use core::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
-struct Ymm([__m256; 4]);
+struct Ymm([__m256; 2]);
 
 // Callers are the functions below, which enable the instruction sets.
-impl Lanes for Ymm {
+impl Half for Ymm {
     #[inline(always)]
-    unsafe fn load(block: &[f32; LANES]) -> Self {
-        let at = block.as_ptr();
-        // SAFETY: the CPU has AVX (contract of the trait); 8 floats are there at 0, 8, 16 and 24.
-        unsafe {
-            Self([
-                _mm256_loadu_ps(at),
-                _mm256_loadu_ps(at.add(8)),
-                _mm256_loadu_ps(at.add(16)),
-                _mm256_loadu_ps(at.add(24)),
-            ])
-        }
+    unsafe fn load(half: &[f32; HALF]) -> Self {
+        // SAFETY: the CPU has AVX (contract of the trait); 8 floats are there at 0 and at 8.
+        unsafe { Self([_mm256_loadu_ps(half.as_ptr()), _mm256_loadu_ps(half.as_ptr().add(8))]) }
     }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         // SAFETY: the CPU has AVX (contract of the trait).
-        unsafe { Self([_mm256_set1_ps(value); 4]) }
+        unsafe { Self([_mm256_set1_ps(value); 2]) }
     }
 
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        let (Self(a), Self(b), Self(c)) = (a, b, self);
         // SAFETY: the CPU has FMA (contract of the trait).
+        unsafe { Self([_mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]), _mm256_fmadd_ps(a.0[1], b.0[1], self.0[1])]) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, half: &mut [f32; HALF]) {
+        let at = half.as_mut_ptr();
+        // SAFETY: the CPU has AVX (contract of the trait); 8 floats are there at 0 and at 8.
         unsafe {
-            Self([
-                _mm256_fmadd_ps(a[0], b[0], c[0]),
-                _mm256_fmadd_ps(a[1], b[1], c[1]),
-                _mm256_fmadd_ps(a[2], b[2], c[2]),
-                _mm256_fmadd_ps(a[3], b[3], c[3]),
-            ])
+            _mm256_storeu_ps(at, self.0[0]);
+            _mm256_storeu_ps(at.add(8), self.0[1]);
         }
     }
 
     #[inline(always)]
-    unsafe fn store(self, block: &mut [f32; LANES]) {
-        for (register, at) in self.0.into_iter().zip(block.as_chunks_mut::<8>().0) {
-            // SAFETY: the CPU has AVX (contract of the trait); `at` is 8 floats.
-            unsafe { _mm256_storeu_ps(at.as_mut_ptr(), register) }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
+    unsafe fn sum(low: Self, high: Self) -> f32 {
         // SAFETY: the CPU has AVX (contract of the trait).
         unsafe {
-            let low = _mm256_add_ps(self.0[0], self.0[2]);
-            let high = _mm256_add_ps(self.0[1], self.0[3]);
-            sum8(_mm256_add_ps(low, high))
+            let x8 = [_mm256_add_ps(low.0[0], high.0[0]), _mm256_add_ps(low.0[1], high.0[1])];
+            sum8(_mm256_add_ps(x8[0], x8[1]))
         }
     }
 }
@@ -91,11 +75,35 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Ymm, 1, 3>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Ymm, 2, 3>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_tn::<Ymm, 2>(shape, a, b, c) }
+    unsafe { lanes::gemm_tn::<Ymm, 6, 1>(shape, a, b, c) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
+    // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::syrk_nt::<Ymm, 2, 3>(shape, a, c) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn cholesky(n: usize, a: &mut [f32]) -> Result<(), usize> {
+    // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::cholesky::<Ymm, 6, 1>(n, a) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
+    // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::solve_upper_transposed::<Ymm, 6, 1>(shape, u, b) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
+    // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::solve_upper::<Ymm, 2, 3>(shape, u, b) }
 }

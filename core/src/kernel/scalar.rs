@@ -2,6 +2,10 @@
 //!
 //! Plain loops, no vectors. The files beside this one must give the same bits.
 
+mod factor;
+
+pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+
 use super::LANES;
 use crate::math::fma;
 
@@ -32,9 +36,9 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes[0]
 }
 
-/// Fewer than `LANES` values, filled up with +0.
-pub(super) fn padded(tail: &[f32]) -> [f32; LANES] {
-    let mut block = [0.0; LANES];
+/// Fewer than `N` values, filled up with +0.
+pub(super) fn padded<const N: usize>(tail: &[f32]) -> [f32; N] {
+    let mut block = [0.0; N];
     block[..tail.len()].copy_from_slice(tail);
     block
 }
@@ -53,6 +57,11 @@ pub(super) fn gemm_nt([_, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
             *c = dot(&a[i * k..][..k], &b[j * k..][..k]);
         }
     }
+}
+
+/// Each element is one [`dot`] of two rows; the order of the two makes no difference.
+pub(super) fn syrk_nt([n, k]: [usize; 2], a: &[f32], c: &mut [f32]) {
+    gemm_nt([n, n, k], a, a, c);
 }
 
 /// Each element is one chain, from `c` on, over the rows in order.

@@ -1,5 +1,7 @@
 //! Every instruction set of this machine against the specification: equality of bits, every length, every offset.
 
+mod factor;
+
 use super::*;
 use std::vec::Vec;
 
@@ -51,9 +53,9 @@ fn dot_and_axpy_have_the_bits_of_the_specification_at_every_length_and_offset() 
 fn gemms_have_the_bits_of_the_specification_around_every_tile_edge() {
     let (a, b, c) = (numbers(3, 24 * 200), numbers(4, 24 * 200), numbers(5, 24 * 200));
     for kernels in vector_kernels() {
-        for m in [0, 1, 2, 3, 5, 9, 10, 11, 21] {
-            for n in [0, 1, 2, 3, 4, 5, 6, 10, 11] {
-                for k in [0, 1, 31, 32, 33, 64, 100] {
+        for m in [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 21] {
+            for n in [0, 1, 2, 3, 4, 5, 6, 7, 10, 13] {
+                for k in [0, 1, 15, 16, 17, 31, 32, 33, 47, 64, 70, 100] {
                     let nt = |kernels: Kernels| {
                         let mut out = c[..m * n].to_vec();
                         kernels.gemm_nt([m, n, k], &a[1..][..m * k], &b[3..][..n * k], &mut out);
@@ -67,6 +69,42 @@ fn gemms_have_the_bits_of_the_specification_around_every_tile_edge() {
                         bits(&out)
                     };
                     assert_eq!(tn(kernels), tn(Kernels { isa: Isa::Scalar }), "{kernels:?} gemm_tn {m} {k} {n}");
+                }
+            }
+        }
+    }
+}
+
+/// Long enough for more than one panel of `b`, more than one round of rows, and rows of more than one pass.
+#[test]
+fn large_gemms_and_gram_matrices_have_the_bits_of_the_specification() {
+    let (a, b) = (numbers(8, 80 * 1100), numbers(9, 90 * 1100));
+    let scalar = Kernels { isa: Isa::Scalar };
+    for kernels in vector_kernels() {
+        for ([m, n, k], offset) in [([9, 90, 1100], 0), ([7, 50, 1051], 3), ([13, 40, 150], 1)] {
+            let nt = |kernels: Kernels| {
+                let mut out = std::vec![0.0; m * n];
+                kernels.gemm_nt([m, n, k], &a[offset..][..m * k], &b[offset..][..n * k], &mut out);
+                bits(&out)
+            };
+            assert_eq!(nt(kernels), nt(scalar), "{kernels:?} gemm_nt {m} {n} {k}");
+            let tn = |kernels: Kernels| {
+                let mut out = b[..m * n].to_vec();
+                kernels.gemm_tn([m, n, k], &a[offset..][..k * m], &b[offset..][..k * n], &mut out);
+                bits(&out)
+            };
+            assert_eq!(tn(kernels), tn(scalar), "{kernels:?} gemm_tn {m} {n} {k}");
+        }
+        let sizes = (0..14).flat_map(|n| [0, 1, 31, 32, 33, 80].map(|k| [n, k])).chain([[80, 1100], [61, 1031]]);
+        for [n, k] in sizes {
+            for offset in [0, 5] {
+                let gram = |kernels: Kernels| {
+                    let mut out = std::vec![0.0; n * n];
+                    kernels.syrk_nt([n, k], &a[offset..][..(n * k).min(a.len() - offset)], &mut out);
+                    bits(&out)
+                };
+                if offset + n * k <= a.len() {
+                    assert_eq!(gram(kernels), gram(scalar), "{kernels:?} syrk_nt {n} {k}");
                 }
             }
         }
