@@ -1,5 +1,8 @@
 //! Fitting a head to labelled features: the caller owns all memory.
 
+mod band;
+pub mod lda;
+pub mod moments;
 pub mod nearest;
 #[cfg(all(test, feature = "std"))]
 mod oracle;
@@ -97,6 +100,13 @@ pub enum FitError {
         /// Its index.
         index: usize,
     },
+    /// A class that can't be removed while it has samples.
+    ClassInUse {
+        /// The class.
+        class: usize,
+        /// Its samples.
+        samples: usize,
+    },
     /// A setting outside of its range.
     Setting {
         /// Name of the setting.
@@ -121,6 +131,7 @@ impl core::fmt::Display for FitError {
             Self::OutOfRange { sample, limit } => write!(f, "sample {sample} has a feature beyond {limit}: scale it"),
             Self::Full { what, capacity } => write!(f, "no room for more {what}: {capacity} fit"),
             Self::Absent { what, index } => write!(f, "there is no {what} {index}"),
+            Self::ClassInUse { class, samples } => write!(f, "class {class} has {samples} samples: remove them first"),
             Self::Setting { what, got, expected } => write!(f, "{what} is {got}: it must be {expected}"),
         }
     }
@@ -165,6 +176,19 @@ impl TrainingSet<'_> {
             }
         }
         Ok(())
+    }
+
+    /// An error for a weight other than 0 and 1, for solvers that a sample is either in or not.
+    fn check_weights_are_zero_or_one(&self) -> Result<(), FitError> {
+        match (0..self.labels.len()).find(|sample| self.weight(*sample) != 0.0 && self.weight(*sample) != 1.0) {
+            Some(sample) => Err(FitError::SampleWeight { sample }),
+            None => Ok(()),
+        }
+    }
+
+    /// Samples of positive weight.
+    fn used(&self) -> impl Iterator<Item = usize> {
+        (0..self.labels.len()).filter(|sample| self.weight(*sample) > 0.0)
     }
 
     /// Features of a sample, `[feature_dim]`.
