@@ -23,12 +23,15 @@ mod scalar;
 /// Partial sums of a dot product, the same on every CPU: 2 AVX-512, 4 AVX2 or 8 NEON registers.
 pub const LANES: usize = 32;
 
+/// The longest vectors of [`Kernels::dot_i8`]: even `-128 * -128` in each place fits 32 bits.
+pub const MAX_LEN_I8: usize = (i32::MAX as usize) / (128 * 128);
+
 /// An instruction set that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// No vectors: the specification, and the fallback.
     Scalar,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C (all that have AVX2 have F16C).
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
@@ -82,11 +85,17 @@ impl Kernels {
         let has = match isa {
             Isa::Scalar => true,
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
-            Isa::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+            Isa::Avx2 => {
+                std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("fma")
+                    && std::is_x86_feature_detected!("f16c")
+            }
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Isa::Avx512 => std::is_x86_feature_detected!("avx512f"),
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
-            Isa::Avx2 => cfg!(all(target_feature = "avx2", target_feature = "fma")),
+            Isa::Avx2 => {
+                cfg!(all(target_feature = "avx2", target_feature = "fma", target_feature = "f16c"))
+            }
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
             Isa::Avx512 => cfg!(target_feature = "avx512f"),
             // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
@@ -155,6 +164,41 @@ impl Kernels {
         dispatch!(self.gemm_tn([m, n, k], a, b, c))
     }
 
+    /// `y [m] = a x`: `a [m, k]`, `x [k]`. Each element is [`dot`](Self::dot) of a row and `x`, bit for bit.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `m` and `k` say.
+    #[inline]
+    pub fn gemv(self, [m, k]: [usize; 2], a: &[f32], x: &[f32], y: &mut [f32]) {
+        check("gemv", [a.len(), x.len(), y.len()], [(m, k), (1, k), (1, m)]);
+        dispatch!(self.gemm_nt([1, m, k], x, a, y))
+    }
+
+    /// `a += alpha * x * yᵀ`: `a [m, n]`, `x [m]`, `y [n]`. Row `i` is [`axpy`](Self::axpy) with `alpha * x[i]`, rounded.
+    ///
+    /// # Panics
+    /// If the length of `a` is not `m * n`.
+    #[inline]
+    pub fn ger(self, alpha: f32, x: &[f32], y: &[f32], a: &mut [f32]) {
+        check("ger", [a.len()], [(x.len(), y.len())]);
+        for (x, row) in x.iter().zip(a.chunks_exact_mut(y.len().max(1))) {
+            self.axpy(alpha * x, y, row);
+        }
+    }
+
+    /// `a += alpha * x * xᵀ`, in the upper triangle of `a [n, n]` only, as [`cholesky`](Self::cholesky) reads it: `x [n]`. The
+    /// elements `i..` of row `i` are [`axpy`](Self::axpy) with `alpha * x[i]`, rounded.
+    ///
+    /// # Panics
+    /// If the length of `a` is not `n * n`.
+    #[inline]
+    pub fn syr(self, alpha: f32, x: &[f32], a: &mut [f32]) {
+        check("syr", [a.len()], [(x.len(), x.len())]);
+        for (i, row) in a.chunks_exact_mut(x.len().max(1)).enumerate() {
+            self.axpy(alpha * x[i], &x[i..], &mut row[i..]);
+        }
+    }
+
     /// Gram matrix `c [n, n] = a * aᵀ`: `a [n, k]`. Both triangles are filled; each element is [`dot`](Self::dot) of two rows
     /// of `a`, bit for bit, for half of the work that [`gemm_nt`](Self::gemm_nt) has.
     ///
@@ -217,6 +261,87 @@ impl Kernels {
     pub fn solve_upper(self, [n, m]: [usize; 2], u: &[f32], b: &mut [f32]) {
         check("solve_upper", [u.len(), b.len()], [(n, n), (m, n)]);
         dispatch!(self.solve_upper([n, m], u, b))
+    }
+
+    /// Natural exponential of each element, in place: [`math::exp`](crate::math::exp), bit for bit.
+    #[inline]
+    pub fn exp(self, x: &mut [f32]) {
+        dispatch!(self.exp(x))
+    }
+
+    /// Natural logarithm of each element, in place: [`math::ln`](crate::math::ln), bit for bit.
+    #[inline]
+    pub fn ln(self, x: &mut [f32]) {
+        dispatch!(self.ln(x))
+    }
+
+    /// Softmax of each row of `logits [n_samples, n_classes]`, in place: `exp(z - max z)`, divided by their sum, which is taken
+    /// in the order of [`dot`](Self::dot). A row with a NaN, with two `+inf`, or of `-inf` only becomes NaN.
+    ///
+    /// # Panics
+    /// If the length is not a multiple of `n_classes`.
+    #[inline]
+    pub fn softmax_rows(self, n_classes: usize, logits: &mut [f32]) {
+        assert!(logits.len().is_multiple_of(n_classes), "softmax_rows: slice has no rows of {n_classes}");
+        if n_classes > 0 {
+            dispatch!(self.softmax_rows(n_classes, logits))
+        }
+    }
+
+    /// Turns each row of `logits [n_samples, n_classes]` into `softmax - one_hot(label)`, the gradient with respect to the
+    /// logits, and writes `-ln softmax[label]` to `losses [n_samples]`; `labels [n_samples]`. Both keep all their digits where
+    /// the label is almost certain.
+    ///
+    /// # Panics
+    /// If a slice's length does not fit, or a label is not below `n_classes`.
+    #[inline]
+    pub fn cross_entropy_rows(self, n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]) {
+        let n_samples = labels.len();
+        check("cross_entropy_rows", [logits.len(), losses.len()], [(n_samples, n_classes), (1, n_samples)]);
+        assert!(labels.iter().all(|label| (*label as usize) < n_classes), "cross_entropy_rows: no such class");
+        dispatch!(self.cross_entropy_rows(n_classes, logits, labels, losses))
+    }
+
+    /// Sum of `a[k] * b[k]`, `a` in the bits of IEEE 754 binary16. Each is widened, exactly; then as [`dot`](Self::dot).
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn dot_f16(self, a: &[u16], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "dot_f16: lengths differ");
+        dispatch!(self.dot_f16(a, b))
+    }
+
+    /// `y [m] = a x`: `a [m, k]` in the bits of IEEE 754 binary16, `x [k]`. Each element is [`dot_f16`](Self::dot_f16).
+    ///
+    /// # Panics
+    /// If a slice's length is not what `m` and `k` say.
+    #[inline]
+    pub fn gemv_f16(self, [m, k]: [usize; 2], a: &[u16], x: &[f32], y: &mut [f32]) {
+        check("gemv_f16", [a.len(), x.len(), y.len()], [(m, k), (1, k), (1, m)]);
+        dispatch!(self.gemv_f16([m, k], a, x, y))
+    }
+
+    /// Sum of `a[k] * b[k]`, exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ, or are above [`MAX_LEN_I8`].
+    #[inline]
+    pub fn dot_i8(self, a: &[i8], b: &[i8]) -> i32 {
+        assert_eq!(a.len(), b.len(), "dot_i8: lengths differ");
+        assert!(a.len() <= MAX_LEN_I8, "dot_i8: longer than {MAX_LEN_I8}");
+        dispatch!(self.dot_i8(a, b))
+    }
+
+    /// `y [m] = a x`, exactly: `a [m, k]`, `x [k]`.
+    ///
+    /// # Panics
+    /// If a slice's length is not what `m` and `k` say, or `k` is above [`MAX_LEN_I8`].
+    #[inline]
+    pub fn gemv_i8(self, [m, k]: [usize; 2], a: &[i8], x: &[i8], y: &mut [i32]) {
+        check("gemv_i8", [a.len(), x.len(), y.len()], [(m, k), (1, k), (1, m)]);
+        assert!(k <= MAX_LEN_I8, "gemv_i8: rows longer than {MAX_LEN_I8}");
+        dispatch!(self.gemv_i8([m, k], a, x, y))
     }
 }
 

@@ -81,73 +81,62 @@ fn sqrt_soft(x: f32) -> f32 {
 }
 
 /// `2^exponent` for -126..=127.
-#[inline]
+#[inline(always)]
 fn pow2(exponent: i32) -> f32 {
-    f32::from_bits(((exponent + 127) as u32) << 23)
+    // Wrapping, for the exponent of a NaN, where the result does not matter.
+    f32::from_bits((exponent.wrapping_add(127) as u32) << 23)
 }
 
 /// Natural exponential, within 1 ULP where the result is normal. `exp(-inf) = 0`, `exp(88.73..) = inf`, NaN stays NaN.
 ///
 /// Cody & Waite's reduction `x = k ln 2 + r` with ln 2 in two parts, then a polynomial of degree 6 on |r| <= ln(2)/2
 /// (coefficients: minimax fit of `(exp(r) - 1 - r) / r^2`, Cephes `expf`).
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    if x.is_nan() {
-        return x;
-    }
-    if x > 88.722_84 {
-        return f32::INFINITY;
-    }
-    if x < -103.972_08 {
-        return 0.0;
-    }
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
+    const INFINITE_ABOVE: f32 = 88.722_84;
+    const ZERO_BELOW: f32 = -103.972_08;
+    // No early returns, so that a loop over this becomes vector code. A clamped NaN is NaN.
+    let inside = x.clamp(ZERO_BELOW, INFINITE_ABOVE);
+    // Adding 1.5 * 2^23 rounds to the nearest whole number, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let k = (x * core::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = x - k * LN2_HIGH - k * LN2_LOW;
+    let rounded = inside * core::f32::consts::LOG2_E + ROUND;
+    let (k, exponent) = (rounded - ROUND, rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32);
+    let r = inside - k * LN2_HIGH - k * LN2_LOW;
     let p = ((((1.987_569_2e-4 * r + 1.398_199_9e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 1.666_666_5e-1)
         * r
         + 0.5;
     let y = (p * (r * r) + r) + 1.0;
     // Two factors, so that neither over- nor underflows before the product does.
-    let half = k as i32 / 2;
-    y * pow2(half) * pow2(k as i32 - half)
+    let half = exponent / 2;
+    let y = y * pow2(half) * pow2(exponent - half);
+    let y = if x > INFINITE_ABOVE { f32::INFINITY } else { y };
+    if x < ZERO_BELOW { 0.0 } else { y }
 }
 
 /// Natural logarithm of `1 + x` for `x >= 0`, within 3 ULP: keeps the digits of a tiny `x`, which `ln(1 + x)` loses.
 ///
 /// Kahan's correction: `ln(u) * x / (u - 1)` with `u = 1 + x` rounded.
-#[inline]
+#[inline(always)]
 pub fn ln_1p(x: f32) -> f32 {
     let u = 1.0 + x;
-    if u == 1.0 || u == f32::INFINITY {
-        return x;
-    }
-    ln(u) * (x / (u - 1.0))
+    let y = ln(u) * (x / (u - 1.0));
+    if u == 1.0 || u == f32::INFINITY { x } else { y }
 }
 
 /// Natural logarithm, within 1 ULP for normal `x`. `ln(0) = -inf`, NaN below zero.
 ///
 /// `x = 2^k m` with m in sqrt(1/2)..sqrt(2), then a polynomial of degree 9 in `m - 1` (Cephes `logf`).
-#[inline]
+#[inline(always)]
 pub fn ln(x: f32) -> f32 {
-    if x.is_nan() || x < 0.0 {
-        return f32::NAN;
-    }
-    if x == 0.0 {
-        return f32::NEG_INFINITY;
-    }
-    if x == f32::INFINITY {
-        return x;
-    }
-    // Subnormals are scaled up first.
+    let all = x;
+    // Subnormals are scaled up first. No early returns, so that a loop over this becomes vector code.
     let (x, bias) = if x < f32::MIN_POSITIVE { (x * pow2(25), 25) } else { (x, 0) };
     // Subtracting the bits of sqrt(1/2) puts the mantissa's split there.
     const SPLIT: u32 = 0x3f35_04f3;
     let shifted = x.to_bits().wrapping_sub(SPLIT);
-    let k = ((shifted as i32) >> 23) - bias;
+    let k = ((shifted as i32) >> 23).wrapping_sub(bias);
     let m = f32::from_bits((shifted & 0x7f_ffff) + SPLIT);
     let r = m - 1.0;
     let mut p = 7.037_683_6e-2;
@@ -166,7 +155,10 @@ pub fn ln(x: f32) -> f32 {
     let (square, k) = (r * r, k as f32);
     let mut y = p * r * square + k * -2.121_944_4e-4;
     y -= 0.5 * square;
-    (r + y) + k * 0.693_359_4
+    let y = (r + y) + k * 0.693_359_4;
+    let y = if all == f32::INFINITY { all } else { y };
+    let y = if all == 0.0 { f32::NEG_INFINITY } else { y };
+    if all >= 0.0 { y } else { f32::NAN }
 }
 
 #[cfg(test)]

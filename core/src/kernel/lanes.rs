@@ -1,30 +1,48 @@
-//! Each kernel once, over blocks of [`LANES`] floats in whatever registers the instruction set has.
+//! Each kernel once, over blocks of `LANES` floats in whatever registers the instruction set has.
 //!
 //! Every function here is inlined into a function of `avx2.rs`, `avx512.rs` or `neon.rs` that enables the instruction
-//! set; until then it would be wrong to call, which is why the operations of [`Half`] are unsafe.
+//! set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
 
 mod chain;
 mod dots;
 mod factor;
+mod narrow;
 
 pub(super) use chain::gemm_tn;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+pub(super) use narrow::dot_f16;
 
-use super::LANES;
 use super::scalar::padded;
 
-/// Floats in a half.
-pub(super) const HALF: usize = LANES / 2;
+/// One vector register of `WIDTH` floats; a block is several of them.
+pub(super) trait Register: Copy {
+    /// Floats in it.
+    const WIDTH: usize;
 
-/// Half a block in registers. Tiles work on halves: that is fine-grained enough to fill the registers of every
-/// instruction set, and a half is a cache line, so that two passes over a row read no line twice.
-pub(super) trait Half: Copy {
-    /// Loads a half.
+    /// Floats of one matrix that stay in the second-level cache while the other's rows pass by.
+    const PANEL: usize;
+
+    /// `[Self; LANES / WIDTH]`.
+    type Block: Copy + AsMut<[Self]>;
+
+    /// Loads `WIDTH` floats.
     ///
     /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn load(half: &[f32; HALF]) -> Self;
+    /// The CPU has the instruction set, and the floats are there.
+    unsafe fn load(at: *const f32) -> Self;
+
+    /// Loads the first `count` floats, all if that is more than `WIDTH`; +0 in the other lanes.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set, and those floats are there.
+    unsafe fn load_part(at: *const f32, count: usize) -> Self;
+
+    /// Loads `WIDTH` numbers of IEEE 754 binary16.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set (AVX2: and F16C), and the numbers are there.
+    unsafe fn widen(at: *const u16) -> Self;
 
     /// The same value in each lane.
     ///
@@ -38,45 +56,56 @@ pub(super) trait Half: Copy {
     /// The CPU has the instruction set.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
 
-    /// Stores a half.
+    /// Stores `WIDTH` floats.
     ///
     /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn store(self, half: &mut [f32; HALF]);
+    /// The CPU has the instruction set, and the floats may be written.
+    unsafe fn store(self, at: *mut f32);
 
-    /// Sum of a block: the halves are added, then folded in halves again, 8, 4, 2, 1.
+    /// A block of +0.
     ///
     /// # Safety
     /// The CPU has the instruction set.
-    unsafe fn sum(low: Self, high: Self) -> f32;
+    unsafe fn zeros() -> Self::Block;
+
+    /// Sum of a block: folded in halves, `l + (l + 16)`, then 8, 4, 2, 1.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn sum(block: Self::Block) -> f32;
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn axpy<H: Half>(alpha: f32, x: &[f32], y: &mut [f32]) {
-    let (x_halves, x_tail) = x.as_chunks::<HALF>();
-    let (y_halves, y_tail) = y.as_chunks_mut::<HALF>();
-    // SAFETY: the caller's promise, for each operation on lanes below.
+pub(super) unsafe fn axpy<V: Register>(alpha: f32, x: &[f32], y: &mut [f32]) {
+    let len = x.len().min(y.len());
+    let whole = len - len % V::WIDTH;
+    // SAFETY: the caller's promise, for each operation on lanes below; `at + WIDTH` is at most `whole`, or `LANES` in the
+    // copies of the tails.
     unsafe {
-        let alpha = H::splat(alpha);
-        for (x, y) in x_halves.iter().zip(y_halves) {
-            H::load(y).fma(alpha, H::load(x)).store(y);
+        let lanes = V::splat(alpha);
+        for at in (0..whole).step_by(V::WIDTH) {
+            let y = y.as_mut_ptr().add(at);
+            V::load(y).fma(lanes, V::load(x.as_ptr().add(at))).store(y);
         }
-        if !y_tail.is_empty() {
-            let mut half = padded(y_tail);
-            H::load(&half).fma(alpha, H::load(&padded(x_tail))).store(&mut half);
-            y_tail.copy_from_slice(&half[..y_tail.len()]);
+        if whole < len {
+            let (x_tail, mut y_tail) = (padded(&x[whole..len]), padded(&y[whole..len]));
+            V::load(y_tail.as_ptr()).fma(lanes, V::load(x_tail.as_ptr())).store(y_tail.as_mut_ptr());
+            y[whole..len].copy_from_slice(&y_tail[..len - whole]);
         }
     }
 }
 
-/// Splits `0..len` into as few parts of at most `most` as will do, of nearly one size: `(start, size)` of each. Tiles of
-/// one size keep all registers busy, where full tiles and a rest would not.
+/// How many of `rest` rows the next tile takes, at most `MOST`. The last two tiles share what is left, so that none is too
+/// small to keep the registers busy.
 #[inline(always)]
-fn even(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let parts = len.div_ceil(most).max(1);
-    let (size, longer) = (len / parts, len % parts);
-    let parts = if len == 0 { 0 } else { parts };
-    (0..parts).map(move |i| (i * size + i.min(longer), size + usize::from(i < longer)))
+fn next_tile<const MOST: usize>(rest: usize) -> usize {
+    if rest <= MOST {
+        rest
+    } else if rest < 2 * MOST {
+        rest.div_ceil(2)
+    } else {
+        MOST
+    }
 }

@@ -1,50 +1,80 @@
-//! Advanced SIMD of aarch64: a half is four registers.
+//! Advanced SIMD of aarch64: a block is eight registers.
 
-use super::lanes::{self, HALF, Half};
+use super::lanes::{self, Register};
+use super::scalar;
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 #[derive(Clone, Copy)]
-struct Q([float32x4_t; 4]);
+struct Q(float32x4_t);
 
 // Callers are the functions below, which enable the instruction set.
-impl Half for Q {
+impl Register for Q {
+    const WIDTH: usize = 4;
+    // 160 KB, half of a Pi 4 core's share.
+    const PANEL: usize = 40 * 1024;
+    type Block = [Self; 8];
+
     #[inline(always)]
-    unsafe fn load(half: &[f32; HALF]) -> Self {
-        let at = half.as_ptr();
-        // SAFETY: the CPU has NEON (contract of the trait); 4 floats are there at 0, 4, 8 and 12.
-        unsafe { Self([vld1q_f32(at), vld1q_f32(at.add(4)), vld1q_f32(at.add(8)), vld1q_f32(at.add(12))]) }
+    unsafe fn load(at: *const f32) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vld1q_f32(at)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(at: *const f32, count: usize) -> Self {
+        let mut lanes = [0.0; 4];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: the contract of the trait.
+            *lane = unsafe { at.add(i).read() };
+        }
+        // SAFETY: the CPU has NEON (contract of the trait).
+        unsafe { Self(vld1q_f32(lanes.as_ptr())) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(at: *const u16) -> Self {
+        // The intrinsic is stable only since Rust 1.94.
+        let wide;
+        // SAFETY: the contract of the trait; the instruction only writes its register.
+        unsafe {
+            asm!("fcvtl {wide:v}.4s, {narrow:v}.4h", wide = out(vreg) wide, narrow = in(vreg) vld1_u16(at),
+                options(pure, nomem, nostack, preserves_flags));
+        }
+        Self(wide)
     }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
-        // SAFETY: the CPU has NEON (contract of the trait).
-        unsafe { Self([vdupq_n_f32(value); 4]) }
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vdupq_n_f32(value)) }
     }
 
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        let Self(mut q) = self;
-        for (i, q) in q.iter_mut().enumerate() {
-            // SAFETY: the CPU has NEON (contract of the trait).
-            *q = unsafe { vfmaq_f32(*q, a.0[i], b.0[i]) };
-        }
-        Self(q)
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vfmaq_f32(self.0, a.0, b.0)) }
     }
 
     #[inline(always)]
-    unsafe fn store(self, half: &mut [f32; HALF]) {
-        for (register, at) in self.0.into_iter().zip(half.as_chunks_mut::<4>().0) {
-            // SAFETY: the CPU has NEON (contract of the trait); `at` is 4 floats.
-            unsafe { vst1q_f32(at.as_mut_ptr(), register) }
-        }
+    unsafe fn store(self, at: *mut f32) {
+        // SAFETY: the contract of the trait.
+        unsafe { vst1q_f32(at, self.0) }
     }
 
     #[inline(always)]
-    unsafe fn sum(Self(low): Self, Self(high): Self) -> f32 {
-        // SAFETY: the CPU has NEON (contract of the trait).
+    unsafe fn zeros() -> Self::Block {
+        // SAFETY: the contract of the trait.
+        unsafe { [Self::splat(0.0); 8] }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(block: Self::Block) -> f32 {
+        // SAFETY: the contract of the trait.
         unsafe {
-            let [a, b] = [vaddq_f32(low[0], high[0]), vaddq_f32(low[1], high[1])];
-            let [c, d] = [vaddq_f32(low[2], high[2]), vaddq_f32(low[3], high[3])];
+            let q = block.map(|Self(q)| q);
+            let [a, b] = [vaddq_f32(q[0], q[4]), vaddq_f32(q[1], q[5])];
+            let [c, d] = [vaddq_f32(q[2], q[6]), vaddq_f32(q[3], q[7])];
             let x4 = vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d));
             let x2 = vadd_f32(vget_low_f32(x4), vget_high_f32(x4));
             vget_lane_f32::<0>(x2) + vget_lane_f32::<1>(x2)
@@ -67,35 +97,125 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "neon")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Q, 2, 3>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Q, 3, 4, 2, 8>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "neon")]
 pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_tn::<Q, 6, 1>(shape, a, b, c) }
+    unsafe { lanes::gemm_tn::<Q, 6, 4>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "neon")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Q, 2, 3>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Q, 3, 4, 2, 8>(shape, a, c) }
 }
 
 #[target_feature(enable = "neon")]
 pub(super) fn cholesky(n: usize, a: &mut [f32]) -> Result<(), usize> {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::cholesky::<Q, 6, 1>(n, a) }
+    unsafe { lanes::cholesky::<Q, 6, 4>(n, a) }
 }
 
 #[target_feature(enable = "neon")]
 pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper_transposed::<Q, 6, 1>(shape, u, b) }
+    unsafe { lanes::solve_upper_transposed::<Q, 6, 4>(shape, u, b) }
 }
 
 #[target_feature(enable = "neon")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Q, 2, 3>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Q, 3, 4, 2, 8>(shape, u, b) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn exp(x: &mut [f32]) {
+    scalar::exp(x)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn ln(x: &mut [f32]) {
+    scalar::ln(x)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn softmax_rows(n_classes: usize, logits: &mut [f32]) {
+    scalar::softmax_rows(n_classes, logits)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn cross_entropy_rows(n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]) {
+    scalar::cross_entropy_rows(n_classes, logits, labels, losses)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
+    // SAFETY: the instruction set is enabled here.
+    unsafe { lanes::dot_f16::<Q>(a, b) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn gemv_f16([_, k]: [usize; 2], a: &[u16], x: &[f32], y: &mut [f32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_f16(&a[i * k..][..k], x);
+    }
+}
+
+/// Whether the CPU has the dot product instructions too, or without `std` the compiler's target.
+fn has_dotprod() -> bool {
+    #[cfg(feature = "std")]
+    return std::arch::is_aarch64_feature_detected!("dotprod");
+    #[cfg(not(feature = "std"))]
+    return cfg!(target_feature = "dotprod");
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    if has_dotprod() {
+        // SAFETY: it has.
+        unsafe { dot_i8_dotprod(a, b) }
+    } else {
+        dot_i8_base(a, b)
+    }
+}
+
+/// Products of 16 bits, added in pairs to 32 bits without loss.
+#[target_feature(enable = "neon")]
+pub(super) fn dot_i8_base(a: &[i8], b: &[i8]) -> i32 {
+    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [vdupq_n_s32(0); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        // SAFETY: both are 16 bytes.
+        let (a, b) = unsafe { (vld1q_s8(a.as_ptr()), vld1q_s8(b.as_ptr())) };
+        sums[0] = vpadalq_s16(sums[0], vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+        sums[1] = vpadalq_s16(sums[1], vmull_high_s8(a, b));
+    }
+    vaddvq_s32(vaddq_s32(sums[0], sums[1])).wrapping_add(scalar::dot_i8(a_tail, b_tail))
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn dot_i8_dotprod(a: &[i8], b: &[i8]) -> i32 {
+    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<32>(), b.as_chunks::<32>());
+    let mut sums = [vdupq_n_s32(0); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (part, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: 16 bytes are there at 0 and at 16; the instruction only changes its register, and the CPU has it.
+            // The intrinsic is not stable.
+            unsafe {
+                let (a, b) = (vld1q_s8(a.as_ptr().add(16 * part)), vld1q_s8(b.as_ptr().add(16 * part)));
+                asm!("sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b", sum = inout(vreg) *sum, a = in(vreg) a, b = in(vreg) b,
+                    options(pure, nomem, nostack, preserves_flags));
+            }
+        }
+    }
+    vaddvq_s32(vaddq_s32(sums[0], sums[1])).wrapping_add(dot_i8_base(a_tail, b_tail))
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn gemv_i8([_, k]: [usize; 2], a: &[i8], x: &[i8], y: &mut [i32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = dot_i8(&a[i * k..][..k], x);
+    }
 }

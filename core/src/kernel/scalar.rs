@@ -3,8 +3,14 @@
 //! Plain loops, no vectors. The files beside this one must give the same bits.
 
 mod factor;
+mod narrow;
+mod softmax;
 
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+#[cfg(all(test, feature = "std"))]
+pub(super) use narrow::widen;
+pub(super) use narrow::{dot_f16, dot_i8, gemv_f16, gemv_i8};
+pub(super) use softmax::{cross_entropy_rows, exp, ln, softmax_rows};
 
 use super::LANES;
 use crate::math::fma;
@@ -26,6 +32,11 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     if !a_tail.is_empty() {
         multiply_add(&padded(a_tail), &padded(b_tail));
     }
+    fold(lanes)
+}
+
+/// `l + (l + 16)`, then 8, 4, 2, 1.
+fn fold(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -36,9 +47,9 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes[0]
 }
 
-/// Fewer than `N` values, filled up with +0.
-pub(super) fn padded<const N: usize>(tail: &[f32]) -> [f32; N] {
-    let mut block = [0.0; N];
+/// Fewer than `LANES` values, filled up with +0.
+pub(super) fn padded(tail: &[f32]) -> [f32; LANES] {
+    let mut block = [0.0; LANES];
     block[..tail.len()].copy_from_slice(tail);
     block
 }

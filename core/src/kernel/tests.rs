@@ -1,6 +1,8 @@
 //! Every instruction set of this machine against the specification: equality of bits, every length, every offset.
 
 mod factor;
+mod narrow;
+mod softmax;
 
 use super::*;
 use std::vec::Vec;
@@ -75,6 +77,33 @@ fn gemms_have_the_bits_of_the_specification_around_every_tile_edge() {
     }
 }
 
+#[test]
+fn rank_one_updates_and_matrix_times_vector_are_made_of_dot_and_axpy() {
+    let (x, y, a) = (numbers(10, 70), numbers(11, 70), numbers(12, 70 * 70));
+    for kernels in Kernels::available() {
+        for (m, n) in [(0, 0), (0, 3), (3, 0), (1, 1), (5, 33), (33, 5), (70, 70)] {
+            let (mut got, mut expected) = (a[..m * n].to_vec(), a[..m * n].to_vec());
+            kernels.ger(0.3, &x[..m], &y[..n], &mut got);
+            for (i, row) in expected.chunks_exact_mut(n.max(1)).enumerate() {
+                row.iter_mut().zip(&y).for_each(|(a, y)| *a = (0.3 * x[i]).mul_add(*y, *a));
+            }
+            assert_eq!(bits(&got), bits(&expected), "{kernels:?} ger {m} {n}");
+            let mut out = std::vec![0.0; m];
+            kernels.gemv([m, n], &a[..m * n], &y[..n], &mut out);
+            let dots: Vec<f32> = (0..m).map(|i| scalar::dot(&a[i * n..][..n], &y[..n])).collect();
+            assert_eq!(bits(&out), bits(&dots), "{kernels:?} gemv {m} {n}");
+        }
+        for n in [0, 1, 2, 33, 70] {
+            let (mut got, mut expected) = (a[..n * n].to_vec(), a[..n * n].to_vec());
+            kernels.syr(-0.7, &x[..n], &mut got);
+            for (i, j) in (0..n).flat_map(|i| (i..n).map(move |j| (i, j))) {
+                expected[i * n + j] = (-0.7 * x[i]).mul_add(x[j], expected[i * n + j]);
+            }
+            assert_eq!(bits(&got), bits(&expected), "{kernels:?} syr {n}");
+        }
+    }
+}
+
 /// Long enough for more than one panel of `b`, more than one round of rows, and rows of more than one pass.
 #[test]
 fn large_gemms_and_gram_matrices_have_the_bits_of_the_specification() {
@@ -123,6 +152,15 @@ fn nan_infinities_and_signed_zeros_come_out_the_same() {
                         (x[at], y[at]) = (value, other);
                         let (got, expected) = (kernels.dot(&x, &y), scalar::dot(&x, &y));
                         assert_eq!(bits(&[got]), bits(&[expected]), "{kernels:?} dot {len}: {value} * {other} at {at}");
+                        let (mut gram, [mut nt, mut tn]) = ([0.0; 4], [[1.0]; 2]);
+                        let rows: Vec<f32> = x.iter().chain(&y).copied().collect();
+                        kernels.syrk_nt([2, len], &rows, &mut gram);
+                        kernels.gemm_nt([1, 1, len], &x, &y, &mut nt);
+                        assert_eq!(bits(&[gram[1], gram[2], nt[0]]), bits(&[expected; 3]), "{kernels:?} {len} {value}");
+                        let mut chain = [1.0];
+                        kernels.gemm_tn([1, 1, len], &x, &y, &mut tn);
+                        scalar::gemm_tn([1, 1, len], &x, &y, &mut chain);
+                        assert_eq!(bits(&tn), bits(&chain), "{kernels:?} gemm_tn {len}: {value} * {other} at {at}");
                         let (mut got, mut expected) = (y.clone(), y.clone());
                         kernels.axpy(value, &x, &mut got);
                         scalar::axpy(value, &x, &mut expected);

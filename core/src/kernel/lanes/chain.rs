@@ -2,7 +2,7 @@
 //! while the rows pass by.
 
 use super::super::LANES;
-use super::{HALF, Half, even};
+use super::{Register, next_tile};
 
 /// Rows in one go: a strip of `b` stays in the first-level cache for the tiles that share it.
 const ROWS: usize = 64;
@@ -17,9 +17,9 @@ pub(super) struct Strided<'a> {
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::gemm_tn` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::gemm_tn` states.
 #[inline(always)]
-pub(in super::super) unsafe fn gemm_tn<H: Half, const M: usize, const P: usize>(
+pub(in super::super) unsafe fn gemm_tn<V: Register, const M: usize, const P: usize>(
     shape: [usize; 3],
     a: &[f32],
     b: &[f32],
@@ -28,23 +28,23 @@ pub(in super::super) unsafe fn gemm_tn<H: Half, const M: usize, const P: usize>(
     let [m, n, _] = shape;
     let (a, b) = (Strided { data: a, stride: m }, Strided { data: b, stride: n });
     // SAFETY: the caller's promise.
-    unsafe { chains::<H, M, P, false>(shape, a, b, (c, n), false) }
+    unsafe { chains::<V, M, P, false>(shape, a, b, (c, n), false) }
 }
 
 /// `c += aᵀ b`, or `c -= aᵀ b` if `MINUS`: `a [k, m]`, `b [k, n]`, `c [m, n]`, each with its stride. With `upper`, tiles
-/// wholly below the diagonal are left out. At most `M` rows by `P` halves of `c` at a time.
+/// wholly below the diagonal are left out. At most `M` rows by `P` registers of `c` at a time.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn chains<H: Half, const M: usize, const P: usize, const MINUS: bool>(
+pub(super) unsafe fn chains<V: Register, const M: usize, const P: usize, const MINUS: bool>(
     [m, n, k]: [usize; 3],
     a: Strided<'_>,
     b: Strided<'_>,
     (c, c_stride): (&mut [f32], usize),
     upper: bool,
 ) {
-    const { assert!(0 < M && M <= MOST && P * HALF <= LANES) }
+    const { assert!(0 < M && M <= MOST && P * V::WIDTH <= LANES) }
     if m == 0 || n == 0 || k == 0 {
         return;
     }
@@ -52,27 +52,29 @@ pub(super) unsafe fn chains<H: Half, const M: usize, const P: usize, const MINUS
     assert!((k - 1) * a.stride + m <= a.data.len());
     assert!((k - 1) * b.stride + n <= b.data.len());
     assert!((m - 1) * c_stride + n <= c.len());
-    let strip = P * HALF;
+    let strip = P * V::WIDTH;
     for first in (0..k).step_by(ROWS) {
         let rows = ROWS.min(k - first);
         if n < strip {
             // SAFETY: the caller's promise.
-            unsafe { narrow::<H, M, P, MINUS>([m, n, rows], first, a, b, (c, c_stride)) }
+            unsafe { narrow::<V, M, P, MINUS>([m, n, rows], first, a, b, (c, c_stride)) }
             continue;
         }
         for column in (0..n).step_by(strip) {
             // The last strip reaches back to the left as far as it must; what it computes there is not stored.
             let start = column.min(n - strip);
-            for (i, size) in even(m, M) {
-                if upper && column + strip <= i {
-                    continue;
-                }
+            let mut i = 0;
+            // With `upper`, the rows from here on lie wholly below the diagonal.
+            let end = if upper { m.min(column + strip) } else { m };
+            while i < end {
+                let size = next_tile::<M>(m - i);
                 let a = (a.data.as_ptr().wrapping_add(first * a.stride + i), a.stride);
                 let b = (b.data.as_ptr().wrapping_add(first * b.stride + start), b.stride);
                 let c = (c.as_mut_ptr().wrapping_add(i * c_stride + start), c_stride);
                 // SAFETY: the caller's promise; rows `first..first + rows` of `a` and `b`, columns `i..i + size` of `a` and
                 // `start..start + strip` of `b`, and those rows and columns of `c` are there.
-                unsafe { tiles::<H, P, MINUS>(size, rows, a, b, c, column - start) }
+                unsafe { tiles::<V, P, MINUS>(size, rows, a, b, c, column - start) }
+                i += size;
             }
         }
     }
@@ -81,9 +83,9 @@ pub(super) unsafe fn chains<H: Half, const M: usize, const P: usize, const MINUS
 /// `c` narrower than a strip: works on copies that are filled up.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`; the matrices have these rows and columns; `rows <= ROWS`, `n < LANES`.
+/// The CPU has the instruction set of `V`; the matrices have these rows and columns; `rows <= ROWS`, `n < LANES`.
 #[inline(always)]
-unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
+unsafe fn narrow<V: Register, const M: usize, const P: usize, const MINUS: bool>(
     [m, n, rows]: [usize; 3],
     first: usize,
     a: Strided<'_>,
@@ -94,7 +96,9 @@ unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
     for (row, wide) in wide_b[..rows].iter_mut().enumerate() {
         wide[..n].copy_from_slice(&b.data[(first + row) * b.stride..][..n]);
     }
-    for (i, size) in even(m, M) {
+    let mut i = 0;
+    while i < m {
+        let size = next_tile::<M>(m - i);
         let mut wide_c = [[0.0; LANES]; MOST];
         for (r, wide) in wide_c[..size].iter_mut().enumerate() {
             wide[..n].copy_from_slice(&c[(i + r) * c_stride..][..n]);
@@ -102,10 +106,11 @@ unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
         let a = (a.data.as_ptr().wrapping_add(first * a.stride + i), a.stride);
         let (b, at) = (wide_b.as_ptr().cast(), wide_c.as_mut_ptr().cast());
         // SAFETY: the caller's promise; the copies have `LANES` columns, at least `ROWS` and `size` rows.
-        unsafe { tiles::<H, P, MINUS>(size, rows, a, (b, LANES), (at, LANES), 0) }
+        unsafe { tiles::<V, P, MINUS>(size, rows, a, (b, LANES), (at, LANES), 0) }
         for (r, wide) in wide_c[..size].iter().enumerate() {
             c[(i + r) * c_stride..][..n].copy_from_slice(&wide[..n]);
         }
+        i += size;
     }
 }
 
@@ -114,7 +119,7 @@ unsafe fn narrow<H: Half, const M: usize, const P: usize, const MINUS: bool>(
 /// # Safety
 /// As [`tile`], with `size` for `M`.
 #[inline(always)]
-unsafe fn tiles<H: Half, const P: usize, const MINUS: bool>(
+unsafe fn tiles<V: Register, const P: usize, const MINUS: bool>(
     size: usize,
     k: usize,
     a: (*const f32, usize),
@@ -125,68 +130,67 @@ unsafe fn tiles<H: Half, const P: usize, const MINUS: bool>(
     // SAFETY: the caller's promise.
     unsafe {
         match size {
-            1 => tile::<H, 1, P, MINUS>(k, a, b, c, skip),
-            2 => tile::<H, 2, P, MINUS>(k, a, b, c, skip),
-            3 => tile::<H, 3, P, MINUS>(k, a, b, c, skip),
-            4 => tile::<H, 4, P, MINUS>(k, a, b, c, skip),
-            5 => tile::<H, 5, P, MINUS>(k, a, b, c, skip),
-            6 => tile::<H, 6, P, MINUS>(k, a, b, c, skip),
-            7 => tile::<H, 7, P, MINUS>(k, a, b, c, skip),
-            8 => tile::<H, 8, P, MINUS>(k, a, b, c, skip),
-            9 => tile::<H, 9, P, MINUS>(k, a, b, c, skip),
-            10 => tile::<H, 10, P, MINUS>(k, a, b, c, skip),
-            11 => tile::<H, 11, P, MINUS>(k, a, b, c, skip),
-            _ => tile::<H, 12, P, MINUS>(k, a, b, c, skip),
+            1 => tile::<V, 1, P, MINUS>(k, a, b, c, skip),
+            2 => tile::<V, 2, P, MINUS>(k, a, b, c, skip),
+            3 => tile::<V, 3, P, MINUS>(k, a, b, c, skip),
+            4 => tile::<V, 4, P, MINUS>(k, a, b, c, skip),
+            5 => tile::<V, 5, P, MINUS>(k, a, b, c, skip),
+            6 => tile::<V, 6, P, MINUS>(k, a, b, c, skip),
+            7 => tile::<V, 7, P, MINUS>(k, a, b, c, skip),
+            8 => tile::<V, 8, P, MINUS>(k, a, b, c, skip),
+            9 => tile::<V, 9, P, MINUS>(k, a, b, c, skip),
+            10 => tile::<V, 10, P, MINUS>(k, a, b, c, skip),
+            11 => tile::<V, 11, P, MINUS>(k, a, b, c, skip),
+            _ => tile::<V, 12, P, MINUS>(k, a, b, c, skip),
         }
     }
 }
 
-/// `M` rows by `P` halves of `c` pass through the registers; the first `skip` columns are not stored. Each matrix is a
+/// `M` rows by `P` registers of `c` pass through the registers; the first `skip` columns are not stored. Each matrix is a
 /// pointer to its first element and a stride.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`; `a` has `k` rows of `M` floats, `b` has `k` and `c` has `M` rows of `P` halves.
+/// The CPU has the instruction set of `V`; `a` has `k` rows of `M` floats, `b` has `k` and `c` has `M` rows of `P` registers.
 #[inline(always)]
-unsafe fn tile<H: Half, const M: usize, const P: usize, const MINUS: bool>(
+unsafe fn tile<V: Register, const M: usize, const P: usize, const MINUS: bool>(
     k: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
     (c, c_stride): (*mut f32, usize),
     skip: usize,
 ) {
-    // SAFETY: the caller's promise: every offset below is within those rows and columns, and `[f32; HALF]` needs no
-    // alignment beyond that of f32.
+    // SAFETY: the caller's promise: every offset below is within those rows and columns.
     unsafe {
-        let mut sums = [[H::splat(0.0); P]; M];
+        let mut sums = [[V::splat(0.0); P]; M];
         for (r, row) in sums.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
-                *sum = H::load(&*c.add(r * c_stride + p * HALF).cast());
+                *sum = V::load(c.add(r * c_stride + p * V::WIDTH));
             }
         }
         let (mut a, mut b) = (a, b);
         for _ in 0..k {
-            let mut x = [H::splat(0.0); P];
+            let mut x = [V::splat(0.0); P];
             for (p, x) in x.iter_mut().enumerate() {
-                *x = H::load(&*b.add(p * HALF).cast());
+                *x = V::load(b.add(p * V::WIDTH));
             }
             for (r, row) in sums.iter_mut().enumerate() {
                 let alpha = *a.add(r);
-                let alpha = H::splat(if MINUS { -alpha } else { alpha });
-                for (p, sum) in row.iter_mut().enumerate() {
-                    *sum = sum.fma(alpha, x[p]);
+                let alpha = V::splat(if MINUS { -alpha } else { alpha });
+                for (sum, x) in row.iter_mut().zip(x) {
+                    *sum = sum.fma(alpha, x);
                 }
             }
             (a, b) = (a.wrapping_add(a_stride), b.wrapping_add(b_stride));
         }
-        for (r, row) in sums.iter().enumerate() {
-            for (p, sum) in row.iter().enumerate() {
-                let at = c.add(r * c_stride + p * HALF);
-                if skip <= p * HALF {
-                    sum.store(&mut *at.cast());
-                } else if skip < (p + 1) * HALF {
-                    let (mut half, skip) = ([0.0; HALF], skip - p * HALF);
-                    sum.store(&mut half);
-                    core::ptr::copy_nonoverlapping(half.as_ptr().add(skip), at.add(skip), HALF - skip);
+        for (r, row) in sums.into_iter().enumerate() {
+            for (p, sum) in row.into_iter().enumerate() {
+                let (at, skip) = (c.add(r * c_stride + p * V::WIDTH), skip.saturating_sub(p * V::WIDTH));
+                if skip == 0 {
+                    sum.store(at);
+                } else if skip < V::WIDTH {
+                    let mut lanes = [0.0; LANES];
+                    sum.store(lanes.as_mut_ptr());
+                    core::ptr::copy_nonoverlapping(lanes.as_ptr().add(skip), at.add(skip), V::WIDTH - skip);
                 }
             }
         }

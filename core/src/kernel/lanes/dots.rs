@@ -1,120 +1,206 @@
 //! Kernels whose elements are dot products: tiles of rows by rows.
 
 use super::super::LANES;
-use super::super::scalar::padded;
-use super::{HALF, Half, even};
+use super::{Register, next_tile};
 
-/// Floats of `b` that stay in the second-level cache while the rows of `a` pass by: 160 KB, half of a Pi 4's share.
-const PANEL_FLOATS: usize = 40 * 1024;
+/// Floats of each row that pass by several times, where a block does not fit the registers. A tile's share of the rows
+/// stays in the first-level cache meanwhile.
+const CHUNK: usize = 640;
 
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-pub(in super::super) unsafe fn dot<H: Half>(a: &[f32], b: &[f32]) -> f32 {
-    let ((a_blocks, a_tail), (b_blocks, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    // SAFETY: the caller's promise, for each operation on lanes below.
+pub(in super::super) unsafe fn dot<V: Register>(a: &[f32], b: &[f32]) -> f32 {
+    let len = a.len().min(b.len());
+    let whole = len - len % LANES;
+    // SAFETY: the caller's promise; each block is within `whole`, each part within `len`.
     unsafe {
-        let (mut low, mut high) = (H::splat(0.0), H::splat(0.0));
-        for (a, b) in a_blocks.iter().zip(b_blocks) {
-            low = low.fma(H::load(half::<0>(a)), H::load(half::<0>(b)));
-            high = high.fma(H::load(half::<1>(a)), H::load(half::<1>(b)));
+        let mut sums = V::zeros();
+        for at in (0..whole).step_by(LANES) {
+            multiply_add_block::<V>(&mut sums, a.as_ptr().add(at), b.as_ptr().add(at));
         }
-        if !a_tail.is_empty() {
-            let (a, b) = (padded(a_tail), padded(b_tail));
-            low = low.fma(H::load(half::<0>(&a)), H::load(half::<0>(&b)));
-            high = high.fma(H::load(half::<1>(&a)), H::load(half::<1>(&b)));
+        if whole < len {
+            for (p, sum) in sums.as_mut().iter_mut().enumerate() {
+                let (at, left) = (whole + p * V::WIDTH, len.saturating_sub(whole + p * V::WIDTH));
+                let a = V::load_part(a.as_ptr().wrapping_add(at), left);
+                *sum = sum.fma(a, V::load_part(b.as_ptr().wrapping_add(at), left));
+            }
         }
-        H::sum(low, high)
+        V::sum(sums)
     }
 }
 
-/// The first or the second half of a block.
+/// # Safety
+/// The CPU has the instruction set of `V`, and `a` and `b` are blocks.
 #[inline(always)]
-fn half<const PART: usize>(block: &[f32; LANES]) -> &[f32; HALF] {
-    &block.as_chunks::<HALF>().0[PART]
+unsafe fn multiply_add_block<V: Register>(sums: &mut V::Block, a: *const f32, b: *const f32) {
+    for (p, sum) in sums.as_mut().iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *sum = unsafe { sum.fma(V::load(a.add(p * V::WIDTH)), V::load(b.add(p * V::WIDTH))) };
+    }
 }
 
 /// Rows of `width` floats, `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) stride: usize,
-    pub(super) width: usize,
+    data: &'a [f32],
+    stride: usize,
+    width: usize,
 }
 
 impl<'a> Rows<'a> {
+    /// `count` rows, which must be there.
     #[inline(always)]
-    fn row(self, index: usize) -> &'a [f32] {
-        &self.data[index * self.stride..][..self.width]
+    pub(super) fn new(data: &'a [f32], [count, stride, width]: [usize; 3]) -> Self {
+        assert!(count == 0 || (count - 1) * stride + width <= data.len());
+        Self { data, stride, width }
     }
 
+    /// Where the row begins.
     #[inline(always)]
-    fn rows<const N: usize>(self, first: usize) -> [&'a [f32]; N] {
-        core::array::from_fn(|i| self.row(first + i))
+    fn at(self, row: usize) -> *const f32 {
+        self.data.as_ptr().wrapping_add(row * self.stride)
     }
 }
 
-/// The dot products of `R` rows with `C` rows, all of one length: each half that is loaded serves several of them.
+/// The dot products of `R` rows with `C` rows of `width` floats: each register that is loaded serves several of them. The
+/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`, and the rows are there.
 #[inline(always)]
-unsafe fn dot_tile<H: Half, const R: usize, const C: usize>(a: [&[f32]; R], b: [&[f32]; C]) -> [[f32; C]; R] {
+unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
+    width: usize,
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) -> [[f32; C]; R] {
+    const { assert!(LANES.is_multiple_of(P * V::WIDTH)) }
+    let passes = LANES / (P * V::WIDTH);
+    let (whole, left) = (width - width % LANES, width % LANES);
+    // Loops throughout, since a closure would not be compiled with the instruction set.
     // SAFETY: the caller's promise.
     unsafe {
-        let low = half_tile::<H, R, C, 0>(a, b);
-        let high = half_tile::<H, R, C, 1>(a, b);
-        // Loops, since a closure would not be compiled with the instruction set.
+        let mut blocks = [[V::zeros(); C]; R];
+        for chunk in (0..whole).step_by(if passes == 1 { whole.max(LANES) } else { CHUNK }) {
+            let end = if passes == 1 { whole } else { whole.min(chunk + CHUNK) };
+            for pass in 0..passes {
+                let offset = pass * P * V::WIDTH;
+                let (a, b) = ((a.add(chunk + offset), a_stride), (b.add(chunk + offset), b_stride));
+                add_pass::<V, R, C, P>(&mut blocks, pass, end - chunk, a, b);
+            }
+        }
+        if left > 0 {
+            for pass in 0..passes {
+                let at = whole + pass * P * V::WIDTH;
+                let left = width.saturating_sub(at);
+                add_tail::<V, R, C, P>(
+                    &mut blocks,
+                    pass,
+                    left,
+                    (a.wrapping_add(at), a_stride),
+                    (b.wrapping_add(at), b_stride),
+                );
+            }
+        }
         let mut dots = [[0.0; C]; R];
-        for r in 0..R {
-            for c in 0..C {
-                dots[r][c] = H::sum(low[r][c], high[r][c]);
+        for (dots, blocks) in dots.iter_mut().zip(blocks) {
+            for (dot, block) in dots.iter_mut().zip(blocks) {
+                *dot = V::sum(block);
             }
         }
         dots
     }
 }
 
-/// The partial sums of one half of each block.
+/// Adds to the registers `pass * P..` of each block what `width` floats, whole blocks, contribute.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// As [`dot_tile`]; the rows begin at those registers.
 #[inline(always)]
-unsafe fn half_tile<H: Half, const R: usize, const C: usize, const PART: usize>(
-    a: [&[f32]; R],
-    b: [&[f32]; C],
-) -> [[H; C]; R] {
-    let a = a.map(|row| row.as_chunks::<LANES>());
-    let b = b.map(|row| row.as_chunks::<LANES>());
-    let blocks = a[0].0.len();
-    // The caller's rows have one length; said here, the bounds of the loop need no check in it.
-    let a_blocks = a.map(|(row, _)| &row[..blocks]);
-    let b_blocks = b.map(|(row, _)| &row[..blocks]);
-    // SAFETY: the caller's promise, for each operation on lanes below.
+unsafe fn add_pass<V: Register, const R: usize, const C: usize, const P: usize>(
+    blocks: &mut [[V::Block; C]; R],
+    pass: usize,
+    width: usize,
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) {
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[H::splat(0.0); C]; R];
-        for block in 0..blocks {
-            let mut x = [H::splat(0.0); R];
-            for r in 0..R {
-                x[r] = H::load(half::<PART>(&a_blocks[r][block]));
+        let mut sums = [[[V::splat(0.0); P]; C]; R];
+        for (sums, blocks) in sums.iter_mut().zip(&mut *blocks) {
+            for (sums, block) in sums.iter_mut().zip(blocks) {
+                sums.copy_from_slice(&block.as_mut()[pass * P..][..P]);
+            }
+        }
+        for at in (0..width).step_by(LANES) {
+            multiply_add(&mut sums, (a.add(at), a_stride), (b.add(at), b_stride));
+        }
+        for (sums, blocks) in sums.into_iter().zip(&mut *blocks) {
+            for (sums, block) in sums.into_iter().zip(blocks) {
+                block.as_mut()[pass * P..][..P].copy_from_slice(&sums);
+            }
+        }
+    }
+    if P * V::WIDTH < LANES {
+        // Into memory: kept in registers, the sums of one pass would crowd out those of the next.
+        core::hint::black_box(blocks);
+    }
+}
+
+/// As [`add_pass`], for the last block, of which `left` floats are there. The others count as +0.
+///
+/// # Safety
+/// As [`dot_tile`]; the rows begin at those registers, if `left` is not 0.
+#[inline(always)]
+unsafe fn add_tail<V: Register, const R: usize, const C: usize, const P: usize>(
+    blocks: &mut [[V::Block; C]; R],
+    pass: usize,
+    left: usize,
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) {
+    for p in 0..P {
+        let (at, left) = (p * V::WIDTH, left.saturating_sub(p * V::WIDTH));
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut x = [V::splat(0.0); R];
+            for (r, x) in x.iter_mut().enumerate() {
+                *x = V::load_part(a.wrapping_add(r * a_stride + at), left);
             }
             for c in 0..C {
-                let y = H::load(half::<PART>(&b_blocks[c][block]));
-                for r in 0..R {
-                    sums[r][c] = sums[r][c].fma(x[r], y);
+                let y = V::load_part(b.wrapping_add(c * b_stride + at), left);
+                for (blocks, x) in blocks.iter_mut().zip(x) {
+                    let sum = &mut blocks[c].as_mut()[pass * P + p];
+                    *sum = sum.fma(x, y);
                 }
             }
         }
-        if !a[0].1.is_empty() {
-            let b_tails = b.map(|(_, tail)| padded(tail));
+    }
+}
+
+/// # Safety
+/// The CPU has the instruction set of `V`; the rows have `P` registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the order of the loops is what keeps the registers from spilling")]
+unsafe fn multiply_add<V: Register, const R: usize, const C: usize, const P: usize>(
+    sums: &mut [[[V; P]; C]; R],
+    (a, a_stride): (*const f32, usize),
+    (b, b_stride): (*const f32, usize),
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for p in 0..P {
+            let mut x = [V::splat(0.0); R];
             for r in 0..R {
-                let x = H::load(half::<PART>(&padded(a[r].1)));
-                for c in 0..C {
-                    sums[r][c] = sums[r][c].fma(x, H::load(half::<PART>(&b_tails[c])));
+                x[r] = V::load(a.add(r * a_stride + p * V::WIDTH));
+            }
+            for c in 0..C {
+                let y = V::load(b.add(c * b_stride + p * V::WIDTH));
+                for r in 0..R {
+                    sums[r][c][p] = sums[r][c][p].fma(x[r], y);
                 }
             }
         }
-        sums
     }
 }
 
@@ -122,21 +208,21 @@ unsafe fn half_tile<H: Half, const R: usize, const C: usize, const PART: usize>(
 /// `a`, the row of `b` and their dot product.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`.
+/// The CPU has the instruction set of `V`; the rows are among those that `Rows::new` was told of, of one width.
 #[inline(always)]
-pub(super) unsafe fn sweep<H: Half, const R: usize, const C: usize>(
+pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P: usize>(
     (a, i): (Rows<'_>, usize),
     (b, from, to): (Rows<'_>, usize, usize),
     mut put: impl FnMut(usize, usize, f32),
 ) {
     const { assert!(0 < C && C <= 6) }
-    let a_rows: [&[f32]; R] = a.rows(i);
-    for (start, size) in even(to - from, C) {
-        let j = from + start;
+    let mut j = from;
+    while j < to {
+        let size = next_tile::<C>(to - j);
         macro_rules! tile {
             ($width:literal) => {{
                 // SAFETY: the caller's promise.
-                let tile = unsafe { dot_tile::<H, R, $width>(a_rows, b.rows(j)) };
+                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);
@@ -152,37 +238,37 @@ pub(super) unsafe fn sweep<H: Half, const R: usize, const C: usize>(
             2 if C >= 2 => tile!(2),
             _ => tile!(1),
         }
+        j += size;
     }
 }
 
 /// The panels of `b`: `(from, to)` of rows that fit the cache.
 #[inline(always)]
-fn panels(n: usize, k: usize) -> impl Iterator<Item = (usize, usize)> {
-    let rows = (PANEL_FLOATS / k.max(1)).max(8);
+fn panels<V: Register>(n: usize, k: usize) -> impl Iterator<Item = (usize, usize)> {
+    let rows = (V::PANEL / k.max(1)).max(8);
     (0..n).step_by(rows).map(move |from| (from, n.min(from + rows)))
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::gemm_nt` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::gemm_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn gemm_nt<H: Half, const R: usize, const C: usize>(
+pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
     [m, n, k]: [usize; 3],
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
 ) {
-    let a = Rows { data: a, stride: k, width: k };
-    let b = Rows { data: b, stride: k, width: k };
+    let (a, b) = (Rows::new(a, [m, k, k]), Rows::new(b, [n, k, k]));
     let mut put = |i: usize, j: usize, dot| c[i * n + j] = dot;
     let whole = m - m % R;
     // SAFETY: the caller's promise, for each tile below.
     unsafe {
-        for (from, to) in panels(n, k) {
+        for (from, to) in panels::<V>(n, k) {
             for i in (0..whole).step_by(R) {
-                sweep::<H, R, C>((a, i), (b, from, to), &mut put);
+                sweep::<V, R, C, P>((a, i), (b, from, to), &mut put);
             }
             for i in whole..m {
-                sweep::<H, 1, C>((a, i), (b, from, to), &mut put);
+                sweep::<V, 1, 3, N>((a, i), (b, from, to), &mut put);
             }
         }
     }
@@ -191,27 +277,27 @@ pub(in super::super) unsafe fn gemm_nt<H: Half, const R: usize, const C: usize>(
 /// One triangle is computed and written to both. A tile on the diagonal computes a few pairs twice, to the same bits.
 ///
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::syrk_nt` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::syrk_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn syrk_nt<H: Half, const R: usize, const C: usize>(
+pub(in super::super) unsafe fn syrk_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
     [n, k]: [usize; 2],
     a: &[f32],
     c: &mut [f32],
 ) {
-    let a = Rows { data: a, stride: k, width: k };
+    let a = Rows::new(a, [n, k, k]);
     let mut put = |i: usize, j: usize, dot| {
         c[i * n + j] = dot;
         c[j * n + i] = dot;
     };
-    for (from, to) in panels(n, k) {
+    for (from, to) in panels::<V>(n, k) {
         let whole = to - to % R;
         // SAFETY: the caller's promise, for each tile below.
         unsafe {
             for i in (0..whole).step_by(R) {
-                sweep::<H, R, C>((a, i), (a, from.max(i), to), &mut put);
+                sweep::<V, R, C, P>((a, i), (a, from.max(i), to), &mut put);
             }
             for i in whole..to {
-                sweep::<H, 1, C>((a, i), (a, from.max(i), to), &mut put);
+                sweep::<V, 1, 3, N>((a, i), (a, from.max(i), to), &mut put);
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::super::LANES;
 use super::chain::{Strided, chains};
 use super::dots::{Rows, sweep};
-use super::{Half, axpy};
+use super::{Register, axpy};
 use crate::math::{fma, sqrt};
 
 /// Rows of the factor that share what they read of the rows above.
@@ -15,34 +15,27 @@ const STEP: usize = 6;
 const SIDES: usize = 12;
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and `a` is `[n, n]`.
+/// The CPU has the instruction set of `V`, and `a` is `[n, n]`.
 #[inline(always)]
-pub(in super::super) unsafe fn cholesky<H: Half, const M: usize, const P: usize>(
+pub(in super::super) unsafe fn cholesky<V: Register, const M: usize, const P: usize>(
     n: usize,
     a: &mut [f32],
 ) -> Result<(), usize> {
-    // `rows[start..][..count]`, in place, less what the factor's rows `from..start` contribute.
-    let update = |a: &mut [f32], from: usize, start: usize, count: usize| {
-        let (above, rows) = a.split_at_mut(start * n);
-        let above = Strided { data: &above[from * n + if from < start { start } else { 0 }..], stride: n };
-        // SAFETY: the caller's promise.
-        unsafe {
-            chains::<H, M, P, true>([count, n - start, start - from], above, above, (&mut rows[start..], n), true)
-        }
-    };
     for panel in (0..n).step_by(PANEL) {
         let panel_end = n.min(panel + PANEL);
-        update(a, 0, panel, panel_end - panel);
+        // SAFETY: the caller's promise.
+        unsafe { update::<V, M, P>(n, a, [0, panel, panel_end]) }
         for step in (panel..panel_end).step_by(STEP) {
             let step_end = panel_end.min(step + STEP);
-            update(a, panel, step, step_end - step);
+            // SAFETY: the caller's promise.
+            unsafe { update::<V, M, P>(n, a, [panel, step, step_end]) }
             for i in step..step_end {
                 let (above, row) = a.split_at_mut(i * n);
                 let row = &mut row[i..n];
                 for k in step..i {
                     let factor = &above[k * n + i..][..n - i];
                     // SAFETY: the caller's promise.
-                    unsafe { axpy::<H>(-factor[0], factor, row) }
+                    unsafe { axpy::<V>(-factor[0], factor, row) }
                 }
                 let pivot = row[0];
                 if !(pivot > 0.0 && pivot < f32::INFINITY) {
@@ -57,10 +50,27 @@ pub(in super::super) unsafe fn cholesky<H: Half, const M: usize, const P: usize>
     Ok(())
 }
 
+/// Takes from the rows `start..end` of `a` what the factor's rows `from..start` contribute.
+///
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::solve_upper_transposed` states.
+/// The CPU has the instruction set of `V`.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, const P: usize>(
+unsafe fn update<V: Register, const M: usize, const P: usize>(n: usize, a: &mut [f32], [from, start, end]: [usize; 3]) {
+    if from == start {
+        return;
+    }
+    let (above, rows) = a.split_at_mut(start * n);
+    let above = Strided { data: &above[from * n + start..], stride: n };
+    // SAFETY: the caller's promise.
+    unsafe {
+        chains::<V, M, P, true>([end - start, n - start, start - from], above, above, (&mut rows[start..], n), true)
+    }
+}
+
+/// # Safety
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper_transposed` states.
+#[inline(always)]
+pub(in super::super) unsafe fn solve_upper_transposed<V: Register, const M: usize, const P: usize>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -91,7 +101,7 @@ pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, c
                 let factor = Strided { data: &u[start * n + end..], stride: n };
                 // SAFETY: the caller's promise.
                 unsafe {
-                    chains::<H, M, P, true>([sides, n - end, end - start], solved, factor, (&mut b[end..], n), false)
+                    chains::<V, M, P, true>([sides, n - end, end - start], solved, factor, (&mut b[end..], n), false)
                 }
             }
         }
@@ -99,9 +109,15 @@ pub(in super::super) unsafe fn solve_upper_transposed<H: Half, const M: usize, c
 }
 
 /// # Safety
-/// The CPU has the instruction set of `H`, and the slices have the shapes that `Kernels::solve_upper` states.
+/// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper` states.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper<H: Half, const R: usize, const C: usize>(
+pub(in super::super) unsafe fn solve_upper<
+    V: Register,
+    const R: usize,
+    const C: usize,
+    const P: usize,
+    const N: usize,
+>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -115,18 +131,18 @@ pub(in super::super) unsafe fn solve_upper<H: Half, const R: usize, const C: usi
                 columns[k - start][i - start] = u[i * n + k];
             }
         }
-        let factor = Rows { data: &u[start * n + if end < n { end } else { 0 }..], stride: n, width: n - end };
+        let factor = Rows::new(&u[(start * n + end).min(u.len())..], [end - start, n, n - end]);
         for first in (0..m).step_by(R) {
             let sides = R.min(m - first);
             let mut dots = [[0.0; LANES]; R];
-            let tail = Rows { data: &b[first * n + if end < n { end } else { 0 }..], stride: n, width: n - end };
+            let tail = Rows::new(&b[(first * n + end).min(b.len())..], [sides, n, n - end]);
             // SAFETY: the caller's promise.
             unsafe {
                 if sides == R {
-                    sweep::<H, R, C>((tail, 0), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
+                    sweep::<V, R, C, P>((tail, 0), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
                 } else {
                     for side in 0..sides {
-                        sweep::<H, 1, C>((tail, side), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
+                        sweep::<V, 1, 3, N>((tail, side), (factor, 0, end - start), |side, i, dot| dots[side][i] = dot);
                     }
                 }
             }
