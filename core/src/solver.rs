@@ -7,6 +7,7 @@ pub mod nearest;
 #[cfg(all(test, feature = "std"))]
 mod oracle;
 pub mod prototype;
+pub mod ridge;
 pub mod softmax;
 
 /// Labelled features.
@@ -200,4 +201,26 @@ impl TrainingSet<'_> {
 /// An error unless a slice is as long as expected.
 fn check_length(what: &'static str, got: usize, expected: usize) -> Result<(), FitError> {
     if got == expected { Ok(()) } else { Err(FitError::Length { what, expected, got }) }
+}
+
+/// Sum of lengths; `None` where one overflows, or they together.
+const fn total_len(parts: &[Option<usize>]) -> Option<usize> {
+    let (mut i, mut sum) = (0, 0usize);
+    while i < parts.len() {
+        let Some(part) = parts[i] else { return None };
+        let Some(more) = sum.checked_add(part) else { return None };
+        (i, sum) = (i + 1, more);
+    }
+    Some(sum)
+}
+
+/// The smaller of two lengths, where `Ord` is not yet const.
+const fn smaller(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
+/// Square root of an f64 that may be beyond f32, where its root is not.
+fn root(square: f64) -> f32 {
+    let (square, unit) = if square > 1e30 { (square * 1e-40, 1e20) } else { (square, 1.0) };
+    crate::math::sqrt(square as f32) * unit
 }

@@ -11,7 +11,7 @@ use crate::math;
 /// Places off the diagonal that B keeps: as many rows as a tile of the kernels has.
 pub(super) const WIDTH: usize = 12;
 /// Numbers in a row of a band, the diagonal last.
-const ROW: usize = WIDTH + 1;
+pub(super) const ROW: usize = WIDTH + 1;
 
 /// Length of the band of an `[n, n]` matrix.
 pub(super) const fn band_len(n: usize) -> Option<usize> {
@@ -236,6 +236,11 @@ impl<'a> Factor<'a> {
             }
         }
         Some(Self { kernels, n, l })
+    }
+
+    /// The factor that [`new`](Self::new) left in `l`.
+    pub(super) fn resume(kernels: Kernels, n: usize, l: &'a [f32]) -> Self {
+        Self { kernels, n, l }
     }
 
     /// `L[row][column]`, zero off the band.

@@ -82,12 +82,12 @@ fn a_matrix_that_is_not_positive_is_refused() {
     assert!(Factor::new(Kernels::detect(), 1, &band, 1.5, &mut l).is_some());
 }
 
-fn cpu_ms() -> f64 {
+pub(in crate::solver) fn cpu_ms() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     stat.split(' ').next().expect("a number").parse::<f64>().expect("a number") / 1e6
 }
 
-/// `cargo test --release -p topgraft-core -- --ignored --nocapture band_speed`
+/// `cargo test --release -p topgraft-core -- --ignored --nocapture band_speed`; milliseconds of this thread on a CPU.
 #[test]
 #[ignore = "a measurement"]
 fn band_speed() {
@@ -107,6 +107,15 @@ fn band_speed() {
             let factor = Factor::new(kernels, n, &band, 0.5, &mut l).expect("positive");
             factor.inverse_forms(n, &q, &mut forms, &mut work);
         }
+        let mut u = c.clone();
+        (0..n).for_each(|i| u[i * n + i] += 1.0);
+        let start_cholesky = cpu_ms();
+        kernels.cholesky(n, &mut u).expect("positive");
+        let cholesky = cpu_ms() - start_cholesky;
+        kernels.solve_upper_transposed([n, 10], &u, &mut q[..10 * n]);
+        let solved = cpu_ms() - start_cholesky - cholesky;
+        kernels.solve_upper([n, 10], &u, &mut q[..10 * n]);
+        std::println!("cholesky {cholesky} forward {solved} back {}", cpu_ms() - start_cholesky - cholesky - solved);
         std::println!("gram {gram} reduce {reduced:?}, 20 diagonals {:?}", cpu_ms() - start - reduced - gram);
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! `A = (1 - s) S / n + s t I` with S the scatter about the class means; weights `A^-1 mean_k`, bias `-1/2 mean_kᵀ A^-1 mean_k`
 //! and, where asked for, the logarithm of the class's share. With fewer samples than features the shrinkage s matters more
-//! than anything else about a head, so [`fit_path`] chooses it by leaving each sample out.
+//! than anything else about a head, so [`choose`] picks it by leaving each sample out.
 //!
 //! Three ways to the same head: [`head`] from streaming [`Moments`] (Hayes & Kanan 2020, "Lifelong machine learning with deep
 //! streaming linear discriminant analysis"), [`fit`] from all samples at once, by whichever Cholesky factor is smaller, of the
-//! features' scatter or of the samples' Gram matrix (Woodbury), and [`fit_path`] for the best of many s.
+//! features' scatter or of the samples' Gram matrix (Woodbury), after [`choose`] has found the best of many s.
 //!
 //! The arithmetic is f32: an s below about 1e-6 of the largest variance is lost in rounding.
 
 use super::band::{self, Factor, band_len, take};
 use super::moments::Moments;
-use super::{FitError, TrainingSet, check_length};
+use super::{FitError, TrainingSet, check_length, root, smaller, total_len};
 use crate::head::Head;
 use crate::kernel::Kernels;
 use crate::math;
@@ -60,17 +60,9 @@ pub const fn head_scratch_len(feature_dim: usize) -> Option<usize> {
 /// Length of `scratch` for [`fit`], in f32; `None` where that overflows: the features again, and a square of the smaller of
 /// `n_samples` and `feature_dim`.
 pub const fn scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
-    let rank = if n_samples < feature_dim { n_samples } else { feature_dim };
-    let Some(rows) = n_samples.checked_mul(feature_dim) else { return None };
-    let Some(square) = rank.checked_mul(rank) else { return None };
-    let Some(means) = n_classes.checked_mul(feature_dim) else { return None };
-    let Some(duals) = n_classes.checked_mul(n_samples) else { return None };
-    let Some(duals) = duals.checked_mul(2) else { return None };
-    let Some(sum) = rows.checked_add(square) else { return None };
-    let Some(sum) = sum.checked_add(means) else { return None };
-    let Some(sum) = sum.checked_add(duals) else { return None };
-    let Some(small) = feature_dim.checked_add(n_classes) else { return None };
-    sum.checked_add(small)
+    let rank = smaller(n_samples, feature_dim);
+    let duals = n_classes.checked_mul(n_samples);
+    total_len(&[centred_len(n_samples, n_classes, feature_dim), rank.checked_mul(rank), duals, duals])
 }
 
 /// s and t from the trace of S and the square of its Frobenius norm.
@@ -184,6 +176,12 @@ fn factor_primal(kernels: Kernels, d: usize, a: &mut [f32], n: f64, s: f64, targ
 
 fn singular(s: f32) -> FitError {
     FitError::Setting { what: "shrinkage", got: s, expected: "larger: the covariance is singular in f32" }
+}
+
+/// What [`Centred::new`] takes.
+const fn centred_len(n_samples: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
+    let Some(rows) = n_samples.checked_add(n_classes) else { return None };
+    total_len(&[rows.checked_mul(feature_dim), Some(feature_dim), Some(n_classes)])
 }
 
 /// The samples of a set about the means of their classes.
@@ -317,30 +315,22 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
 /// Length of `scratch` for [`choose`], in f32; `None` where that overflows: about the features, three squares of the smaller
 /// of `n_samples` and `feature_dim`, and four times `n_classes * (n_samples + n_classes)`.
 pub const fn choose_scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
-    let rank = if n_samples < feature_dim { n_samples } else { feature_dim };
-    let Some(rows) = n_samples.checked_mul(feature_dim) else { return None };
-    let Some(square) = rank.checked_mul(rank) else { return None };
-    let Some(coordinates) = rank.checked_mul(n_samples) else { return None };
-    let Some(means) = n_classes.checked_mul(feature_dim) else { return None };
-    let Some(classes) = n_classes.checked_mul(n_classes) else { return None };
-    let Some(scores) = n_classes.checked_mul(n_samples) else { return None };
-    let Some(duals) = n_classes.checked_mul(rank) else { return None };
-    let Some(band) = band_len(rank) else { return None };
-    let Some(work) = band::work_len(rank) else { return None };
-    let Some(forms) = band::forms_work_len(n_samples) else { return None };
-    let Some(small) = feature_dim.checked_add(n_classes) else { return None };
-    // No overflow can hide: each is at most the memory's size, and so few.
-    let parts =
-        [rows, square, coordinates, means, classes, scores, scores, duals, duals, band, band, work, forms, small];
-    let (mut i, mut sum) = (0, n_samples);
-    while i < parts.len() {
-        sum = match sum.checked_add(parts[i]) {
-            Some(sum) => sum,
-            None => return None,
-        };
-        i += 1;
-    }
-    Some(sum)
+    let rank = smaller(n_samples, feature_dim);
+    let (targets, scores) = (rank.checked_mul(n_classes), n_classes.checked_mul(n_samples));
+    total_len(&[
+        centred_len(n_samples, n_classes, feature_dim),
+        rank.checked_mul(rank),
+        band_len(rank),
+        band_len(rank),
+        band::work_len(rank),
+        rank.checked_mul(n_samples),
+        targets,
+        targets,
+        scores,
+        n_classes.checked_mul(n_classes),
+        Some(n_samples),
+        band::forms_work_len(n_samples),
+    ])
 }
 
 /// Chooses from `path` the shrinkage with the least left-out log-loss, and returns its index; `losses`, as long as the path,
@@ -384,11 +374,11 @@ pub fn choose(
     }
     let (rank, dual) = (n.min(d), n < d);
     let q = take(&mut rest, rank * rank);
-    let (band, l) = (take(&mut rest, rank * (band::WIDTH + 1)), take(&mut rest, rank * (band::WIDTH + 1)));
+    let (band, l) = (take(&mut rest, rank * band::ROW), take(&mut rest, rank * band::ROW));
     // Means and rows in units where the matrix has a mean diagonal of about 1.
     let trace: f64 = centred.rows.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     let unit = if trace > 0.0 { trace / rank as f64 } else { 1.0 };
-    let inverse = 1.0 / math::sqrt(unit as f32);
+    let inverse = 1.0 / root(unit);
     centred.rows.iter_mut().chain(&mut *centred.means).for_each(|x| *x *= inverse);
     let unit = 1.0 / (f64::from(inverse) * f64::from(inverse));
     if dual {

@@ -13,7 +13,7 @@
 //!
 //! A squared distance is linear but for `|x|^2`, which all classes share: `scale * (2 mean . x - |mean|^2)`.
 
-use super::{FitError, TrainingSet, check_length};
+use super::{FitError, TrainingSet, check_length, root};
 use crate::head::Head;
 use crate::kernel::Kernels;
 use crate::math;
@@ -63,9 +63,7 @@ impl Mode<'_> {
             Self::Raw => 1.0,
             _ => {
                 let square: f64 = features.iter().enumerate().map(centred).map(|x| x * x).sum();
-                // Halving the exponent first keeps the square in the range of f32.
-                let (square, unit) = if square > 1e30 { (square * 1e-40, 1e20) } else { (square, 1.0) };
-                let length = math::sqrt(square as f32) * unit;
+                let length = root(square);
                 if length > 0.0 { length } else { 1.0 }
             }
         }

@@ -80,6 +80,14 @@ fn digits_has_the_optimum_of_scikit_learn() {
 }
 
 #[test]
+fn few_shots_get_the_counts_of_scikit_learn() {
+    for (shots, right) in [(1, 482), (2, 631), (4, 634), (8, 638), (16, 668), (32, 705)] {
+        let oracle = Oracle::few_digits(shots);
+        assert_eq!(oracle.correct(&oracle.fit(Kernels::detect(), 1.0).0), right, "{shots} shots");
+    }
+}
+
+#[test]
 fn a_fit_has_the_same_bits_on_every_instruction_set() {
     let oracle = data!("wine");
     let (expected, expected_report) = oracle.fit(Kernels::new(crate::kernel::Isa::Scalar).expect("always"), 0.5);
