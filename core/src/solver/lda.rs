@@ -4,9 +4,9 @@
 //! and, where asked for, the logarithm of the class's share. With fewer samples than features the shrinkage s matters more
 //! than anything else about a head, so [`choose`] picks it by leaving each sample out.
 //!
-//! Three ways to the same head: [`head`] from streaming [`Moments`] (Hayes & Kanan 2020, "Lifelong machine learning with deep
-//! streaming linear discriminant analysis"), [`fit`] from all samples at once, by whichever Cholesky factor is smaller, of the
-//! features' scatter or of the samples' Gram matrix (Woodbury), after [`choose`] has found the best of many s.
+//! Two ways to the same head: [`head`] from streaming [`Moments`] (Hayes & Kanan 2020, "Lifelong machine learning with deep
+//! streaming linear discriminant analysis"), and [`fit`] from all samples at once, by whichever Cholesky factor is smaller, of the
+//! features' scatter or of the samples' Gram matrix (Woodbury).
 //!
 //! The arithmetic is f32: an s below about 1e-6 of the largest variance is lost in rounding.
 
