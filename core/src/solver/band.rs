@@ -2,7 +2,7 @@
 //!
 //! `K = Q B Qᵀ` with Q orthogonal and B zero beyond [`WIDTH`] places off its diagonal, by blocks of Householder reflections
 //! (Bischof, Lang & Sun 2000, "A framework for symmetric band reduction", the first of its stages; reflections blocked as in
-//! Schreiber & Van Loan 1989). That takes `10/3 n^3` multiply-adds once, all in the matrix kernels, and less than the
+//! Schreiber & Van Loan 1989). That takes `5/3 n^3` multiply-adds once, all in the matrix kernels, and less than the
 //! eigenvectors would; then each L2 is a band Cholesky: `n WIDTH` steps a right-hand side.
 
 use crate::kernel::Kernels;

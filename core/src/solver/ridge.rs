@@ -317,7 +317,7 @@ pub const fn path_scratch_len(
 /// accuracy that is honest but for the choice of L2. `scratch` needs [`path_scratch_len`] elements of any content.
 ///
 /// One reduction to a band of the Gram matrix, or of the features' scatter if that is smaller; then each L2 costs
-/// `2 * 12 * n_samples * r` multiply-adds for the leverages and `2 * n_samples * r * n_classes` for the errors.
+/// `2 * 12 * n_samples * r` multiply-adds for the leverages and `n_samples * r * n_classes` for the errors.
 ///
 /// # Errors
 /// As [`fit`]; also an empty path, and slices that do not fit.
