@@ -1,6 +1,14 @@
 //! Fitting a head to labelled features: the caller owns all memory.
 
+mod band;
 mod lbfgs;
+pub mod lda;
+pub mod moments;
+pub mod nearest;
+#[cfg(all(test, feature = "std"))]
+mod oracle;
+pub mod prototype;
+pub mod ridge;
 pub mod softmax;
 
 /// Labelled features.
@@ -76,7 +84,7 @@ pub enum FitError {
         /// Index of the sample.
         sample: usize,
     },
-    /// A sample weight that is negative, NaN or infinite.
+    /// A sample weight that is negative, NaN or infinite; or not whole, where samples are counted.
     SampleWeight {
         /// Index of the sample.
         sample: usize,
@@ -85,6 +93,43 @@ pub enum FitError {
     L2 {
         /// The penalty.
         l2: f32,
+    },
+    /// A feature that is too large for exact sums.
+    OutOfRange {
+        /// Index of the sample.
+        sample: usize,
+        /// Largest magnitude that fits.
+        limit: f32,
+    },
+    /// As many samples or classes as there is room for.
+    Full {
+        /// What there is no room for: `"samples"`, `"classes"`.
+        what: &'static str,
+        /// How many fit.
+        capacity: usize,
+    },
+    /// Something to be removed, changed or predicted from that is not there.
+    Absent {
+        /// What is missing: `"sample"`, `"class"`.
+        what: &'static str,
+        /// Its index.
+        index: usize,
+    },
+    /// A class that can't be removed while it has samples.
+    ClassInUse {
+        /// The class.
+        class: usize,
+        /// Its samples.
+        samples: usize,
+    },
+    /// A setting outside of its range.
+    Setting {
+        /// Name of the setting.
+        what: &'static str,
+        /// Its value.
+        got: f32,
+        /// The range, in words.
+        expected: &'static str,
     },
 }
 
@@ -98,6 +143,11 @@ impl core::fmt::Display for FitError {
             Self::NotFinite { sample } => write!(f, "sample {sample} has a feature that is NaN or infinite"),
             Self::SampleWeight { sample } => write!(f, "sample {sample} has a weight that is negative or not finite"),
             Self::L2 { l2 } => write!(f, "the L2 penalty is {l2}: it must be positive and finite"),
+            Self::OutOfRange { sample, limit } => write!(f, "sample {sample} has a feature beyond {limit}: scale it"),
+            Self::Full { what, capacity } => write!(f, "no room for more {what}: {capacity} fit"),
+            Self::Absent { what, index } => write!(f, "there is no {what} {index}"),
+            Self::ClassInUse { class, samples } => write!(f, "class {class} has {samples} samples: remove them first"),
+            Self::Setting { what, got, expected } => write!(f, "{what} is {got}: it must be {expected}"),
         }
     }
 }
@@ -115,13 +165,20 @@ impl TrainingSet<'_> {
         if n_classes < 2 {
             return Err(FitError::TooFewClasses { n_classes });
         }
+        self.check_samples(n_classes, feature_dim)?;
+        let has_sample =
+            |class| (0..self.labels.len()).any(|i| self.labels[i] as usize == class && self.weight(i) > 0.0);
+        match (0..n_classes).find(|class| !has_sample(*class)) {
+            Some(class) => Err(FitError::EmptyClass { class }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks lengths, labels, weights and features; a class may be empty.
+    fn check_samples(&self, n_classes: usize, feature_dim: usize) -> Result<(), FitError> {
         let n = self.labels.len();
-        let same = |what, got, expected| match got == expected {
-            true => Ok(()),
-            false => Err(FitError::Length { what, expected, got }),
-        };
-        same("features", self.features.len(), n.saturating_mul(feature_dim))?;
-        same("sample_weights", self.sample_weights.map_or(n, <[f32]>::len), n)?;
+        check_length("features", self.features.len(), n.saturating_mul(feature_dim))?;
+        check_length("sample_weights", self.sample_weights.map_or(n, <[f32]>::len), n)?;
         for sample in 0..n {
             if !(self.weight(sample) >= 0.0 && self.weight(sample) < f32::INFINITY) {
                 return Err(FitError::SampleWeight { sample });
@@ -129,14 +186,55 @@ impl TrainingSet<'_> {
             if self.labels[sample] as usize >= n_classes {
                 return Err(FitError::Label { sample, label: self.labels[sample] });
             }
-            if !self.features[sample * feature_dim..][..feature_dim].iter().all(|x| x.is_finite()) {
+            if !self.row(sample, feature_dim).iter().all(|x| x.is_finite()) {
                 return Err(FitError::NotFinite { sample });
             }
         }
-        let has_sample = |class| (0..n).any(|i| self.labels[i] as usize == class && self.weight(i) > 0.0);
-        match (0..n_classes).find(|class| !has_sample(*class)) {
-            Some(class) => Err(FitError::EmptyClass { class }),
+        Ok(())
+    }
+
+    /// An error for a weight other than 0 and 1, for solvers that a sample is either in or not.
+    fn check_weights_are_zero_or_one(&self) -> Result<(), FitError> {
+        match (0..self.labels.len()).find(|sample| self.weight(*sample) != 0.0 && self.weight(*sample) != 1.0) {
+            Some(sample) => Err(FitError::SampleWeight { sample }),
             None => Ok(()),
         }
     }
+
+    /// Samples of positive weight.
+    fn used(&self) -> impl Iterator<Item = usize> {
+        (0..self.labels.len()).filter(|sample| self.weight(*sample) > 0.0)
+    }
+
+    /// Features of a sample, `[feature_dim]`.
+    fn row(&self, sample: usize, feature_dim: usize) -> &[f32] {
+        &self.features[sample * feature_dim..][..feature_dim]
+    }
+}
+
+/// An error unless a slice is as long as expected.
+fn check_length(what: &'static str, got: usize, expected: usize) -> Result<(), FitError> {
+    if got == expected { Ok(()) } else { Err(FitError::Length { what, expected, got }) }
+}
+
+/// Sum of lengths; `None` where one overflows, or they together.
+const fn total_len(parts: &[Option<usize>]) -> Option<usize> {
+    let (mut i, mut sum) = (0, 0usize);
+    while i < parts.len() {
+        let Some(part) = parts[i] else { return None };
+        let Some(more) = sum.checked_add(part) else { return None };
+        (i, sum) = (i + 1, more);
+    }
+    Some(sum)
+}
+
+/// The smaller of two lengths, where `Ord` is not yet const.
+const fn smaller(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
+/// Square root of an f64 that may be beyond f32, where its root is not.
+fn root(square: f64) -> f32 {
+    let (square, unit) = if square > 1e30 { (square * 1e-40, 1e20) } else { (square, 1.0) };
+    crate::math::sqrt(square as f32) * unit
 }

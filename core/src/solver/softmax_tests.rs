@@ -1,57 +1,11 @@
 //! Against scikit-learn's optimum, against a second evaluation in f64, and against wrong input.
 
 use super::*;
-use crate::head::argmax;
+use crate::solver::oracle::{Oracle, data};
 use std::vec;
 use std::vec::Vec;
 
-/// A data set split as in the reference: every fifth row is a test row; standardised by the training rows.
-struct Oracle {
-    n_classes: usize,
-    feature_dim: usize,
-    train: Vec<f32>,
-    train_labels: Vec<u16>,
-    test: Vec<f32>,
-    test_labels: Vec<u16>,
-}
-
 impl Oracle {
-    fn new(csv: &str) -> Self {
-        let rows: Vec<Vec<f64>> =
-            csv.lines().map(|line| line.split(',').map(|x| x.parse().expect("a number")).collect()).collect();
-        let feature_dim = rows[0].len() - 1;
-        let is_test = |i: usize| i % 5 == 4;
-        let train_rows = || rows.iter().enumerate().filter(|(i, _)| !is_test(*i)).map(|(_, row)| row);
-        let n = train_rows().count() as f64;
-        let mean: Vec<f64> = (0..feature_dim).map(|j| train_rows().map(|r| r[j]).sum::<f64>() / n).collect();
-        let deviation = |j: usize| {
-            let variance = train_rows().map(|r| (r[j] - mean[j]).powi(2)).sum::<f64>() / n;
-            if variance > 0.0 { variance.sqrt() } else { 1.0 }
-        };
-        let scale: Vec<f64> = (0..feature_dim).map(deviation).collect();
-        let mut oracle = Self {
-            n_classes: 1 + rows.iter().map(|r| r[feature_dim] as usize).max().expect("rows"),
-            feature_dim,
-            train: vec![],
-            train_labels: vec![],
-            test: vec![],
-            test_labels: vec![],
-        };
-        for (i, row) in rows.iter().enumerate() {
-            let (features, labels) = match is_test(i) {
-                true => (&mut oracle.test, &mut oracle.test_labels),
-                false => (&mut oracle.train, &mut oracle.train_labels),
-            };
-            features.extend((0..feature_dim).map(|j| ((row[j] - mean[j]) / scale[j]) as f32));
-            labels.push(row[feature_dim] as u16);
-        }
-        oracle
-    }
-
-    fn set(&self) -> TrainingSet<'_> {
-        TrainingSet { features: &self.train, labels: &self.train_labels, sample_weights: None }
-    }
-
     fn fit(&self, kernels: Kernels, l2: f32) -> (Head<Vec<f32>>, FitReport) {
         fit_from_nothing(kernels, &self.set(), self.n_classes, self.feature_dim, l2).expect("fits")
     }
@@ -69,13 +23,6 @@ impl Oracle {
         };
         penalty + self.train.chunks(self.feature_dim).zip(&self.train_labels).map(nll).sum::<f64>()
     }
-
-    fn correct(&self, head: &Head<Vec<f32>>) -> usize {
-        let mut logits = vec![0.0; self.test_labels.len() * self.n_classes];
-        head.logits(Kernels::detect(), &self.test, &mut logits);
-        let right = |(row, label): &(&[f32], &u16)| argmax(row) == Some(**label as usize);
-        logits.chunks(self.n_classes).zip(&self.test_labels).filter(right).count()
-    }
 }
 
 fn fit_from_nothing(
@@ -90,12 +37,6 @@ fn fit_from_nothing(
     let mut scratch = vec![f32::NAN; scratch_len(set.labels.len(), n_classes, feature_dim).expect("small")];
     let report = fit(kernels, set, &Settings::new(l2), &mut head, &mut scratch)?;
     Ok((head, report))
-}
-
-macro_rules! data {
-    ($name:literal) => {
-        Oracle::new(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/oracle/", $name, ".csv")))
-    };
 }
 
 /// scikit-learn 1.9.1, `LogisticRegression(C=1, tol=1e-10)`: objective, |W| and right test rows.
@@ -136,6 +77,14 @@ fn breast_cancer_has_the_optimum_of_scikit_learn() {
 #[test]
 fn digits_has_the_optimum_of_scikit_learn() {
     assert_matches_scikit_learn(&data!("digits"), 1.0, 97.298606, Some(10.43393), Some(346));
+}
+
+#[test]
+fn few_shots_get_the_counts_of_scikit_learn() {
+    for (shots, right) in [(1, 482), (2, 631), (4, 634), (8, 638), (16, 668), (32, 705)] {
+        let oracle = Oracle::few_digits(shots);
+        assert_eq!(oracle.correct(&oracle.fit(Kernels::detect(), 1.0).0), right, "{shots} shots");
+    }
 }
 
 #[test]
