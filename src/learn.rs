@@ -14,7 +14,6 @@ mod evaluation;
 mod extract;
 mod fit;
 mod model;
-mod span;
 
 pub use classifier::{Classifier, Prediction, WrongTrunk};
 pub use cross_validation::{CrossValidation, L2_GRID, LEAVE_ONE_OUT_LIMIT};

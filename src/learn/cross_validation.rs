@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 use topgraft_core::head::{Head, argmax};
 use topgraft_core::kernel::Kernels;
+use topgraft_core::solver::softmax::dual::{self, Inverse, Span, Start};
 use topgraft_core::solver::softmax::{self, Settings};
 use topgraft_core::solver::{FitError, TrainingSet};
 
 use super::fit::zero_head;
-use super::span::span;
 
 /// L2 penalties that are tried, the strongest first, in units of the features' mean squared length: for features of length 1
 /// half decades around scikit-learn's C = 100, and the same choice for features in any other unit.
@@ -50,9 +50,7 @@ pub(super) fn cross_validate(
     let folds = if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS };
     let fold_of = assign_folds(labels, n_classes, folds);
     let penalties = L2_GRID.map(|l2| l2 * unit);
-    let (coordinates, rank) = span(features, n, feature_dim);
-    let samples = Samples { features: &coordinates, labels, n_classes, feature_dim: rank };
-    let optima = samples.optima(&penalties)?;
+    let samples = Samples::new(features, labels, n_classes, feature_dim);
     let weights: Vec<Vec<f32>> = (0..folds).map(|fold| samples.weights_without(fold, &fold_of)).collect();
     let mut members = vec![Vec::new(); folds];
     fold_of.iter().enumerate().for_each(|(sample, fold)| members[*fold].push(sample));
@@ -60,8 +58,10 @@ pub(super) fn cross_validate(
     // A penalty at a time, so that of each fold only the logits of the best one so far are kept.
     let mut losses = vec![[0.0; L2_GRID.len()]; folds];
     let (mut best, mut logits) = (vec![0; folds], vec![Vec::new(); folds]);
-    for (i, (l2, optimum)) in penalties.iter().zip(&optima).enumerate() {
-        let leave_out = |fold: usize| samples.leave_out(&members[fold], &weights[fold], *l2, optimum);
+    let mut optimum = samples.nothing();
+    for (i, l2) in penalties.iter().enumerate() {
+        samples.fit_all(*l2, &mut optimum)?;
+        let leave_out = |fold: usize| samples.leave_out(&members[fold], &weights[fold], *l2, &optimum);
         let left_out: Vec<Vec<f32>> = (0..folds).into_par_iter().map(leave_out).collect::<Result<_, _>>()?;
         for ((losses, members), logits) in losses.iter_mut().zip(&members).zip(&left_out) {
             let rows = logits.chunks_exact(n_classes.max(1)).zip(members);
@@ -102,18 +102,69 @@ struct Samples<'a> {
     labels: &'a [u16],
     n_classes: usize,
     feature_dim: usize,
+    /// Inner products of the centred samples `[n_samples, n_samples]` and the bias's unit, where that is the faster way.
+    gram: Option<(Vec<f32>, f32)>,
 }
 
-impl Samples<'_> {
-    /// The head of all samples for each penalty, each found from the one before: where the folds start from.
-    fn optima(&self, penalties: &[f32]) -> Result<Vec<Head<Vec<f32>>>, FitError> {
-        let (mut head, mut scratch) = zero_head(self.n_classes, self.feature_dim);
-        let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: None };
-        let optimum = |l2: &f32| {
-            softmax::fit(Kernels::detect(), &set, &Settings::new(*l2), &mut head, &mut scratch)?;
-            Ok(head.clone())
-        };
-        penalties.iter().map(optimum).collect()
+/// The optimum of all samples, where the folds start from.
+enum Optimum {
+    /// A head.
+    Head(Head<Vec<f32>>),
+    /// A point in the span of the samples, and the inverse of the preconditioner there.
+    Span { point: Vec<f32>, inverse: Vec<f32>, is_first: bool },
+}
+
+/// More left-out samples than this, and a new preconditioner is cheaper than to take each of them out of the old one.
+const FEW_MEMBERS: usize = 4;
+
+impl<'a> Samples<'a> {
+    fn new(features: &'a [f32], labels: &'a [u16], n_classes: usize, feature_dim: usize) -> Self {
+        let n = labels.len();
+        let in_span = n <= softmax::GRAM_LIMIT && n <= feature_dim;
+        let gram = in_span.then(|| centred_gram(features, n, feature_dim));
+        Self { features, labels, n_classes, feature_dim, gram }
+    }
+
+    /// No optimum yet.
+    fn nothing(&self) -> Optimum {
+        let (n, n_classes) = (self.labels.len(), self.n_classes);
+        match self.gram {
+            None => Optimum::Head(zero_head(n, n_classes, self.feature_dim).0),
+            Some(_) => Optimum::Span {
+                point: vec![0.0; dual::point_len(n, n_classes).expect("fits memory")],
+                inverse: vec![0.0; Inverse::buffer_len(n).expect("fits memory")],
+                is_first: true,
+            },
+        }
+    }
+
+    /// The samples' inner products, each sample counted `weights` times.
+    fn span<'s>(&'s self, (gram, bias_unit): &'s (Vec<f32>, f32), weights: Option<&'s [f32]>) -> Span<'s> {
+        let Self { labels, n_classes, .. } = *self;
+        Span { gram, labels, sample_weights: weights, n_classes, bias_unit: *bias_unit }
+    }
+
+    /// Goes from the optimum of another penalty to that of this one.
+    fn fit_all(&self, l2: f32, optimum: &mut Optimum) -> Result<(), FitError> {
+        let (kernels, settings, n) = (Kernels::detect(), Settings::new(l2), self.labels.len());
+        match (optimum, &self.gram) {
+            (Optimum::Span { point, inverse, is_first }, Some(gram)) => {
+                let mut scratch = vec![0.0; dual::scratch_len(n, self.n_classes).expect("fits memory")];
+                let start = if *is_first { Start::Cold } else { Start::Warm };
+                let span = self.span(gram, None);
+                dual::fit(kernels, &span, &settings, start, point, &mut scratch)?;
+                let sound = Inverse::new(n, inverse).renew(kernels, &span, l2, point, &mut scratch);
+                // Without one each fold makes its own.
+                *is_first = !sound;
+                Ok(())
+            }
+            (Optimum::Head(head), _) => {
+                let mut scratch = zero_head(n, self.n_classes, self.feature_dim).1;
+                let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: None };
+                softmax::fit(kernels, &set, &settings, head, &mut scratch).map(|_| ())
+            }
+            (Optimum::Span { .. }, None) => unreachable!("there are inner products"),
+        }
     }
 
     /// Weights that leave a fold out, `[n_samples]`. The rest of a class counts for those of it that are left out: else the
@@ -133,24 +184,61 @@ impl Samples<'_> {
 
     /// Fits without one fold, whose `members` weigh nothing, and gives that head's logits of them,
     /// `[members.len(), n_classes]`.
-    fn leave_out(
-        &self,
-        members: &[usize],
-        weights: &[f32],
-        l2: f32,
-        optimum: &Head<Vec<f32>>,
-    ) -> Result<Vec<f32>, FitError> {
-        let Self { features, labels, n_classes, feature_dim } = *self;
-        let kernels = Kernels::detect();
-        let (mut head, mut scratch) = (optimum.clone(), zero_head(n_classes, feature_dim).1);
-        let set = TrainingSet { features, labels, sample_weights: Some(weights) };
-        softmax::fit(kernels, &set, &Settings::new(l2), &mut head, &mut scratch)?;
+    fn leave_out(&self, members: &[usize], weights: &[f32], l2: f32, optimum: &Optimum) -> Result<Vec<f32>, FitError> {
+        let (kernels, settings) = (Kernels::detect(), Settings::new(l2));
+        let Self { features, labels, n_classes, feature_dim, .. } = *self;
+        let n = labels.len();
         let mut logits = vec![0.0; members.len() * n_classes];
-        for (sample, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
-            head.logits(kernels, &features[sample * feature_dim..][..feature_dim], row);
+        match (optimum, &self.gram) {
+            (Optimum::Span { point, inverse, is_first }, Some(gram)) => {
+                let mut scratch = vec![0.0; dual::scratch_len(n, n_classes).expect("fits memory")];
+                let span = self.span(gram, Some(weights));
+                let mut point = point.clone();
+                for member in members {
+                    (0..n_classes).for_each(|class| point[class * n + member] = 0.0);
+                }
+                if *is_first || members.len() > FEW_MEMBERS {
+                    dual::fit(kernels, &span, &settings, Start::Warm, &mut point, &mut scratch)?;
+                } else {
+                    let mut buffer = inverse.clone();
+                    let mut inverse = Inverse::of(n, &mut buffer);
+                    members.iter().for_each(|member| inverse.remove(kernels, *member, l2, &mut scratch));
+                    dual::fit_near(kernels, &span, &settings, &inverse, &mut point, &mut scratch)?;
+                }
+                let all = &mut scratch[..n * n_classes];
+                dual::logits(&span, &point, all);
+                for (member, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
+                    row.iter_mut().enumerate().for_each(|(class, z)| *z = all[class * n + member]);
+                }
+            }
+            (Optimum::Head(head), _) => {
+                let (mut head, mut scratch) = (head.clone(), zero_head(n, n_classes, feature_dim).1);
+                let set = TrainingSet { features, labels, sample_weights: Some(weights) };
+                softmax::fit(kernels, &set, &settings, &mut head, &mut scratch)?;
+                for (sample, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
+                    head.logits(kernels, &features[sample * feature_dim..][..feature_dim], row);
+                }
+            }
+            (Optimum::Span { .. }, None) => unreachable!("there are inner products"),
         }
         Ok(logits)
     }
+}
+
+/// Inner products of the centred samples, `[n_samples, n_samples]`, and the root mean square of their length.
+fn centred_gram(features: &[f32], n_samples: usize, feature_dim: usize) -> (Vec<f32>, f32) {
+    let kernels = Kernels::detect();
+    let mut mean = vec![0.0; feature_dim];
+    for row in features.chunks_exact(feature_dim.max(1)) {
+        kernels.axpy(1.0 / n_samples as f32, row, &mut mean);
+    }
+    let centred: Vec<f32> =
+        features.chunks_exact(feature_dim.max(1)).flat_map(|row| row.iter().zip(&mean).map(|(x, m)| x - m)).collect();
+    let mut gram = vec![0.0; n_samples * n_samples];
+    kernels.syrk_nt([n_samples, feature_dim], &centred, &mut gram);
+    let squares: f64 = (0..n_samples).map(|i| f64::from(gram[i * n_samples + i])).sum();
+    let length = (squares / n_samples.max(1) as f64).sqrt() as f32;
+    (gram, if length > 0.0 { length } else { 1.0 })
 }
 
 /// `-ln softmax(logits)[label]`, in f64, so that it is finite whatever the logits.
@@ -237,7 +325,12 @@ mod tests {
     /// Each sample's logits are those of a head that was fitted without it, and with no other weight than the stated ones.
     #[test]
     fn left_out_logits_are_those_of_a_fit_without_the_sample() {
-        let (n, d, n_classes) = (12, 2, 3);
+        // More samples than features, and fewer: by passes, and in the span.
+        [2, 40].into_iter().for_each(assert_left_out_logits);
+    }
+
+    fn assert_left_out_logits(d: usize) {
+        let (n, n_classes) = (12, 3);
         let features: Vec<f32> = (0..n * d).map(|i| ((i * i) as f32 * 0.7).sin()).collect();
         let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
         let result = cross_validate(&features, &labels, n_classes, d, 1.0).expect("fits");
@@ -255,7 +348,7 @@ mod tests {
                 .collect();
             let set = TrainingSet { features: &features, labels: &labels, sample_weights: Some(&weights) };
             let distance = |l2: f32| {
-                let (mut head, mut scratch) = zero_head(n_classes, d);
+                let (mut head, mut scratch) = zero_head(n, n_classes, d);
                 softmax::fit(Kernels::detect(), &set, &Settings::new(l2), &mut head, &mut scratch).expect("fits");
                 let mut logits = vec![0.0; n_classes];
                 head.logits(Kernels::detect(), &features[left * d..][..d], &mut logits);

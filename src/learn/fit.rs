@@ -111,7 +111,7 @@ pub fn fit(
     let cross_validation = cross_validate(rows, labels, n_classes, feature_dim, unit)?;
     let cross_validation_time = start.elapsed();
 
-    let (mut head, mut scratch) = zero_head(n_classes, feature_dim);
+    let (mut head, mut scratch) = zero_head(n_samples, n_classes, feature_dim);
     let set = TrainingSet { features: rows, labels, sample_weights: None };
     let start = Instant::now();
     let report = softmax::fit(kernels, &set, &Settings::new(cross_validation.l2), &mut head, &mut scratch)?;
@@ -141,10 +141,10 @@ fn scaler_for(scaling: Scaling, rows: &[f32], feature_dim: usize) -> Scaler<Vec<
 ///
 /// # Panics
 /// If it is larger than memory: the features of such a head would have been too.
-pub(super) fn zero_head(n_classes: usize, feature_dim: usize) -> (Head<Vec<f32>>, Vec<f32>) {
+pub(super) fn zero_head(n_samples: usize, n_classes: usize, feature_dim: usize) -> (Head<Vec<f32>>, Vec<f32>) {
     let count = parameter_count(n_classes, feature_dim).expect("fits memory");
     let head = Head::new(n_classes, feature_dim, vec![0.0; count]).expect("of that length");
-    (head, vec![0.0; softmax::scratch_len(n_classes, feature_dim).expect("fits memory")])
+    (head, vec![0.0; softmax::scratch_len(n_samples, n_classes, feature_dim).expect("fits memory")])
 }
 
 #[cfg(test)]

@@ -187,14 +187,14 @@ impl<'a> Inverse<'a> {
         Self { matrix, root, total: 0.0 }
     }
 
-    /// Copies another one, of as many samples.
+    /// The inverse that a copy of another one's buffer holds.
     ///
     /// # Panics
-    /// If that is of another number of samples.
-    pub fn copy_from(&mut self, other: &Inverse<'_>) {
-        self.matrix.copy_from_slice(other.matrix);
-        self.root.copy_from_slice(other.root);
-        self.total = other.total;
+    /// As [`new`](Self::new).
+    pub fn of(n: usize, buffer: &'a mut [f32]) -> Self {
+        let mut inverse = Self::new(n, buffer);
+        inverse.total = inverse.root.iter().map(|root| root * root).sum();
+        inverse
     }
 
     /// Makes it for `point`, which a fit of the samples has left; false where that has no curvature. `scratch` needs
