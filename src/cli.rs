@@ -89,5 +89,5 @@ fn one_line(error: &anyhow::Error) -> String {
             _ => line = format!("{line}: {cause}"),
         }
     }
-    line.replace('\n', " ")
+    line
 }

@@ -209,3 +209,32 @@ fn a_standard_error_that_cannot_be_written_loses_no_work() {
     assert_eq!(run(&["classify", "-m", head, "--backbone", &tiny, photos]).status.code(), Some(2));
     assert_eq!(run(&["inspect", "/no/such.graft"]).status.code(), Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn control_characters_in_names_are_escaped_for_people_and_exact_in_json() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    let name = "pi\n\u{1b}[31mgeon.jpg";
+    let photo = scene.path(name);
+    let photo = photo.to_str().unwrap();
+    fs::copy(format!("{DEMO}/new/birds/pigeon.jpg"), photo).unwrap();
+    scene.learn(&[]).succeeds();
+    let head = scene.head();
+    let head = head.to_str().unwrap();
+    let text = topgraft(["classify", "-m", head, photo]).succeeds().stdout;
+    assert!(text.contains("pi\\n\\u{1b}[31mgeon.jpg: birds") && text.lines().count() == 1, "{text}");
+    assert_eq!(topgraft(["classify", "-m", head, photo, "--json"]).succeeds().json()["path"], photo);
+    fs::write(photo, "not a photo").unwrap();
+    let run = topgraft(["classify", "-m", head, photo]);
+    assert!(run.stderr.contains("pi\\n\\u{1b}[31mgeon.jpg") && run.stderr.lines().count() == 1, "{}", run.stderr);
+    topgraft(["inspect", photo]).refuses(&["pi\\n\\u{1b}[31mgeon.jpg: not a head file"]);
+
+    // A layer's name: the node `relu1` of tiny.onnx.
+    let network = scene.path("network.onnx");
+    let mut bytes = fs::read(format!("{DATA}/tiny.onnx")).unwrap();
+    let at = bytes.windows(7).position(|bytes| bytes == b"\x1a\x05relu1").unwrap();
+    bytes[at + 2..at + 7].copy_from_slice(b"r\x1b[1m");
+    fs::write(&network, bytes).unwrap();
+    let text = topgraft(["layers", network.to_str().unwrap()]).succeeds().stdout;
+    assert!(text.contains("r\\u{1b}[1m") && !text.contains('\u{1b}'), "{text}");
+}

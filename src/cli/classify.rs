@@ -13,7 +13,7 @@ use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::message::message;
 use super::photos::progress_bar;
-use super::text::{percent, shortest};
+use super::text::{percent, plain, plain_path, shortest};
 
 /// Photos that are read before the first of them is printed.
 const BATCH: usize = 64;
@@ -155,8 +155,8 @@ fn print(
         let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top });
         return writeln!(out, "{line}");
     }
-    let entry = |(class, p): (u16, f32)| format!("{} {}", label(class), percent(p.into()));
-    writeln!(out, "{}: {}", path.display(), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
+    let entry = |(class, p): (u16, f32)| format!("{} {}", plain(label(class)), percent(p.into()));
+    writeln!(out, "{}: {}", plain_path(path), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
 }
 
 /// A photo that has no prediction: a line on standard error, and in JSON an object of its own.

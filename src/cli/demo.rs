@@ -12,7 +12,7 @@ use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::learn::Lesson;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, percent, shortest};
+use super::text::{duration, percent, plain_path, shortest};
 
 /// Learn six classes from five photos each, then classify photos that were not learned from
 #[derive(clap::Args)]
@@ -47,10 +47,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let lesson = Lesson::with_defaults(&trunk, &taught)?;
     let model = Model::new(&trunk, taught.classes, lesson.fitted());
     if !args.json {
-        writeln!(out, "Teaching from the photos in {}", folder.join("learn").display())?;
+        writeln!(out, "Teaching from the photos in {}", plain_path(&folder.join("learn")))?;
         writeln!(out, "loading    {}", duration(load_time))?;
         lesson.print(&model, &mut out)?;
-        writeln!(out, "\nPhotos that it has not seen, all different ones, from {}", folder.join("new").display())?;
+        writeln!(out, "\nPhotos that it has not seen, all different ones, from {}", plain_path(&folder.join("new")))?;
     }
 
     let classifier = Classifier::new(model, trunk)?;
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         let verdict = if label == truth { "right" } else { "wrong" };
         let name = sample.path.strip_prefix(folder.join("new")).unwrap_or(&sample.path);
-        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}", percent(probability.into()), name.display())?;
+        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}", percent(probability.into()), plain_path(name))?;
     }
     let evaluation = Evaluation::new(labels.len(), pairs);
     let [low, high] = evaluation.interval();

@@ -10,7 +10,7 @@ use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, M
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{percent, table};
+use super::text::{percent, plain, table};
 
 /// Measure a head on labelled photos that it has not learned from
 #[derive(clap::Args)]
@@ -88,7 +88,7 @@ fn print(
     )?;
     let support: Vec<u32> = evaluation.per_class().iter().map(|class| class.support).collect();
     let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
-    writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), labels[largest])?;
+    writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), plain(&labels[largest]))?;
     if !extracted.skipped.is_empty() {
         writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
     }

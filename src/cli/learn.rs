@@ -13,7 +13,7 @@ use topgraft::trunk::Trunk;
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{duration, hex, percent, shortest};
+use super::text::{duration, hex, percent, plain, plain_path, shortest};
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         lesson.print(&model, &mut out)?;
         let bytes = std::fs::metadata(&args.output).map_or(0, |file| file.len());
-        writeln!(out, "written    {} ({:.1} KB)", args.output.display(), bytes as f64 / 1e3)?;
+        writeln!(out, "written    {} ({:.1} KB)", plain_path(&args.output), bytes as f64 / 1e3)?;
     }
     Ok(lesson.outcome())
 }
@@ -136,8 +136,14 @@ impl Lesson {
         let counts = extracted.dataset.counts();
         let classes: Vec<String> = model.labels.iter().zip(&counts).map(|(label, n)| format!("{label} {n}")).collect();
         let n = extracted.features.nrows();
-        writeln!(out, "trunk      {} cut at {}: {} features", model.backbone, model.cut, model.head.feature_dim())?;
-        writeln!(out, "classes    {}, shots: {}", model.labels.len(), classes.join(", "))?;
+        writeln!(
+            out,
+            "trunk      {} cut at {}: {} features",
+            plain(&model.backbone),
+            plain(&model.cut),
+            model.head.feature_dim()
+        )?;
+        writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
         if !extracted.skipped.is_empty() {
             writeln!(
                 out,
@@ -169,7 +175,7 @@ impl Lesson {
             100.0 * high
         )?;
         let naive = f64::from(evaluation.majority()) / f64::from(evaluation.n_samples());
-        writeln!(out, "naive      {} by always saying {}", percent(naive), self.majority_class(model))
+        writeln!(out, "naive      {} by always saying {}", percent(naive), plain(self.majority_class(model)))
     }
 
     /// One object with stable keys; documented in docs/json.md.

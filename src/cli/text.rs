@@ -1,6 +1,23 @@
-//! How numbers look to a person.
+//! How numbers and names look to a person.
 
+use std::path::Path;
 use std::time::Duration;
+
+/// A name as it may stand on a terminal, in one line: control characters, which could steer the terminal, and those that
+/// turn the direction of the text are escaped as in Rust, `\n`, `\u{1b}`.
+pub fn plain(name: &str) -> String {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// [`plain`] for a path.
+pub fn plain_path(path: &Path) -> String {
+    plain(&path.to_string_lossy())
+}
 
 /// `93.1 %`
 pub fn percent(share: f64) -> String {
@@ -42,8 +59,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Rows with their columns aligned, the columns of `right` to the right.
+/// Rows with their columns aligned, the columns of `right` to the right; cells are made [`plain`].
 pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
@@ -73,6 +91,14 @@ mod tests {
         assert_eq!(shortest(0.1), 0.1);
         assert_eq!(shortest(3.16e-4), 3.16e-4);
         assert!(shortest(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(plain("plain: ünïcode 日本 \\ 'x'"), "plain: ünïcode 日本 \\ 'x'");
+        assert_eq!(plain("a\nb\x1b[31m\u{9b}\u{202e}"), "a\\nb\\u{1b}[31m\\u{9b}\\u{202e}");
+        let rows = [vec!["a\n".into(), "1".into()], vec!["b".into(), "2".into()]];
+        assert_eq!(table(&rows, &[]), "a\\n  1\nb    2\n");
     }
 
     #[test]

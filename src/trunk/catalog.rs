@@ -125,7 +125,10 @@ impl Catalog {
         // The parser's own display is a drawing of several lines.
         let malformed = |e: toml::de::Error| {
             let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            CatalogError::Malformed { path: path.into(), reason: format!("line {line}: {}", e.message()) }
+            CatalogError::Malformed {
+                path: path.into(),
+                reason: format!("line {line}: {}", e.message().replace('\n', " ")),
+            }
         };
         let mut catalog: Self = toml::from_str(&text).map_err(malformed)?;
         for entry in &mut catalog.entries {
