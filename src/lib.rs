@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 pub mod learn;
+mod panics;
 pub mod trunk;
 pub mod vision;
 

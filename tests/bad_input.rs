@@ -238,3 +238,18 @@ fn control_characters_in_names_are_escaped_for_people_and_exact_in_json() {
     let text = topgraft(["layers", network.to_str().unwrap()]).succeeds().stdout;
     assert!(text.contains("r\\u{1b}[1m") && !text.contains('\u{1b}'), "{text}");
 }
+
+#[test]
+fn a_decoder_that_panics_says_nothing_of_its_own() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    // The photo of the unit test in src/vision/decode.rs.
+    let hex = "524946467c000000574542505650384c700000002fff802a000d7521a2ffc19a808808f2b06d9b22b9b1b56fec7e2212\
+               8bab596ab18c036bf630bfccccccccccccccccef6666661e1e0f2ddb6392644b6eb5a4c6a2e488e7a8cc88c8ac9ecdd9\
+               d626479224491711318b880233378fc8868377f3febb799159613c13151e6e668a449809";
+    let bytes: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    scene.write("birds/panics.webp", &bytes);
+    let run = scene.learn(&[]);
+    assert_eq!((run.code, run.stderr.lines().count()), (2, 1), "{}", run.stderr);
+    assert!(run.stderr.contains("panics.webp: it cannot be decoded (the decoder panicked)"), "{}", run.stderr);
+}

@@ -2,11 +2,9 @@
 //!
 //! # Panics
 //! None. tract returns errors for most malformed networks, but it asserts in places that a hostile file can reach, so
-//! every call into it passes through [`guarded`], which makes an error of a panic (whose message still goes to stderr): a
-//! damaged file must not end a program that has a camera running. This needs `panic = "unwind"`, Rust's default.
+//! every call into it passes through [`guarded`], which makes an error of a panic.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModelExt;
 
 use super::onnx::{Graph, Node};
+use crate::panics::caught;
 
 /// What is known of a tensor of the graph.
 pub(super) struct Fact {
@@ -135,7 +134,7 @@ impl Plan {
 
 /// Calls into tract: an error comes back as one line, and so does a panic (see the module's docs).
 pub(super) fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match caught(call) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             // The first says where, the last says what; those between repeat them.

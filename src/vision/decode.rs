@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
@@ -10,6 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use thiserror::Error;
 
 use super::jpeg;
+use crate::panics::caught;
 
 /// The file endings that a folder scan takes for photos, in lower case.
 pub const EXTENSIONS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "webp"];
@@ -162,11 +162,9 @@ fn header(path: &Path) -> Result<Header, OpenError> {
             Header { width, height, bytes_per_pixel: if progressive { 10 } else { 7 } }
         }),
         // At worst 16 bits of red, green, blue and alpha, then 8 bits of red, green and blue.
-        format => ImageReader::with_format(file, format).into_dimensions().map(|(width, height)| Header {
-            width,
-            height,
-            bytes_per_pixel: 11,
-        }),
+        format => caught(|| ImageReader::with_format(file, format).into_dimensions())
+            .map_err(|_| refused(panicked()))?
+            .map(|(width, height)| Header { width, height, bytes_per_pixel: 11 }),
     };
     header.map_err(|error| refused(damage(error)))
 }
@@ -228,8 +226,11 @@ fn decode_bytes(bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
         return Err(DecodeError::Truncated);
     }
     // image-webp 0.2.4 panics on some damaged files, and one bad photo must not end the scan of a folder.
-    panic::catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes)))
-        .unwrap_or_else(|_| Err(DecodeError::Damaged { reason: "the decoder panicked".into() }))
+    caught(|| decode_as(format, bytes)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> DecodeError {
+    DecodeError::Damaged { reason: "the decoder panicked".into() }
 }
 
 fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
