@@ -210,9 +210,10 @@ impl Model {
             std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
             _ => write(failed.error),
         })?;
-        // The new name is durable once the folder is; not every system can sync a folder.
+        // The new name is durable once the folder is. The file is written: that a folder cannot be opened (one that may be
+        // written to, but not read) or synced (not every system can) is no failure.
         #[cfg(unix)]
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(write)?;
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -262,6 +263,20 @@ mod tests {
         let nowhere = folder.path().join("no/such/folder/x.graft");
         assert!(matches!(model.save(&nowhere, true), Err(SaveError::Write { .. })));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_read_takes_a_file_all_the_same() {
+        use std::os::unix::fs::PermissionsExt;
+        // Root may read any folder, so this says something only for others.
+        let model = Model::parse(&golden()).expect("sound");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).expect("ours");
+        mode(0o300);
+        let saved = model.save(&folder.path().join("x.graft"), false);
+        mode(0o700);
+        saved.expect("writes");
     }
 
     #[test]
