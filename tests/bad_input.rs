@@ -253,3 +253,15 @@ fn a_decoder_that_panics_says_nothing_of_its_own() {
     assert_eq!((run.code, run.stderr.lines().count()), (2, 1), "{}", run.stderr);
     assert!(run.stderr.contains("panics.webp: it cannot be decoded (the decoder panicked)"), "{}", run.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn force_replaces_files_only() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    let pipe = scene.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (photos, pipe) = (scene.photos(), pipe.to_str().unwrap());
+    topgraft(["learn", photos.to_str().unwrap(), "-o", pipe, "--force"])
+        .refuses(&[pipe, "is a device, a pipe or a socket, not a file; give the name of a head file"]);
+    assert!(!fs::metadata(pipe).unwrap().is_file());
+}

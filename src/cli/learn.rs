@@ -4,10 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, Fitted, Model, SaveError, Scaling, fit};
+use topgraft::learn::{Dataset, Extracted, Fitted, Model, Scaling, fit};
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
@@ -37,7 +36,7 @@ pub struct Args {
     /// What to do to the features before the head
     #[arg(long, value_enum, default_value = "l2")]
     scaling: ScalingArg,
-    /// Replace the head file if it is there
+    /// Replace the file if it is there
     #[arg(long)]
     force: bool,
     /// Print one JSON object
@@ -57,10 +56,7 @@ enum ScalingArg {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // What can be refused is refused before the work starts.
-    ensure!(!args.output.is_dir(), "{}: is a folder; give the name of a head file", args.output.display());
-    if !args.force && args.output.symlink_metadata().is_ok() {
-        return Err(SaveError::Exists { path: args.output.clone() }.into());
-    }
+    Model::check_path(&args.output, args.force)?;
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());

@@ -1,6 +1,6 @@
 //! What was learned, in memory and as a head file.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,14 @@ pub enum SaveError {
     Exists {
         /// The path.
         path: PathBuf,
+    },
+    /// The path is of something that is no file: a folder, a pipe, a device, a link that leads nowhere.
+    #[error("{}: {what}; give the name of a head file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// The model does not fit the format.
     #[error("{}: {source}", path.display())]
@@ -187,25 +195,39 @@ impl Model {
         Ok(bytes)
     }
 
-    /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed.
+    /// Whether [`save`](Self::save) would refuse the path for what is there now: to be asked before the work.
     ///
     /// # Errors
-    /// [`SaveError::Exists`] unless `replace`, or what the system said.
+    /// [`SaveError::Exists`] unless `replace`, [`SaveError::NotAFile`].
+    pub fn check_path(path: &Path, replace: bool) -> Result<(), SaveError> {
+        place(path, replace).map(drop)
+    }
+
+    /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed. A file that is
+    /// replaced gives its mode to the new one; if the path is that of a link, the file that it leads to is replaced.
+    ///
+    /// # Errors
+    /// As [`check_path`](Self::check_path), or what the system said.
     pub fn save(&self, path: &Path, replace: bool) -> Result<(), SaveError> {
+        let (target, mode) = place(path, replace)?;
         let bytes = self.to_bytes().map_err(|source| SaveError::Emit { path: path.to_path_buf(), source })?;
         let write = |source| SaveError::Write { path: path.to_path_buf(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut options = tempfile::Builder::new();
         #[cfg(unix)]
         {
             // As any new file: what the umask leaves.
             use std::os::unix::fs::PermissionsExt;
-            options.permissions(std::fs::Permissions::from_mode(0o666));
+            options.permissions(Permissions::from_mode(0o666));
         }
         let mut file = options.tempfile_in(folder).map_err(write)?;
+        if let Some(mode) = mode {
+            // Not every file system has modes.
+            let _ = file.as_file().set_permissions(mode);
+        }
         file.write_all(&bytes).map_err(write)?;
         file.as_file().sync_all().map_err(write)?;
-        let renamed = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+        let renamed = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
         renamed.map_err(|failed| match failed.error.kind() {
             std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
             _ => write(failed.error),
@@ -229,6 +251,27 @@ impl Model {
         softmax(&mut probabilities);
         probabilities
     }
+}
+
+/// The file that is written for `path`, links followed, and the mode of the one that is there already.
+fn place(path: &Path, replace: bool) -> Result<(PathBuf, Option<Permissions>), SaveError> {
+    let not_a_file = |what| SaveError::NotAFile { path: path.to_path_buf(), what };
+    if path.symlink_metadata().is_err() {
+        return Ok((path.to_path_buf(), None));
+    }
+    let there = path.metadata().map_err(|_| not_a_file("is a link that leads nowhere"))?;
+    if there.is_dir() {
+        return Err(not_a_file("is a folder"));
+    }
+    // Renaming a file over a device or a pipe would take it from those who use it.
+    if !there.is_file() {
+        return Err(not_a_file("is a device, a pipe or a socket, not a file"));
+    }
+    if !replace {
+        return Err(SaveError::Exists { path: path.to_path_buf() });
+    }
+    let target = path.canonicalize().map_err(|source| SaveError::Write { path: path.to_path_buf(), source })?;
+    Ok((target, Some(there.permissions())))
 }
 
 #[cfg(test)]
@@ -263,6 +306,34 @@ mod tests {
         let nowhere = folder.path().join("no/such/folder/x.graft");
         assert!(matches!(model.save(&nowhere, true), Err(SaveError::Write { .. })));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_a_mode_stays_and_what_is_no_file_stays() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::os::unix::net::UnixListener;
+        let model = Model::parse(&golden()).expect("sound");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("real.graft"), "mine").expect("writes");
+        std::fs::set_permissions(path("real.graft"), Permissions::from_mode(0o640)).expect("ours");
+        symlink("real.graft", path("link.graft")).expect("a link");
+        assert!(matches!(model.save(&path("link.graft"), false), Err(SaveError::Exists { .. })));
+        model.save(&path("link.graft"), true).expect("writes");
+        assert!(path("link.graft").is_symlink());
+        assert_eq!(Model::open(&path("real.graft")).expect("sound"), model);
+        assert_eq!(path("real.graft").metadata().expect("there").permissions().mode() & 0o777, 0o640);
+
+        symlink("gone.graft", path("nowhere.graft")).expect("a link");
+        let _socket = UnixListener::bind(path("socket")).expect("a socket");
+        std::fs::create_dir(path("folder")).expect("a folder");
+        for name in ["nowhere.graft", "socket", "folder"] {
+            let refused = model.save(&path(name), true);
+            assert!(matches!(refused, Err(SaveError::NotAFile { .. })), "{name}: {refused:?}");
+            assert!(matches!(Model::check_path(&path(name), true), Err(SaveError::NotAFile { .. })));
+            assert!(path(name).symlink_metadata().is_ok());
+        }
     }
 
     #[cfg(unix)]
