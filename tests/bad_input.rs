@@ -96,6 +96,9 @@ fn a_head_file_is_never_written_over_or_half_written() {
     let photos = scene.photos();
     let learn_to = |to: &str| topgraft(["learn", photos.to_str().unwrap(), "-o", scene.path(to).to_str().unwrap()]);
     learn_to("no/folder/x.graft").refuses(&["no/folder: no such folder"]);
+    for name in ["foo/", "foo/."] {
+        learn_to(name).refuses(&["foo/", "is the name of a folder; give the name of a head file"]);
+    }
     let photos_again = topgraft(["learn", photos.to_str().unwrap(), "-o", photos.to_str().unwrap(), "--force"]);
     photos_again.refuses(&["photos: is a folder"]);
     scene.is_untouched();

@@ -257,6 +257,12 @@ impl Model {
 fn place(path: &Path, replace: bool) -> Result<(PathBuf, Option<Permissions>), SaveError> {
     let not_a_file = |what| SaveError::NotAFile { path: path.to_path_buf(), what };
     if path.symlink_metadata().is_err() {
+        // `foo/` and `foo/.` name a folder even if none is there, and an empty path names nothing.
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let ends_in = |end: &str| bytes.ends_with(end.as_bytes());
+        if path.file_name().is_none() || ["/", "/.", std::path::MAIN_SEPARATOR_STR].into_iter().any(ends_in) {
+            return Err(not_a_file("is the name of a folder"));
+        }
         return Ok((path.to_path_buf(), None));
     }
     let there = path.metadata().map_err(|_| not_a_file("is a link that leads nowhere"))?;
