@@ -268,3 +268,26 @@ fn force_replaces_files_only() {
         .refuses(&[pipe, "is a device, a pipe or a socket, not a file; give the name of a head file"]);
     assert!(!fs::metadata(pipe).unwrap().is_file());
 }
+
+#[cfg(unix)]
+#[test]
+fn entries_of_a_folder_that_cannot_be_read_are_skipped_photos() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    let photos = scene.photos();
+    symlink("self", photos.join("birds/self")).unwrap();
+    symlink("/no/such/photo.jpg", photos.join("tools/dangling.jpg")).unwrap();
+    let run = scene.learn(&["--json"]);
+    assert_eq!((run.code, run.stderr.lines().count()), (2, 2), "{}", run.stderr);
+    assert!(run.stderr.contains("birds/self") && run.stderr.contains("tools/dangling.jpg"), "{}", run.stderr);
+    let json = run.json();
+    assert_eq!((json["n_samples"].as_u64(), json["skipped"].as_array().unwrap().len()), (Some(4), 2));
+    let head = scene.head();
+    let run = topgraft(["classify", "-m", head.to_str().unwrap(), photos.to_str().unwrap(), "--json"]);
+    assert_eq!((run.code, run.json_lines().len()), (2, 6));
+
+    fs::remove_file(scene.head()).unwrap();
+    symlink("/no/such/folder", photos.join("vegetables")).unwrap();
+    scene.learn(&[]).refuses(&["vegetables: this class is a link that leads nowhere; mend or remove it"]);
+    scene.is_untouched();
+}

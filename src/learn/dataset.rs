@@ -1,5 +1,6 @@
 //! A folder of photos, one folder a class.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -68,6 +69,12 @@ pub enum DatasetError {
         /// Path of the class folder.
         path: PathBuf,
     },
+    /// A link among the class folders that leads nowhere.
+    #[error("{}: this class is a link that leads nowhere; mend or remove it", path.display())]
+    DeadLink {
+        /// Path of the link.
+        path: PathBuf,
+    },
     /// A class name that is not UTF-8, or has control characters in it.
     #[error("{:?}: the folder's name is not plain text; rename it", path)]
     ClassName {
@@ -117,7 +124,7 @@ pub enum TooFew {
 
 impl Dataset {
     /// Lists the photos below `folder`: each folder in it is a class, with all photos in it and below it. Hidden files and
-    /// files that are no photos by their name are passed over.
+    /// files that are no photos by their name are passed over. What cannot be read is listed as a photo ([`photos_below`]).
     ///
     /// # Errors
     /// Anything that is not one folder of photos per class: [`DatasetError`].
@@ -130,11 +137,18 @@ impl Dataset {
             });
         }
         let (mut class_folders, mut loose) = (Vec::new(), 0);
-        for entry in visible(folder).max_depth(1) {
-            let Some(entry) = usable(entry)? else { continue };
-            match entry.file_type().is_dir() {
-                true => class_folders.push(entry.into_path()),
-                false => loose += usize::from(is_photo_name(entry.path())),
+        for entry in visible(folder, 1) {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => class_folders.push(entry.into_path()),
+                Ok(entry) => loose += usize::from(is_photo_name(entry.path())),
+                Err(error) => match unreadable(&error, folder) {
+                    Unreadable { path, message } if path == folder => return Err(DatasetError::Read { path, message }),
+                    // By its name no photo: a class that would be missing.
+                    Unreadable { path, .. } if may_hold_photos(&path) && !is_photo_name(&path) => {
+                        return Err(DatasetError::DeadLink { path });
+                    }
+                    _ => {}
+                },
             }
         }
         if class_folders.is_empty() {
@@ -212,58 +226,74 @@ impl Dataset {
     }
 }
 
-/// Everything below `folder`, sorted, links followed, hidden files left out, `folder` itself too.
-fn visible(folder: &Path) -> WalkDirVisible {
-    WalkDirVisible(WalkDir::new(folder).min_depth(1).follow_links(true).sort_by_file_name())
+/// Everything in `folder` and below it, sorted, links followed, hidden files and folders left out, `folder` itself too. A
+/// folder that several links lead to is gone through once: links to folders with links multiply.
+fn visible(folder: &Path, depth: usize) -> impl Iterator<Item = walkdir::Result<walkdir::DirEntry>> {
+    let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
+    let mut visited: HashSet<_> = identity(folder).into_iter().collect();
+    walk.into_iter().filter_entry(move |entry| {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        // At the greatest depth nothing is gone into.
+        let mut again = || {
+            let is_folder = entry.file_type().is_dir() && entry.depth() < depth;
+            is_folder && identity(entry.path()).is_some_and(|identity| !visited.insert(identity))
+        };
+        !hidden && !again()
+    })
 }
 
-/// A [`WalkDir`] that passes over hidden files and folders.
-struct WalkDirVisible(WalkDir);
-
-impl WalkDirVisible {
-    fn max_depth(self, depth: usize) -> Self {
-        Self(self.0.max_depth(depth))
-    }
+/// What a folder is by whatever path: device and inode.
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    folder.metadata().ok().map(|folder| (folder.dev(), folder.ino()))
 }
 
-impl IntoIterator for WalkDirVisible {
-    type Item = walkdir::Result<walkdir::DirEntry>;
-    type IntoIter = Box<dyn Iterator<Item = Self::Item>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let is_hidden = |entry: &walkdir::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
-        Box::new(self.0.into_iter().filter_entry(move |entry| !is_hidden(entry)))
-    }
+/// What a folder is by whatever path.
+#[cfg(not(unix))]
+fn identity(folder: &Path) -> Option<PathBuf> {
+    folder.canonicalize().ok()
 }
 
-/// Photos in `folder` and below it, sorted; what can't be read is an error.
+/// Photos in `folder` and below it, sorted. What cannot be read and may hold photos is among them, so that it is named when
+/// it is opened: a folder that may not be read, a link that leads nowhere and has a photo's name or no ending.
 ///
 /// # Errors
-/// [`DatasetError::Read`].
+/// [`DatasetError::Read`] if `folder` itself cannot be read.
 pub fn photos_below(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut photos = Vec::new();
-    for entry in visible(folder) {
-        let Some(entry) = usable(entry)? else { continue };
-        if entry.file_type().is_file() && is_photo_name(entry.path()) {
-            photos.push(entry.into_path());
+    for entry in visible(folder, usize::MAX) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_photo_name(entry.path()) => photos.push(entry.into_path()),
+            Ok(_) => {}
+            Err(error) => match unreadable(&error, folder) {
+                Unreadable { path, message } if path == folder => return Err(DatasetError::Read { path, message }),
+                Unreadable { path, .. } => photos.extend(Some(path).filter(|path| may_hold_photos(path))),
+            },
         }
     }
     Ok(photos)
 }
 
-/// The entry; `None` for a link that leads nowhere or in a circle, which holds no photo.
-fn usable(entry: walkdir::Result<walkdir::DirEntry>) -> Result<Option<walkdir::DirEntry>, DatasetError> {
-    let error = match entry {
-        Ok(entry) => return Ok(Some(entry)),
-        Err(error) => error,
-    };
-    let path = error.path().unwrap_or(Path::new("")).to_path_buf();
-    match error.io_error() {
-        Some(io) if io.kind() != std::io::ErrorKind::NotFound => {
-            Err(DatasetError::Read { path, message: io.to_string() })
-        }
-        _ => Ok(None),
-    }
+/// An entry that the system could not read.
+struct Unreadable {
+    path: PathBuf,
+    message: String,
+}
+
+fn unreadable(error: &walkdir::Error, folder: &Path) -> Unreadable {
+    let path = error.path().unwrap_or(folder).to_path_buf();
+    Unreadable { path, message: error.io_error().map_or(error.to_string(), ToString::to_string) }
+}
+
+/// Whether an entry that cannot be read may be a photo or a folder of photos. A link in a circle leads to what is gone
+/// through anyway.
+fn may_hold_photos(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    // It is there, so it is a folder: one that may not be read.
+    let is_folder = path.is_dir();
+    let is_circle = is_folder && path.read_dir().is_ok();
+    !hidden && !is_circle && (is_folder || is_photo_name(path) || path.extension().is_none())
 }
 
 /// Sebastiano Vigna's SplitMix64: the same numbers everywhere.
@@ -326,14 +356,46 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_those_that_lead_nowhere_hold_no_photo() {
+    fn links_are_followed_and_those_that_lead_nowhere_are_named() {
         use std::os::unix::fs::symlink;
         let dir = folder(&["a/1.jpg", "elsewhere/2.jpg", "b/3.jpg"]);
-        symlink(dir.path().join("elsewhere/2.jpg"), dir.path().join("a/2.jpg")).expect("a link");
-        symlink(dir.path().join("gone.jpg"), dir.path().join("a/gone.jpg")).expect("a link");
-        symlink(dir.path(), dir.path().join("b/circle")).expect("a link");
+        let link = |to: &str, from: &str| symlink(dir.path().join(to), dir.path().join(from)).expect("a link");
+        link("elsewhere/2.jpg", "a/2.jpg");
+        link("", "b/circle");
         let dataset = Dataset::open(dir.path()).expect("a dataset");
         assert_eq!((dataset.classes.len(), dataset.counts()), (3, vec![2, 1, 1]));
+        // Photos, or folders of photos, that cannot be read: they are listed, and named when they are opened.
+        for (to, from) in [("gone.jpg", "a/gone.jpg"), ("a/self", "a/self"), ("unmounted", "b/more")] {
+            link(to, from);
+        }
+        link("gone.txt", "b/notes.txt");
+        link("gone", "b/.hidden");
+        link("gone.jpg", "loose.jpg");
+        let dataset = Dataset::open(dir.path()).expect("a dataset");
+        assert_eq!(dataset.counts(), [4, 2, 1]);
+        let named = |name: &str| dataset.samples.iter().any(|sample| sample.path.ends_with(name));
+        assert!(named("a/gone.jpg") && named("a/self") && named("b/more"));
+        link("gone", "class");
+        assert!(matches!(Dataset::open(dir.path()), Err(DatasetError::DeadLink { path }) if path.ends_with("class")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_gone_through_once_however_many_links_lead_to_it() {
+        use std::os::unix::fs::symlink;
+        let dir = folder(&["a/00/1.jpg", "b/1.jpg"]);
+        // Each of 15 folders has two links to the next: 2^15 paths.
+        for i in 0..15 {
+            let next = dir.path().join(format!("a/{:02}", i + 1));
+            fs::create_dir(&next).expect("a folder");
+            fs::write(next.join("1.jpg"), b"").expect("a file");
+            for name in ["x", "y"] {
+                symlink(&next, dir.path().join(format!("a/{i:02}/{name}"))).expect("a link");
+            }
+        }
+        symlink(dir.path().join("b"), dir.path().join("c")).expect("a link");
+        let dataset = Dataset::open(dir.path()).expect("a dataset");
+        assert_eq!(dataset.counts(), [16, 1, 1], "a folder may be of two classes");
     }
 
     #[test]
