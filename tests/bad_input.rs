@@ -28,7 +28,8 @@ fn folders_that_cannot_be_learned_from() {
     one_photo.learn(&[]).refuses(&["tools: no photo in this class", "remove the folder"]);
 
     let few = Scene::with_photos(&["birds", "fish"], 2);
-    few.learn(&["--shots", "3"]).refuses(&["class `birds` has 2 photo(s), fewer than the 3 shots", "lower --shots"]);
+    few.learn(&["--shots", "3"])
+        .refuses(&["class `birds` has 2 usable photo(s), fewer than the 3 shots", "lower --shots"]);
     few.is_untouched();
 
     let loose = Scene::empty();
@@ -290,4 +291,31 @@ fn entries_of_a_folder_that_cannot_be_read_are_skipped_photos() {
     symlink("/no/such/folder", photos.join("vegetables")).unwrap();
     scene.learn(&[]).refuses(&["vegetables: this class is a link that leads nowhere; mend or remove it"]);
     scene.is_untouched();
+}
+
+#[test]
+fn an_unreadable_shot_is_replaced_by_another() {
+    let scene = Scene::with_photos(&["birds", "tools"], 5);
+    for photo in ["birds/bad_1.jpg", "birds/bad_2.jpg", "tools/bad_1.jpg"] {
+        scene.copy(format!("{DATA}/formats/truncated.jpg"), photo);
+    }
+    let mut replaced = false;
+    for seed in ["1", "2", "3", "4"] {
+        let shots = ["--shots", "3", "--seed", seed, "--json", "--force"];
+        let run = scene.learn(&shots);
+        let json = run.json();
+        assert_eq!((&json["classes"][0]["photos"], &json["classes"][1]["photos"]), (&3.into(), &3.into()), "{json}");
+        let skipped = !json["skipped"].as_array().unwrap().is_empty();
+        assert_eq!(run.code, if skipped { 2 } else { 0 });
+        let head = fs::read(scene.head()).unwrap();
+        if skipped && !replaced {
+            scene.learn(&shots);
+            assert_eq!(fs::read(scene.head()).unwrap(), head, "the same photos each time");
+        }
+        replaced |= skipped;
+    }
+    assert!(replaced, "no seed draws a photo that cannot be read; take others");
+    let run = scene.learn(&["--shots", "6", "--force"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("has 5 usable photo(s), fewer than the 6 shots asked for"), "{}", run.stderr);
 }

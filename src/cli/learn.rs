@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, Fitted, Model, Scaling, fit};
+use topgraft::learn::{Dataset, Extracted, Fitted, Model, Sample, Scaling, TooFew, fit};
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
@@ -63,12 +63,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let mut dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
+    let mut spares = Vec::new();
     if let Some(shots) = args.shots {
-        dataset = dataset.shots(shots as usize, args.seed)?;
+        (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, args.scaling)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling)?;
     let model = Model::new(&trunk, dataset.classes, &lesson.fitted);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -92,21 +93,31 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    fn teach(trunk: &Trunk, dataset: &Dataset, scaling: ScalingArg) -> anyhow::Result<Self> {
+    fn teach(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>, scaling: ScalingArg) -> anyhow::Result<Self> {
         let scaling = match scaling {
             ScalingArg::None => Scaling::None,
             ScalingArg::L2 => Scaling::L2,
             ScalingArg::Standard => Scaling::Standard,
         };
-        let (extracted, extract_time) = extract(trunk, dataset);
+        let with_shots = !spares.is_empty();
+        let (extracted, extract_time) = extract(trunk, dataset, spares);
         extracted.dataset.check_teachable()?;
+        if with_shots {
+            // As many as were asked for, or none.
+            let counts = dataset.counts().into_iter().zip(extracted.dataset.counts());
+            for (class, (shots, photos)) in dataset.classes.iter().zip(counts) {
+                if photos < shots {
+                    return Err(TooFew::Shots { class: class.clone(), photos, shots }.into());
+                }
+            }
+        }
         let fitted = fit(extracted.features.view(), &extracted.labels(), dataset.classes.len(), scaling)?;
         Ok(Self { extracted, extract_time, fitted })
     }
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, ScalingArg::L2)
+        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2)
     }
 
     /// What came out.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted};
+use topgraft::learn::{Dataset, Extracted, Sample};
 use topgraft::trunk::Trunk;
 
 use super::message::message;
@@ -15,11 +15,12 @@ pub fn progress_bar(photos: usize) -> ProgressBar {
     ProgressBar::new(photos as u64).with_style(style.expect("a valid template"))
 }
 
-/// Features of a dataset, and how long that took. Photos that were skipped are named on standard error.
-pub fn extract(trunk: &Trunk, dataset: &Dataset) -> (Extracted, Duration) {
+/// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
+/// take their places.
+pub fn extract(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>) -> (Extracted, Duration) {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let extracted = Extracted::new(trunk, dataset, || bar.inc(1));
+    let extracted = Extracted::with_spares(trunk, dataset, spares, || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {

@@ -110,7 +110,7 @@ pub enum TooFew {
     },
     /// A class with fewer photos than were asked for.
     #[error(
-        "class `{class}` has {photos} photo(s), fewer than the {shots} shots asked for; add photos or lower --shots"
+        "class `{class}` has {photos} usable photo(s), fewer than the {shots} shots asked for; add photos or lower --shots"
     )]
     Shots {
         /// The class.
@@ -206,23 +206,35 @@ impl Dataset {
     /// # Errors
     /// A class with fewer photos.
     pub fn shots(&self, shots: usize, seed: u64) -> Result<Self, TooFew> {
+        self.shots_and_spares(shots, seed).map(|(chosen, _)| chosen)
+    }
+
+    /// [`shots`](Self::shots), and for each class the photos that were not chosen, in random order: to take the place of
+    /// chosen ones that turn out to be unreadable.
+    ///
+    /// # Errors
+    /// A class with fewer photos.
+    pub fn shots_and_spares(&self, shots: usize, seed: u64) -> Result<(Self, Vec<Vec<Sample>>), TooFew> {
         let mut rng = SplitMix64(seed);
-        let mut chosen = Vec::new();
+        let (mut chosen, mut spares) = (Vec::new(), Vec::new());
         for (label, class) in (0..).zip(&self.classes) {
             let mut photos: Vec<&Sample> = self.samples.iter().filter(|sample| sample.label == label).collect();
             if photos.len() < shots {
                 return Err(TooFew::Shots { class: class.clone(), photos: photos.len(), shots });
             }
-            // The first steps of a Fisher-Yates shuffle.
-            for i in 0..shots {
+            // The first steps of a Fisher-Yates shuffle; the others with numbers of their own, so that the choice in the next
+            // class does not depend on them.
+            let mut others = SplitMix64(!rng.0);
+            for i in 0..photos.len() {
+                let rng = if i < shots { &mut rng } else { &mut others };
                 let other = i + rng.below(photos.len() - i);
                 photos.swap(i, other);
             }
-            photos.truncate(shots);
+            spares.push(photos.split_off(shots).into_iter().cloned().collect());
             photos.sort_by(|a, b| a.path.cmp(&b.path));
             chosen.extend(photos.into_iter().cloned());
         }
-        Ok(Self { classes: self.classes.clone(), samples: chosen })
+        Ok((Self { classes: self.classes.clone(), samples: chosen }, spares))
     }
 }
 
@@ -420,5 +432,11 @@ mod tests {
         assert_eq!(chosen, dataset.shots(5, 7).expect("enough"));
         assert_ne!(chosen, dataset.shots(5, 8).expect("enough"));
         assert_eq!(dataset.shots(20, 3).expect("all of them"), dataset);
+        let (again, spares) = dataset.shots_and_spares(5, 7).expect("enough");
+        assert_eq!((again, spares[0].len(), spares[1].len()), (chosen.clone(), 15, 15));
+        let all: std::collections::HashSet<_> =
+            chosen.samples.iter().chain(spares.iter().flatten()).map(|s| &s.path).collect();
+        assert_eq!(all.len(), 40, "each photo once");
+        assert!(!spares[0].is_sorted_by(|a, b| a.path < b.path));
     }
 }

@@ -74,21 +74,33 @@ pub struct Extracted {
 impl Extracted {
     /// [`extract`]s the features of a dataset; a photo that cannot be read is skipped.
     pub fn new(trunk: &Trunk, dataset: &Dataset, done: impl Fn() + Sync) -> Self {
-        let paths: Vec<&Path> = dataset.samples.iter().map(|sample| sample.path.as_path()).collect();
-        let mut kept = Dataset { classes: dataset.classes.clone(), samples: Vec::new() };
-        let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-        for (sample, result) in dataset.samples.iter().zip(extract(trunk, &paths, done)) {
-            match result {
-                Ok(features) => {
-                    rows.extend(features);
-                    kept.samples.push(sample.clone());
+        Self::with_spares(trunk, dataset, Vec::new(), done)
+    }
+
+    /// As [`new`](Self::new), and for each photo that is skipped the next readable one of its class's `spares`
+    /// ([`Dataset::shots_and_spares`]) takes its place, as long as there are any. Samples come out sorted by class and path.
+    pub fn with_spares(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>, done: impl Fn() + Sync) -> Self {
+        let mut spares: Vec<_> = spares.into_iter().map(Vec::into_iter).collect();
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        let mut samples = dataset.samples.clone();
+        while !samples.is_empty() {
+            let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
+            let results = extract(trunk, &paths, &done);
+            for (sample, result) in std::mem::take(&mut samples).into_iter().zip(results) {
+                match result {
+                    Ok(features) => kept.push((sample, features)),
+                    Err(error) => {
+                        samples.extend(spares.get_mut(usize::from(sample.label)).and_then(Iterator::next));
+                        skipped.push((sample, error));
+                    }
                 }
-                Err(error) => skipped.push((sample.clone(), error)),
             }
         }
-        let shape = (kept.samples.len(), trunk.feature_dim());
-        let features = Array2::from_shape_vec(shape, rows).expect("a row of feature_dim for each photo kept");
-        Self { dataset: kept, features, skipped }
+        kept.sort_by(|(a, _), (b, _)| (a.label, &a.path).cmp(&(b.label, &b.path)));
+        let (samples, rows): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+        let shape = (samples.len(), trunk.feature_dim());
+        let features = Array2::from_shape_vec(shape, rows.concat()).expect("a row of feature_dim for each photo kept");
+        Self { dataset: Dataset { classes: dataset.classes.clone(), samples }, features, skipped }
     }
 
     /// Label of each row.
