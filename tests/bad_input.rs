@@ -319,3 +319,28 @@ fn an_unreadable_shot_is_replaced_by_another() {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
     assert!(run.stderr.contains("has 5 usable photo(s), fewer than the 6 shots asked for"), "{}", run.stderr);
 }
+
+#[test]
+fn a_network_that_can_be_run_on_no_photo_is_a_failure_of_the_work() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    let nan = format!("{DATA}/tiny_not_finite.onnx");
+    let run = scene.learn(&["--backbone", &nan, "--cut", "div"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+    assert!(run.stderr.lines().last().unwrap().contains("feature 0 of the trunk tiny_not_finite/div is not finite"));
+    scene.is_untouched();
+    let backbone = topgraft::trunk::Backbone::open(std::path::Path::new(&nan)).unwrap();
+    let trunk = backbone.cut("div", &backbone.preprocess().0).unwrap();
+    let mut model = topgraft::learn::Model::open(format!("{DATA}/golden.graft").as_ref()).unwrap();
+    (model.fingerprint, model.cut, model.preprocess) = (trunk.fingerprint(), "div".into(), *trunk.preprocess());
+    (model.scaler, model.labels) = (topgraft_core::scaler::Scaler::None, vec!["birds".into(), "tools".into()]);
+    model.head = topgraft_core::head::Head::new(2, 4, vec![0.0; 10]).unwrap();
+    model.save(&scene.head(), false).unwrap();
+    for command in ["classify", "eval"] {
+        let (head, photos) = (scene.head(), scene.photos());
+        let args = [command, "-m", head.to_str().unwrap(), "--backbone", &nan, photos.to_str().unwrap()];
+        assert_eq!(topgraft(args).code, 1, "{command}");
+    }
+    // With one photo that is no photo the fault may be the photos'.
+    scene.copy(format!("{DATA}/formats/text.jpg"), "tools/text.jpg");
+    assert_eq!(scene.learn(&["--backbone", &nan, "--cut", "div", "--force"]).code, 2);
+}

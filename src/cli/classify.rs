@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use topgraft::learn::{Classifier, Model, Prediction, extract, photos_below};
+use topgraft::learn::{Classifier, ExtractError, Model, Prediction, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
 use topgraft::trunk::Trunk;
 
@@ -99,19 +99,31 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (photos, mut all_good) = list(args)?;
     let mut out = std::io::stdout().lock();
     let bar = progress_bar(photos.len());
+    // What the trunk said to the first photo that it failed on, and whether it has failed on all.
+    let (mut failure, mut all_failed) = (None, true);
     for batch in photos.chunks(BATCH) {
         let results = extract(judge.trunk(), batch, || bar.inc(1));
         for (path, result) in batch.iter().zip(results) {
             match result {
-                Ok(features) => bar.suspend(|| print(&mut out, path, &judge, features, top, args.json))?,
+                Ok(features) => {
+                    all_failed = false;
+                    bar.suspend(|| print(&mut out, path, &judge, features, top, args.json))?;
+                }
                 Err(error) => {
                     all_good = false;
                     bar.suspend(|| refuse(&mut out, path, &error.to_string(), args.json))?;
+                    match error {
+                        ExtractError::Run { .. } => _ = failure.get_or_insert(error),
+                        ExtractError::Open(_) => all_failed = false,
+                    }
                 }
             }
         }
     }
     bar.finish_and_clear();
+    if let Some(error) = failure.filter(|_| all_failed) {
+        return Err(error.into());
+    }
     Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
 }
 

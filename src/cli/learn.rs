@@ -100,7 +100,7 @@ impl Lesson {
             ScalingArg::Standard => Scaling::Standard,
         };
         let with_shots = !spares.is_empty();
-        let (extracted, extract_time) = extract(trunk, dataset, spares);
+        let (extracted, extract_time) = extract(trunk, dataset, spares)?;
         extracted.dataset.check_teachable()?;
         if with_shots {
             // As many as were asked for, or none.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, Sample};
+use topgraft::learn::{Dataset, ExtractError, Extracted, Sample};
 use topgraft::trunk::Trunk;
 
 use super::message::message;
@@ -17,16 +17,24 @@ pub fn progress_bar(photos: usize) -> ProgressBar {
 
 /// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
 /// take their places.
-pub fn extract(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>) -> (Extracted, Duration) {
+///
+/// # Errors
+/// If the trunk fails on every photo.
+pub fn extract(
+    trunk: &Trunk,
+    dataset: &Dataset,
+    spares: Vec<Vec<Sample>>,
+) -> Result<(Extracted, Duration), ExtractError> {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let extracted = Extracted::with_spares(trunk, dataset, spares, || bar.inc(1));
+    let mut extracted = Extracted::with_spares(trunk, dataset, spares, || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
     }
-    (extracted, time)
+    extracted.check_trunk()?;
+    Ok((extracted, time))
 }
 
 /// `[{"path": ..., "error": ...}]`

@@ -103,6 +103,18 @@ impl Extracted {
         Self { dataset: Dataset { classes: dataset.classes.clone(), samples }, features, skipped }
     }
 
+    /// The first photo's error, if the trunk failed on every photo: the fault is then not the photos'.
+    ///
+    /// # Errors
+    /// [`ExtractError::Run`].
+    pub fn check_trunk(&mut self) -> Result<(), ExtractError> {
+        let failed = self.skipped.iter().all(|(_, error)| matches!(error, ExtractError::Run { .. }));
+        match failed && self.dataset.samples.is_empty() && !self.skipped.is_empty() {
+            true => Err(self.skipped.swap_remove(0).1),
+            false => Ok(()),
+        }
+    }
+
     /// Label of each row.
     pub fn labels(&self) -> Vec<u16> {
         self.dataset.samples.iter().map(|sample| sample.label).collect()

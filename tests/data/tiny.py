@@ -8,6 +8,7 @@ tiny_same_names.onnx  tiny.onnx, but every node is named `op`
 tiny_crossed.onnx     tiny.onnx, but the node that makes `features` has the name of another one's output, `relu1`
 tiny_softmax.onnx     tiny.onnx, then Softmax, then Identity
 tiny_sigmoid.onnx     tiny.onnx, then Sigmoid
+tiny_not_finite.onnx  tiny.onnx, then Sub from itself, Div by that: 0 / 0
 
 Every node is named; its output tensor has the same name, but where the above says otherwise.
 """
@@ -50,7 +51,7 @@ def build(name, two_inputs=False, dense=True, after=(), rename=lambda label: lab
         x = node("GlobalAveragePool", "gap", conv("conv3", x, 8, 4, 1))
         x = node("Flatten", "logits", x, axis=1)
     for op in after:
-        x = node(op, op.lower(), x)
+        x = node(op, op.lower(), *[x] * (2 if op in ("Sub", "Div") else 1))
 
     graph = helper.make_graph(
         nodes, name, [helper.make_tensor_value_info(i, TensorProto.FLOAT, SHAPE) for i in inputs],
@@ -71,3 +72,4 @@ if __name__ == "__main__":
     build("tiny_crossed", rename=lambda label: {"features": "relu1", "relu1": "first"}.get(label, label))
     build("tiny_softmax", after=["Softmax", "Identity"])
     build("tiny_sigmoid", after=["Sigmoid"])
+    build("tiny_not_finite", after=["Sub", "Div"])
