@@ -344,3 +344,36 @@ fn a_network_that_can_be_run_on_no_photo_is_a_failure_of_the_work() {
     scene.copy(format!("{DATA}/formats/text.jpg"), "tools/text.jpg");
     assert_eq!(scene.learn(&["--backbone", &nan, "--cut", "div", "--force"]).code, 2);
 }
+
+#[test]
+fn names_that_no_head_file_can_hold_are_refused_before_the_work() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    // A photo that would be named as skipped, had the work begun.
+    scene.copy(format!("{DATA}/formats/text.jpg"), "tools/text.jpg");
+    let tiny = fs::read(format!("{DATA}/tiny.onnx")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("net.onnx");
+    let refuses = |cut: &str, words: &[&str]| {
+        let run = scene.learn(&["--backbone", network.to_str().unwrap(), "--cut", cut]);
+        assert!(run.code == 2 && !run.stderr.contains("skipped"), "{}", run.stderr);
+        let last = run.stderr.lines().last().unwrap();
+        assert!(words.iter().all(|word| last.contains(word)), "{last}");
+    };
+    // The tensor `relu1`, wherever it stands.
+    let mut bytes = tiny.clone();
+    for at in 0..bytes.len() - 5 {
+        if &bytes[at..at + 5] == b"relu1" {
+            bytes[at..at + 5].copy_from_slice(b"re\nu1");
+        }
+    }
+    fs::write(&network, bytes).unwrap();
+    refuses("re\nu1", &["net.onnx: a head file cannot hold", "`re\\nu1`", "control characters", "--cut"]);
+
+    fs::write(&network, &tiny).unwrap();
+    let catalog = "[[backbone]]\nname = ''\nfile = 'net.onnx'\nmean = [127, 127, 127]\nscale = [9, 9, 9]\n\
+                   input = { width = 16, height = 16, layout = 'nchw', channels = 'rgb' }\n\
+                   resize = { rule = 'squeeze' }\nfilter = 'bilinear'\n";
+    fs::write(folder.path().join("catalog.toml"), catalog).unwrap();
+    refuses("gap", &["net.onnx: a head file cannot hold this network's name", "`name` in the catalog.toml"]);
+    scene.is_untouched();
+}

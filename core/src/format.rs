@@ -63,9 +63,10 @@ pub struct Evaluation {
     pub majority: u32,
 }
 
-/// Whether text may stand in a file: not empty, and no control characters, which could steer the terminal it is shown on.
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains(char::is_control)
+/// Whether text may stand in a file: not empty, at most 65,535 bytes, and no control characters, which could steer the
+/// terminal that it is shown on.
+pub fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.len() <= u16::MAX as usize && !text.contains(char::is_control)
 }
 
 /// CRC-32 (ISO 3309, as in PNG and gzip) of `bytes`, four bits at a time: the table of 64 bytes suits a microcontroller.

@@ -1,12 +1,16 @@
 //! Which network, and where to cut it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
+use topgraft::topgraft_core::format::is_plain;
 use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Trunk};
 
 use super::message::message;
+
+/// Why a name is refused.
+const NOT_PLAIN: &str = "which is empty, longer than 65535 bytes or has control characters";
 
 /// The option that every command with a trunk has.
 #[derive(clap::Args)]
@@ -38,7 +42,25 @@ impl BackboneArgs {
             Some(cut) => cut,
             None => &backbone.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.output,
         };
-        Ok(backbone.cut(cut, &preprocess)?)
+        let trunk = backbone.cut(cut, &preprocess)?;
+        // Before the work, not when the head file is written.
+        let file = self.backbone.as_deref().unwrap_or(Path::new(backbone.name()));
+        if !is_plain(backbone.name()) {
+            let remedy = match provenance {
+                Provenance::Beside => "change its `name` in the catalog.toml beside it",
+                _ => "rename the file",
+            };
+            bail!("{}: a head file cannot hold this network's name, {NOT_PLAIN}; {remedy}", file.display());
+        }
+        if !is_plain(trunk.cut()) {
+            let start: String = trunk.cut().chars().take(40).collect();
+            bail!(
+                "{}: a head file cannot hold the name of the layer's output `{start}`, {NOT_PLAIN}; give another layer by \
+                 --cut, or rename it in the network",
+                file.display()
+            );
+        }
+        Ok(trunk)
     }
 
     /// The trunk that a model was taught on, with the model's own preprocessing.
@@ -70,6 +92,6 @@ pub fn open(file: Option<&PathBuf>) -> anyhow::Result<Backbone> {
         #[cfg(feature = "embed-backbone")]
         None => Ok(Backbone::embedded()?),
         #[cfg(not(feature = "embed-backbone"))]
-        None => anyhow::bail!("this program was built without a backbone; give an ONNX file"),
+        None => bail!("this program was built without a backbone; give an ONNX file"),
     }
 }
