@@ -27,6 +27,10 @@ pub const MAX_SIDE: u32 = 65_535;
 /// The most memory for the pixels as the file stores them, in bytes: 200 megapixels of RGBA fit, 16-bit ones do not.
 pub const MAX_MEMORY: u64 = 1 << 30;
 
+/// The most memory for what a PNG says beside its pixels, in bytes: colour profile and texts, which a small file can inflate
+/// without an end. A larger profile is passed over, as all are here; a larger chunk makes the file unreadable.
+const MAX_METADATA: u64 = 16 << 20;
+
 /// Why bytes are no photo.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
@@ -138,9 +142,10 @@ pub fn dimensions(path: &Path) -> Result<(u32, u32), OpenError> {
 /// # Errors
 /// As [`dimensions`].
 pub fn decoding_memory(path: &Path) -> Result<u64, OpenError> {
-    let Header { width, height, bytes_per_pixel } = header(path)?;
+    let Header { width, height, bytes_per_pixel, metadata } = header(path)?;
     let file_len = path.metadata().map_err(|error| read_error(path, error))?.len();
-    Ok(u64::from(width) * u64::from(height) * bytes_per_pixel + file_len)
+    let pixels = (u64::from(width) * u64::from(height)).saturating_mul(bytes_per_pixel);
+    Ok(pixels.saturating_add(metadata).saturating_add(file_len))
 }
 
 /// What can be known before decoding.
@@ -149,6 +154,8 @@ struct Header {
     height: u32,
     /// What decoding holds at most at a time.
     bytes_per_pixel: u64,
+    /// And bytes beside the pixels.
+    metadata: u64,
 }
 
 fn header(path: &Path) -> Result<Header, OpenError> {
@@ -159,12 +166,21 @@ fn header(path: &Path) -> Result<Header, OpenError> {
         // The picture, and another while it is turned; or the coefficients that a progressive one is made from.
         ImageFormat::Jpeg => jpeg::frame(&mut file).map_err(ImageError::from).map(|frame| {
             let jpeg::Frame { width, height, progressive } = frame;
-            Header { width, height, bytes_per_pixel: if progressive { 10 } else { 7 } }
+            Header { width, height, bytes_per_pixel: if progressive { 10 } else { 7 }, metadata: 0 }
         }),
+        // Not by the decoder, which inflates the texts and the profile before the pixels.
+        ImageFormat::Png => {
+            let mut start = [0; 24];
+            file.read_exact(&mut start).map_err(ImageError::from).map(|()| {
+                // Signature, length and kind of the first chunk, which is the header, width, height.
+                let side = |at: usize| u32::from_be_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]);
+                Header { width: side(16), height: side(20), bytes_per_pixel: 11, metadata: MAX_METADATA }
+            })
+        }
         // At worst 16 bits of red, green, blue and alpha, then 8 bits of red, green and blue.
         format => caught(|| ImageReader::with_format(file, format).into_dimensions())
             .map_err(|_| refused(panicked()))?
-            .map(|(width, height)| Header { width, height, bytes_per_pixel: 11 }),
+            .map(|(width, height)| Header { width, height, bytes_per_pixel: 11, metadata: 0 }),
     };
     header.map_err(|error| refused(damage(error)))
 }
@@ -233,12 +249,28 @@ fn panicked() -> DecodeError {
     DecodeError::Damaged { reason: "the decoder panicked".into() }
 }
 
-fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_MEMORY);
+/// The decoder of a format, the first chunks read.
+fn decoder<'a>(format: ImageFormat, bytes: impl AsRef<[u8]> + 'a) -> Result<impl ImageDecoder + 'a, DecodeError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(damage)?;
+    let is_png = format == ImageFormat::Png;
+    reader.limits(limits(if is_png { MAX_METADATA } else { MAX_MEMORY }));
+    reader.into_decoder().map_err(|error| match error {
+        ImageError::Limits(_) if is_png => DecodeError::Damaged {
+            reason: format!("what it holds beside pixels is larger than {} MB", MAX_METADATA >> 20),
+        },
+        error => damage(error),
+    })
+}
+
+fn limits(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
+    let mut decoder = decoder(format, bytes)?;
+    let mut limits = limits(MAX_MEMORY);
 
     // Before anything is allocated for the pixels.
     let (width, height) = decoder.dimensions();
@@ -339,17 +371,18 @@ mod tests {
         bytes.into_inner()
     }
 
+    fn png_chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
+        let body = [kind, data].concat();
+        let crc = !body.iter().fold(!0, |crc: u32, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+        });
+        [&(data.len() as u32).to_be_bytes()[..], &body, &crc.to_be_bytes()].concat()
+    }
+
     /// The header of a PNG and nothing else; `depth` bits a channel, RGBA.
     fn png_header(width: u32, height: u32, depth: u8) -> Vec<u8> {
-        let chunk = |kind: &[u8], data: &[u8]| {
-            let body = [kind, data].concat();
-            let crc = !body.iter().fold(!0, |crc: u32, &byte| {
-                (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-            });
-            [&(data.len() as u32).to_be_bytes()[..], &body, &crc.to_be_bytes()].concat()
-        };
         let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, 6, 0, 0, 0]].concat();
-        [b"\x89PNG\r\n\x1a\n".as_slice(), &chunk(b"IHDR", &header), &chunk(b"IDAT", &[])].concat()
+        [b"\x89PNG\r\n\x1a\n".as_slice(), &png_chunk(b"IHDR", &header), &png_chunk(b"IDAT", &[])].concat()
     }
 
     #[test]
@@ -422,6 +455,54 @@ mod tests {
         let frame = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
         jpeg[frame + 5..frame + 9].fill(0xFF);
         assert_eq!(decode(&jpeg), too_large(65_535, 65_535));
+    }
+
+    /// An iCCP or zTXt chunk's content that inflates to more than `len` zeros.
+    fn inflating(len: usize) -> Vec<u8> {
+        // A keyword, the method, then a zlib stream of one block with the fixed code: a literal 0, and matches of 258 bytes
+        // at distance 1, 13 bits each.
+        let (mut bytes, mut bits, mut n_bits) = (b"x\0\0\x78\x01".to_vec(), 0u32, 0);
+        let mut put = |code: u32, len: u32| {
+            // Codes are written from their highest bit on, into bytes from their lowest.
+            (0..len).rev().for_each(|bit| {
+                bits |= (code >> bit & 1) << n_bits;
+                n_bits += 1;
+                if n_bits == 8 {
+                    bytes.push(std::mem::take(&mut bits) as u8);
+                    n_bits = 0;
+                }
+            });
+        };
+        put(0b110, 3); // the last block, fixed code: 1, then 01 from the lowest bit on
+        put(0b0011_0000, 8);
+        let matches = len.div_ceil(258);
+        (0..matches).for_each(|_| put(0b1100_0101 << 5, 13));
+        put(0, 7);
+        put(0, 7); // to the end of the byte at least
+        let sum = (258 * matches + 1) as u32 % 65_521 * 65_536 + 1;
+        bytes.extend(sum.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_profile_that_inflates_without_an_end_is_passed_over() {
+        let sound = encode(quarters(), ImageFormat::Png);
+        let with = |kind: &[u8], content: &[u8]| {
+            let chunk = png_chunk(kind, content);
+            // After the signature and the header.
+            [&sound[..33], &chunk, &sound[33..]].concat()
+        };
+        let profile = |len| {
+            let png = with(b"iCCP", &inflating(len));
+            assert_eq!(decode(&png).unwrap(), quarters());
+            decoder(ImageFormat::Png, &png).unwrap().icc_profile().unwrap().map(|profile| profile.len())
+        };
+        assert!(profile(1 << 20).is_some_and(|len| len > 1 << 20));
+        assert_eq!(profile(MAX_METADATA as usize + 1), None);
+        assert_eq!(decode(&with(b"zTXt", &inflating(MAX_METADATA as usize))).unwrap(), quarters());
+        let text = [b"x\0".as_slice(), &vec![b'a'; MAX_METADATA as usize + 1]].concat();
+        let error = decode(&with(b"tEXt", &text)).unwrap_err();
+        assert!(error.to_string().contains("beside pixels is larger than 16 MB"), "{error}");
     }
 
     #[test]
@@ -509,6 +590,8 @@ mod tests {
         }
         std::fs::write(&path, png_header(60_000, 50_000, 8)).unwrap();
         assert_eq!(dimensions(&path).unwrap(), (60_000, 50_000));
+        std::fs::write(&path, png_header(u32::MAX, u32::MAX, 8)).unwrap();
+        assert_eq!(decoding_memory(&path).unwrap(), u64::MAX);
         let jpeg = encode(quarters(), Jpeg);
         let scan = jpeg.windows(2).position(|marker| marker == [0xFF, 0xDA]).unwrap();
         std::fs::write(&path, &jpeg[..scan]).unwrap();
