@@ -22,4 +22,4 @@ pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
 pub use fit::{Fitted, LearnError, Scaling, fit};
-pub use model::{Model, ModelError, SaveError};
+pub use model::{Model, ModelError, NotFinite, SaveError};

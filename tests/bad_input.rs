@@ -377,3 +377,17 @@ fn names_that_no_head_file_can_hold_are_refused_before_the_work() {
     refuses("gap", &["net.onnx: a head file cannot hold this network's name", "`name` in the catalog.toml"]);
     scene.is_untouched();
 }
+
+#[test]
+fn a_head_of_huge_weights_is_refused_by_name() {
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    scene.learn(&[]).succeeds();
+    let mut model = topgraft::learn::Model::open(&scene.head()).unwrap();
+    model.head.parameters_mut().fill(3e38);
+    model.save(&scene.head(), true).unwrap();
+    let (head, photos) = (scene.head(), scene.photos());
+    for command in ["classify", "eval"] {
+        topgraft([command, "-m", head.to_str().unwrap(), photos.to_str().unwrap()])
+            .refuses(&["test.graft: the head's number for class `birds` is not finite", "teach it again"]);
+    }
+}

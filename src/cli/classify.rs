@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use topgraft::learn::{Classifier, ExtractError, Model, Prediction, extract, photos_below};
+use topgraft::learn::{Classifier, ExtractError, Model, NotFinite, Prediction, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
 use topgraft::trunk::Trunk;
 
@@ -80,16 +80,16 @@ impl Judge {
         }
     }
 
-    fn predict(&self, mut features: Vec<f32>) -> Prediction {
-        match self {
-            Self::Head(classifier) => classifier.predict(&features),
+    fn predict(&self, mut features: Vec<f32>) -> Result<Prediction, NotFinite> {
+        Ok(match self {
+            Self::Head(classifier) => classifier.predict(&features)?,
             Self::Whole { logits, .. } => {
                 if *logits {
                     softmax(&mut features);
                 }
                 Prediction::new(features)
             }
-        }
+        })
     }
 }
 
@@ -107,7 +107,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             match result {
                 Ok(features) => {
                     all_failed = false;
-                    bar.suspend(|| print(&mut out, path, &judge, features, top, args.json))?;
+                    let head = || args.model.iter().map(|head| head.display().to_string()).collect::<String>();
+                    let prediction = judge.predict(features).with_context(head)?;
+                    bar.suspend(|| print(&mut out, path, &judge, &prediction, top, args.json))?;
                 }
                 Err(error) => {
                     all_good = false;
@@ -154,11 +156,10 @@ fn print(
     out: &mut impl Write,
     path: &Path,
     judge: &Judge,
-    features: Vec<f32>,
+    prediction: &Prediction,
     top: usize,
     as_json: bool,
 ) -> std::io::Result<()> {
-    let prediction = judge.predict(features);
     let label = |class: u16| &judge.labels()[usize::from(class)];
     if as_json {
         let (class, probability) = prediction.top(1).next().unwrap_or_default();

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let labels = &classifier.model().labels;
     let (mut pairs, mut lines) = (Vec::new(), Vec::new());
     for (sample, row) in extracted.dataset.samples.iter().zip(extracted.features.rows()) {
-        let prediction = classifier.predict(row.as_slice().expect("standard layout"));
+        let prediction = classifier.predict(row.as_slice().expect("standard layout"))?;
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
         pairs.push((sample.label, class));
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);

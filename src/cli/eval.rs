@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model};
+use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model, Prediction};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
@@ -40,7 +40,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let truth = extracted.dataset.samples.iter().map(|sample| label_of[usize::from(sample.label)]);
     let rows = extracted.features.rows();
-    let predicted = rows.into_iter().map(|row| classifier.predict(row.as_slice().expect("standard layout")).class());
+    let predict = |row: ndarray::ArrayView1<f32>| classifier.predict(row.as_slice().expect("standard layout"));
+    let predictions: Result<Vec<_>, _> = rows.into_iter().map(predict).collect();
+    let predictions = predictions.with_context(|| args.model.display().to_string())?;
+    let predicted = predictions.iter().map(Prediction::class);
     let labels = &classifier.model().labels;
     let evaluation = Evaluation::new(labels.len(), truth.zip(predicted));
 

@@ -2,7 +2,7 @@
 
 use topgraft_core::kernel::Kernels;
 
-use super::model::Model;
+use super::model::{Model, NotFinite};
 use crate::trunk::Trunk;
 
 /// A model on the trunk that it was fitted on.
@@ -67,10 +67,13 @@ impl Classifier {
 
     /// What the head says of features `[feature_dim]` of this classifier's trunk.
     ///
+    /// # Errors
+    /// [`NotFinite`] if the head's numbers are so large that it says nothing.
+    ///
     /// # Panics
     /// If the features are of another length.
-    pub fn predict(&self, features: &[f32]) -> Prediction {
-        Prediction::new(self.model.probabilities(self.kernels, features))
+    pub fn predict(&self, features: &[f32]) -> Result<Prediction, NotFinite> {
+        self.model.probabilities(self.kernels, features).map(Prediction::new)
     }
 }
 

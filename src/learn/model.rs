@@ -68,6 +68,16 @@ pub enum ModelError {
     },
 }
 
+/// A head that gives NaN or infinity for a class: its weights or its scaling are too large for 32 bits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the head's number for class `{label}` is not finite: its weights or its scaling are too large; teach it again"
+)]
+pub struct NotFinite {
+    /// Label of the first such class.
+    pub label: String,
+}
+
 /// Why a model was not written. Whatever was at the path still is.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -241,15 +251,21 @@ impl Model {
 
     /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them.
     ///
+    /// # Errors
+    /// [`NotFinite`] if the head's numbers are so large that it gives no probabilities.
+    ///
     /// # Panics
     /// If the features are not of the head's `feature_dim`.
-    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Vec<f32> {
+    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Result<Vec<f32>, NotFinite> {
         let mut scaled = features.to_vec();
         self.scaler.apply(kernels, &mut scaled);
         let mut probabilities = vec![0.0; self.labels.len()];
         self.head.logits(kernels, &scaled, &mut probabilities);
+        if let Some(class) = probabilities.iter().position(|logit| !logit.is_finite()) {
+            return Err(NotFinite { label: self.labels[class].clone() });
+        }
         softmax(&mut probabilities);
-        probabilities
+        Ok(probabilities)
     }
 }
 
@@ -370,7 +386,16 @@ mod tests {
     fn probabilities_add_up_to_one() {
         let mut model = Model::parse(&golden()).expect("sound");
         model.head.parameters_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
-        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]);
+        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
+    }
+
+    #[test]
+    fn a_head_of_huge_weights_gives_no_probabilities() {
+        let mut model = Model::parse(&golden()).expect("sound");
+        model.scaler = Scaler::None;
+        model.head.parameters_mut().fill(3e38);
+        let error = NotFinite { label: model.labels[0].clone() };
+        assert_eq!(model.probabilities(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
     }
 }
