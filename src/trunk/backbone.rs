@@ -282,8 +282,16 @@ fn preprocess(
         _ => return Err(wrong()),
     };
     let stated = entry.map(Entry::preprocess);
-    if !input.is_f32 || stated.is_some_and(|s| s.layout != layout) {
+    if !input.is_f32 {
         return Err(wrong());
+    }
+    if let Some(stated) = stated.filter(|s| s.layout != layout) {
+        return Err(OpenError::Layout {
+            model: model.into(),
+            catalog: Path::new(model).with_file_name("catalog.toml"),
+            stated: if stated.layout == Layout::Nchw { "nchw" } else { "nhwc" },
+            found: found(),
+        });
     }
     let stated_size = || stated.map(|s| (s.width, s.height));
     let own_size = || Some((u16::try_from(width?).ok()?, u16::try_from(height?).ok()?));
@@ -482,6 +490,15 @@ mod tests {
         assert!(
             matches!(Backbone::open(&path), Err(OpenError::Checksum { expected, .. }) if expected == "0f".repeat(32))
         );
+        let text = std::fs::read_to_string(folder.path().join("catalog.toml")).unwrap();
+        std::fs::write(folder.path().join("catalog.toml"), text.replace("nchw", "nhwc").replace("sha256", "# "))
+            .unwrap();
+        let error = Backbone::open(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("catalog.toml says that ") && error.contains("mine.onnx has the layout nhwc"),
+            "{error}"
+        );
+        assert!(error.contains("but it takes input: f32 [1, 3, 16, 16]; correct the layout"), "{error}");
         catalog("colour = 'red'");
         assert!(matches!(Backbone::open(&path), Err(OpenError::Catalog(_))));
         std::fs::rename(&path, folder.path().join("other.onnx")).unwrap();

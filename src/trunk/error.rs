@@ -55,6 +55,18 @@ pub enum OpenError {
         /// Name, element type and shape of the input.
         found: String,
     },
+    /// The catalog beside the network says another layout than the network's own.
+    #[error("{} says that {model} has the layout {stated}, but it takes {found}; correct the layout there", catalog.display())]
+    Layout {
+        /// Path or name.
+        model: String,
+        /// The catalog that describes it.
+        catalog: PathBuf,
+        /// The catalog's layout, in its words.
+        stated: &'static str,
+        /// Name, element type and shape of the input.
+        found: String,
+    },
     /// The network leaves height and width open, and nothing says what they are.
     #[error(
         "{model} leaves the size of its input open ({found}); say it in an entry of a catalog.toml beside the file"
