@@ -63,7 +63,6 @@ pub enum ParseError {
 
 impl core::fmt::Display for ParseError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let tag = |chunk: &[u8; 4]| chunk.map(char::from);
         match self {
             Self::NotAGraft => write!(f, "not a head file (.graft)"),
             Self::TooShort { len } => write!(f, "cut off after {len} bytes"),
@@ -75,8 +74,8 @@ impl core::fmt::Display for ParseError {
                 write!(f, "damaged: its checksum is {computed:08x}, not {stated:08x} as written in it")
             }
             Self::Missing { chunk } => write!(f, "chunk {chunk} is missing"),
-            Self::Unknown { chunk } => write!(f, "chunk {:?} is unknown to this version", tag(chunk)),
-            Self::ChunkLength { chunk } => write!(f, "chunk {:?} has a wrong length", tag(chunk)),
+            Self::Unknown { chunk } => write!(f, "chunk {} is unknown to this version", chunk.escape_ascii()),
+            Self::ChunkLength { chunk } => write!(f, "chunk {} has a wrong length", chunk.escape_ascii()),
             Self::Text { what } => write!(f, "{what} is empty, not UTF-8 or has control characters"),
             Self::Value { what } => write!(f, "{what} is out of range"),
             Self::Preprocess(error) => error.fmt(f),

@@ -214,8 +214,11 @@ fn envelope(bytes: &[u8]) -> Result<&[u8], ParseError> {
         return Err(ParseError::Length { stated, found: len });
     }
     let found = u16::from_le_bytes([bytes[8], bytes[9]]);
-    if found != VERSION || bytes[10..12] != [0; 2] {
+    if found != VERSION {
         return Err(ParseError::Version { found });
+    }
+    if bytes[10..12] != [0; 2] {
+        return Err(ParseError::Value { what: "a reserved byte of the header" });
     }
     let (covered, last) = bytes.split_at(len - CRC_CHUNK_LEN);
     if last[..8] != *b"CRC \x04\0\0\0" || last[12..] != [0; 4] {

@@ -4,6 +4,7 @@ use super::*;
 use crate::head::Head;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::scaler::Scaler;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -129,11 +130,20 @@ fn each_damage_of_the_envelope_has_its_error() {
     assert_eq!(parse(&|f| f[0] = b'P'), ParseError::NotAGraft);
     assert_eq!(parse(&|f| f.truncate(20)), ParseError::TooShort { len: 20 });
     assert_eq!(parse(&|f| f[8] = 2), ParseError::Version { found: 2 });
+    assert_eq!(parse(&|f| f[11] = 1), ParseError::Value { what: "a reserved byte of the header" });
     let (stated, found) = (file.len() as u32, file.len() - 8);
     assert_eq!(parse(&|f| f.truncate(found)), ParseError::Length { stated, found });
     assert!(matches!(parse(&|f| f[40] ^= 1), ParseError::Checksum { .. }));
     let crc_at = file.len() - CRC_CHUNK_LEN;
     assert_eq!(parse(&|f| f[crc_at] = b'X'), ParseError::Missing { chunk: "CRC" });
+}
+
+#[test]
+fn tags_are_shown_as_text() {
+    let error = ParseError::ChunkLength { chunk: *b"LABL" };
+    assert_eq!(error.to_string(), "chunk LABL has a wrong length");
+    let error = ParseError::Unknown { chunk: *b"A\x1b\0Z" };
+    assert_eq!(error.to_string(), "chunk A\\x1b\\x00Z is unknown to this version");
 }
 
 #[test]
