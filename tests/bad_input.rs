@@ -137,8 +137,11 @@ fn a_head_on_the_wrong_trunk() {
     scene.learn(&[]).succeeds();
     let (head, tiny) = (scene.head(), format!("{DATA}/tiny.onnx"));
     let photo = format!("{DEMO}/new/birds/pigeon.jpg");
-    let words =
-        ["taught on backbone `efficientnet_lite0` cut at `features`", "this `tiny` is another network", "--backbone"];
+    let words = [
+        "test.graft: the head was taught on backbone `efficientnet_lite0` cut at `features`",
+        "this `tiny` is another network",
+        "--backbone",
+    ];
     topgraft(["classify", "-m", head.to_str().unwrap(), "--backbone", &tiny, &photo]).refuses(&words);
     topgraft(["eval", "-m", head.to_str().unwrap(), "--backbone", &tiny, DEMO]).refuses(&["no class of that name"]);
     let new = format!("{DEMO}/new");
@@ -163,6 +166,8 @@ fn files_that_are_no_network_and_layers_that_are_not_there() {
     topgraft(["layers", "/no/such/model.onnx"]).refuses(&["/no/such/model.onnx"]);
     topgraft(["layers", &format!("{DATA}/tiny_two_inputs.onnx")]).refuses(&["2 inputs"]);
     fs::remove_file(text).unwrap();
+    topgraft(["layers", &format!("{DATA}/golden.graft")])
+        .refuses(&["golden.graft is not an ONNX network: it is a head file (.graft); give that as -m HEAD.graft"]);
 
     scene.learn(&["--cut", "feature"]).refuses(&["no layer feature", "nearest names are features"]);
     scene.learn(&["--cut", "b1_expnd"]).refuses(&["no layer b1_expnd", "b1_expand"]);

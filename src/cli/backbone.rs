@@ -63,14 +63,13 @@ impl BackboneArgs {
         Ok(trunk)
     }
 
-    /// The trunk that a model was taught on, with the model's own preprocessing.
-    pub fn trunk_of(&self, model: &Model) -> anyhow::Result<Trunk> {
+    /// The trunk that a model was taught on, with the model's own preprocessing; `head` is the model's file, for messages.
+    pub fn trunk_of(&self, model: &Model, head: &Path) -> anyhow::Result<Trunk> {
+        let wrong = |found: &str| Err(WrongTrunk::new(model, found)).with_context(|| head.display().to_string());
         // Whatever its file or catalog says of the size now, the head was taught at this one.
         let backbone = match &self.backbone {
             Some(path) => match Backbone::open_sized(path, model.preprocess.width, model.preprocess.height) {
-                Err(OpenError::Analysis { .. }) => {
-                    return Err(WrongTrunk::new(model, &path.display().to_string()).into());
-                }
+                Err(OpenError::Analysis { .. }) => return wrong(&path.display().to_string()),
                 opened => opened?,
             },
             None => open(None)?,
@@ -78,7 +77,7 @@ impl BackboneArgs {
         match backbone.cut(&model.cut, &model.preprocess) {
             // Another network, else it would have the layer: say so, rather than list its layers.
             Err(CutError::UnknownLayer { .. } | CutError::Ambiguous { .. } | CutError::Input { .. }) => {
-                Err(WrongTrunk::new(model, backbone.name()).into())
+                wrong(backbone.name())
             }
             result => Ok(result?),
         }

@@ -50,7 +50,7 @@ impl Judge {
     fn new(args: &Args) -> anyhow::Result<Self> {
         if let Some(path) = &args.model {
             let model = Model::open(path)?;
-            let trunk = args.backbone.trunk_of(&model)?;
+            let trunk = args.backbone.trunk_of(&model, path)?;
             let classifier = Classifier::new(model, trunk);
             return Ok(Self::Head(Box::new(classifier.with_context(|| path.display().to_string())?)));
         }

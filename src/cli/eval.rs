@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let model = Model::open(&args.model)?;
     let dataset = Dataset::open(&args.photos)?;
     let label_of = labels_of_classes(&dataset, &model, &args.photos)?;
-    let trunk = args.backbone.trunk_of(&model)?;
+    let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
 
     let (extracted, _) = extract(classifier.trunk(), &dataset, Vec::new())?;

@@ -299,7 +299,10 @@ fn preprocess(
     let Some((width, height)) = size.filter(|&(w, h)| w > 0 && h > 0) else {
         return Err(OpenError::OpenSize { model: model.into(), found: found() });
     };
-    Ok(Preprocess { width, height, layout, ..stated.unwrap_or(Preprocess::IMAGENET) })
+    let preprocess = Preprocess { width, height, layout, ..stated.unwrap_or(Preprocess::IMAGENET) };
+    let too_large = |source| OpenError::InputSize { model: model.into(), found: found(), source };
+    preprocess.check().map_err(too_large)?;
+    Ok(preprocess)
 }
 
 /// Lower-case hexadecimal, as `sha256sum` prints it.
@@ -453,6 +456,17 @@ mod tests {
         // The second convolution gets the weights of the first, which are for other channels.
         let error = bytes(&patched(b"conv2_w", b"conv1_w"));
         assert!(matches!(&error, OpenError::Analysis { input: [1, 3, 16, 16], .. }), "{error}");
+    }
+
+    #[test]
+    fn an_input_larger_than_any_photo_is_made_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.onnx");
+        std::fs::write(&path, TINY).unwrap();
+        let error = Backbone::open_sized(&path, 5000, 16).unwrap_err();
+        assert!(matches!(&error, OpenError::InputSize { .. }));
+        assert!(error.to_string().contains("large.onnx takes input: f32 [1, 3, 16, 16]"), "{error}");
+        assert!(error.to_string().contains("width out of range; export it with at most 4096 pixels a side"), "{error}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use topgraft_core::preprocess::PreprocessError;
+use topgraft_core::preprocess::{Preprocess, PreprocessError};
 
 use super::catalog::CatalogError;
 
@@ -108,6 +108,19 @@ pub enum OpenError {
         input: [usize; 4],
         /// The first contradiction.
         reason: String,
+    },
+    /// The network's own input is larger than any that is made.
+    #[error(
+        "{model} takes {found}, which cannot be made of a photo: {source}; export it with at most {} pixels a side",
+        Preprocess::MAX_SIDE
+    )]
+    InputSize {
+        /// Path or name.
+        model: String,
+        /// Name, element type and shape of the input.
+        found: String,
+        /// The number that is out of range.
+        source: PreprocessError,
     },
     /// No layer gives features.
     #[error("{model} has no layer to cut at: none gives f32 numbers of shape [1, D] or [1, C, H, W]")]

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
+use topgraft_core::format::MAGIC;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value::DimValue;
 use tract_onnx::pb::type_proto::Value::TensorType;
@@ -120,6 +121,9 @@ fn something_else(head: &[u8]) -> Option<&'static str> {
         [0x1f, 0x8b, ..] => Some("it is compressed; unpack it with gunzip"),
         [0x89, b'H', b'D', b'F', ..] => Some("it is a Keras HDF5 file; convert it with tf2onnx"),
         [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some("it is a TensorFlow Lite file; convert it with tf2onnx"),
+        _ if head.starts_with(&MAGIC) => {
+            Some("it is a head file (.graft); give that as -m HEAD.graft, and here the network that it was taught on")
+        }
         _ if head.starts_with(b"version https://git-lfs") => {
             Some("it is a Git LFS pointer; fetch the file with git lfs pull")
         }
