@@ -99,6 +99,17 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The weights are kept in another file, in a folder whose path tract cannot be told.
+    #[error(
+        "{model} keeps its weights in other files, and these are found only if the path is UTF-8, which {} is not; rename that folder",
+        folder.display()
+    )]
+    WeightsFolder {
+        /// Path or name.
+        model: String,
+        /// The network's folder.
+        folder: PathBuf,
+    },
     /// The file is ONNX, but its layers do not fit together, or not in this input size.
     #[error("{model} cannot be run with an input of {}: {reason}", shape(input))]
     Analysis {

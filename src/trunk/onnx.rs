@@ -240,6 +240,9 @@ pub(super) fn weights_sha256(
     let mut seen = HashSet::new();
     let mut all = Sha256::new_with_prefix(sha256);
     for location in locations {
+        if let Some(folder) = folder.filter(|folder| folder.to_str().is_none()) {
+            return Err(OpenError::WeightsFolder { model: model.into(), folder: folder.into() });
+        }
         if seen.insert(location) {
             let file = folder.unwrap_or(Path::new("")).join(location);
             let hash = plain(location).and_then(|()| file_sha256(&file)).map_err(|source| OpenError::Weights {
@@ -379,6 +382,17 @@ mod tests {
         proto.graph.as_mut().unwrap().initializer.extend([outside("w.bin"), outside("w.bin")]);
         let hash = |proto: &_| weights_sha256("m", Some(folder.path()), proto, [7; 32]);
         assert!(matches!(hash(&proto), Err(OpenError::Weights { file, .. }) if file.ends_with("w.bin")));
+
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let latin = Path::new(std::ffi::OsStr::from_bytes(b"netzw\xe4rts"));
+            let error = weights_sha256("m", Some(latin), &proto, [7; 32]).unwrap_err();
+            assert!(
+                matches!(&error, OpenError::WeightsFolder { .. }) && error.to_string().contains("UTF-8"),
+                "{error}"
+            );
+        }
 
         std::fs::write(folder.path().join("w.bin"), b"weights").unwrap();
         let recipe = Sha256::new_with_prefix([7; 32]).chain_update(Sha256::digest(b"weights")).finalize();
