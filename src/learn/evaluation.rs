@@ -92,7 +92,8 @@ pub fn wilson(correct: u32, n_samples: u32) -> [f64; 2] {
     let center = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
-    [((center - half) / scale).max(0.0), ((center + half) / scale).min(1.0)]
+    // Rounding can put a bound on the wrong side of the share itself, where all or none are right.
+    [((center - half) / scale).clamp(0.0, p), ((center + half) / scale).clamp(p, 1.0)]
 }
 
 #[cfg(test)]
@@ -109,7 +110,15 @@ mod tests {
             assert!((l - low).abs() < 5e-5 && (h - high).abs() < 5e-5, "{correct}/{n}: {l} {h}");
         }
         assert_eq!(wilson(0, 0), [0.0, 1.0]);
-        assert_eq!(wilson(7, 7)[1], 1.0);
+        for n in 1..2000 {
+            assert_eq!((wilson(0, n)[0], wilson(n, n)[1]), (0.0, 1.0), "{n}");
+            let [low, high] = wilson(n / 2, n);
+            assert!(
+                0.0 <= low
+                    && low <= f64::from(n / 2) / f64::from(n)
+                    && high >= 0.5 * f64::from(n / 2 * 2) / f64::from(n)
+            );
+        }
     }
 
     #[test]
