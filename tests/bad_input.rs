@@ -396,3 +396,21 @@ fn a_head_of_huge_weights_is_refused_by_name() {
             .refuses(&["test.graft: the head's number for class `birds` is not finite", "teach it again"]);
     }
 }
+
+#[test]
+fn a_demo_whose_new_photos_cannot_be_read_has_no_accuracy() {
+    let scene = Scene::empty();
+    for (class, photo) in [("birds", "pigeon"), ("tools", "wrench")] {
+        let learn = fs::read_dir(format!("{DEMO}/learn/{class}")).unwrap().map(|entry| entry.unwrap().path());
+        for (i, photo) in learn.take(2).enumerate() {
+            scene.copy(photo, &format!("learn/{class}/{i}.jpg"));
+        }
+        scene.copy(format!("{DATA}/formats/text.jpg"), &format!("new/{class}/{photo}.jpg"));
+    }
+    let photos = scene.photos();
+    let run = topgraft(["demo", photos.to_str().unwrap()]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(!run.stdout.contains("NaN") && run.stdout.contains("none of them could be read"), "{}", run.stdout);
+    let json = topgraft(["demo", photos.to_str().unwrap(), "--json"]).json();
+    assert_eq!((&json["new"]["accuracy"], json["new"]["n_samples"].as_u64()), (&serde_json::Value::Null, Some(0)));
+}

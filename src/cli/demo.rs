@@ -85,6 +85,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "skipped": skipped_json(&extracted),
         });
         writeln!(out, "{summary}")?;
+    } else if evaluation.n_samples() == 0 {
+        writeln!(out, "none of them could be read, so there is nothing to count")?;
     } else {
         writeln!(
             out,
