@@ -8,7 +8,8 @@ use crate::math;
 pub enum Scaler<B> {
     /// Features as the trunk gives them.
     None,
-    /// To Euclidean length 1, which takes away how bright or how close a photo is; a vector of zeros stays.
+    /// To Euclidean length 1, however large or small the features are, which takes away how bright or how close a photo is; a
+    /// vector of zeros stays.
     L2,
     /// `(x - mean) / scale`, element by element.
     Standard {
@@ -35,7 +36,13 @@ impl<B: AsRef<[f32]>> Scaler<B> {
         match self {
             Self::None => {}
             Self::L2 => {
-                let length = math::sqrt(kernels.dot(features, features));
+                let mut square = kernels.dot(features, features);
+                // Squares of numbers above 1e19 overflow, those of numbers below 1e-19 vanish.
+                if !(SQUARES.0..SQUARES.1).contains(&square) {
+                    to_middle(features);
+                    square = kernels.dot(features, features);
+                }
+                let length = math::sqrt(square);
                 if length > 0.0 {
                     features.iter_mut().for_each(|x| *x /= length);
                 }
@@ -48,6 +55,25 @@ impl<B: AsRef<[f32]>> Scaler<B> {
                 }
             }
         }
+    }
+}
+
+/// Sums of squares between which nothing of weight is lost: 2^-100 is far above the least f32, 2^-149.
+const SQUARES: (f32, f32) = (1.0 / (1u128 << 100) as f32, f32::INFINITY);
+
+/// Multiplies by a power of two, exactly but for numbers that vanish beside the largest, so that the largest is in
+/// 2^-32..=2^32. Zeros stay, and so do vectors with NaN or infinity.
+fn to_middle(features: &mut [f32]) {
+    const STEP: f32 = (1u64 << 32) as f32;
+    let largest = features.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+    if largest == 0.0 || !features.iter().all(|x| x.is_finite()) {
+        return;
+    }
+    let (mut largest, up) = (largest, largest < 1.0);
+    while !(1.0 / STEP..=STEP).contains(&largest) {
+        let factor = if up { STEP } else { 1.0 / STEP };
+        features.iter_mut().for_each(|x| *x *= factor);
+        largest *= factor;
     }
 }
 
@@ -86,6 +112,33 @@ mod tests {
         let mut row = [1.0, 5.0];
         scaler.apply(Kernels::detect(), &mut row);
         assert_eq!((mean, scale, row), ([2.0, 5.0], [1.0, 1.0], [-1.0, 0.0]));
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_features_get_length_one() {
+        for factor in [1e-44, 1e-30, 1e-20, 1e-12, 1.0, 1e12, 1e20, 1e25, 1e37] {
+            let mut row = [3.0 * factor, -4.0 * factor, 0.0];
+            // The ratio, as far as the factor leaves one: 1e-44 is 7 times the least f32.
+            let expected = if factor < 1e-40 { row[1] / row[0] } else { -4.0 / 3.0 };
+            Scaler::<[f32; 0]>::L2.apply(Kernels::detect(), &mut row);
+            let square: f32 = row.iter().map(|x| x * x).sum();
+            assert!((square - 1.0).abs() < 1e-5, "{factor}: {row:?}");
+            assert!((row[1] / row[0] / expected - 1.0).abs() < 1e-5 && row[2] == 0.0, "{factor}: {row:?}");
+        }
+        let mut row = [f32::INFINITY, 1.0];
+        Scaler::<[f32; 0]>::L2.apply(Kernels::detect(), &mut row);
+        assert!(row[0].is_nan());
+    }
+
+    #[test]
+    fn ordinary_features_keep_their_bits() {
+        for factor in [1e-13, 0.031, 1e13] {
+            let row: [f32; 1280] = core::array::from_fn(|i| ((i * 37 % 101) as f32 - 50.0) * factor);
+            let length = math::sqrt(Kernels::detect().dot(&row, &row));
+            let mut scaled = row;
+            Scaler::<[f32; 0]>::L2.apply(Kernels::detect(), &mut scaled);
+            assert!(row.iter().zip(&scaled).all(|(x, y)| (x / length).to_bits() == y.to_bits()));
+        }
     }
 
     #[test]
