@@ -65,13 +65,11 @@ pub(super) struct Minimum {
 
 /// Pairs that are kept for vectors of length `dim`.
 const fn history_len(dim: usize) -> usize {
-    let fit = if dim == 0 { MAX_HISTORY } else { HISTORY_FLOATS / dim / 2 };
-    if fit < MIN_HISTORY {
-        MIN_HISTORY
-    } else if fit > MAX_HISTORY {
-        MAX_HISTORY
-    } else {
-        fit
+    // `clamp` and `map_or` are not const yet.
+    match (HISTORY_FLOATS / 2).checked_div(dim) {
+        Some(fit) if fit < MIN_HISTORY => MIN_HISTORY,
+        Some(fit) if fit < MAX_HISTORY => fit,
+        _ => MAX_HISTORY,
     }
 }
 

@@ -210,8 +210,8 @@ fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() 
     let mut floats = vec![f32::NAN; online::Online::buffer_len(64, 3, 200).expect("small")];
     let mut slots = [7; 64];
     let mut online = online::Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
-    for i in 0..50 {
-        assert_eq!(online.add(row(i), labels[i]), Ok(i));
+    for (i, label) in labels[..50].iter().enumerate() {
+        assert_eq!(online.add(row(i), *label), Ok(i));
     }
     let cold = online.fit(&settings).expect("fits");
     for (i, label) in labels.iter().enumerate().skip(50) {
