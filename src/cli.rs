@@ -8,6 +8,7 @@ mod inspect;
 mod layers;
 mod learn;
 mod photos;
+mod review;
 mod text;
 
 use std::io::ErrorKind;
@@ -29,6 +30,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Learn(learn::Args),
+    Review(review::Args),
     Classify(classify::Args),
     Eval(eval::Args),
     Layers(layers::Args),
@@ -48,6 +50,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),
