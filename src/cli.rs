@@ -9,6 +9,7 @@ mod layers;
 mod learn;
 mod message;
 mod photos;
+mod review;
 mod text;
 
 use std::io::ErrorKind;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Learn(learn::Args),
+    Review(review::Args),
     Classify(classify::Args),
     Eval(eval::Args),
     Layers(layers::Args),
@@ -51,6 +53,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),

@@ -7,18 +7,29 @@
 //!
 //! Trunk and vision meet here and nowhere else.
 
+mod calibration;
 mod classifier;
 mod cross_validation;
+mod curve;
 mod dataset;
 mod evaluation;
 mod extract;
 mod fit;
 mod model;
+mod random;
+mod rejection;
+mod review;
+mod span;
+mod subsets;
 
+pub use calibration::{Calibration, ECE_BINS, calibration_error, probabilities};
 pub use classifier::{Classifier, Prediction, WrongTrunk};
 pub use cross_validation::{CrossValidation, L2_GRID, LEAVE_ONE_OUT_LIMIT};
+pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
 pub use fit::{Fitted, LearnError, Scaling, fit};
 pub use model::{Model, ModelError, NotFinite, SaveError};
+pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
+pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};

@@ -106,6 +106,27 @@ fn a_head_file_is_never_written_over_or_half_written() {
 }
 
 #[test]
+fn folders_that_cannot_be_reviewed() {
+    let scene = Scene::with_photos(&["birds"], 3);
+    let review =
+        |scene: &Scene, more: &[&str]| topgraft(["review", scene.photos().to_str().unwrap()].iter().chain(more));
+    topgraft(["review", "/no/such/folder"]).refuses(&["/no/such/folder: no such folder"]);
+    review(&scene, &[]).refuses(&["only one class, `birds`"]);
+    let scene = Scene::with_photos(&["birds", "tools"], 2);
+    review(&scene, &["--cut", "feature"]).refuses(&["no layer feature"]);
+    assert_eq!(review(&scene, &["--top", "0"]).code, 2);
+    scene.copy(format!("{DATA}/formats/truncated.jpg"), "birds/cut_off.jpg");
+    let run = review(&scene, &["--json"]);
+    assert_eq!((run.code, run.json()["n_samples"].as_u64()), (2, Some(4)));
+    assert!(run.json()["skipped"][0]["path"].as_str().unwrap().ends_with("cut_off.jpg"), "{}", run.stdout);
+    assert!(run.stderr.starts_with("topgraft: skipped ") && run.stderr.lines().count() == 1, "{}", run.stderr);
+    fs::write(scene.photos().join("tools").read_dir().unwrap().next().unwrap().unwrap().path(), "text").unwrap();
+    let run = review(&scene, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("class `tools` has 1 usable photo"), "{}", run.stderr);
+}
+
+#[test]
 fn damaged_head_files() {
     let scene = Scene::with_photos(&["birds", "tools"], 2);
     scene.learn(&[]).succeeds();
@@ -176,7 +197,14 @@ fn files_that_are_no_network_and_layers_that_are_not_there() {
 
 #[test]
 fn wrong_usage() {
-    for args in [&["learn"][..], &["classify", "x.jpg"], &["unknown"], &["learn", "x", "-o", "y", "--shots", "1"]] {
+    for args in [
+        &["learn"][..],
+        &["classify", "x.jpg"],
+        &["unknown"],
+        &["learn", "x", "-o", "y", "--shots", "1"],
+        &["learn", "x", "-o", "y", "--unknown-rate", "50"],
+        &["learn", "x", "-o", "y", "--unknown-rate", "NaN"],
+    ] {
         let run = topgraft(args);
         assert_eq!(run.code, 2, "{args:?}");
         assert!(run.stderr.contains("error:") && run.stdout.is_empty(), "{}", run.stderr);

@@ -69,6 +69,122 @@ fn a_head_goes_all_the_way_from_photos_to_predictions() {
 }
 
 #[test]
+fn unknown_things_are_called_unknown() {
+    let scene = Scene::with_photos(&["birds", "fish", "flowers", "fruit"], 5);
+    let learned = scene.learn(&["--json"]).succeeds().json();
+    let head = scene.head();
+    let head = head.to_str().unwrap();
+    // 20 photos, and 21 places for a new one among them: 5 % is one of 21.
+    let rate = learned["unknown"]["rate"].as_f64().unwrap();
+    assert!((rate - 1.0 / 21.0).abs() < 1e-6, "{learned}");
+    assert!(learned["unknown"]["auroc"].as_f64().unwrap() > 0.7, "{learned}");
+    assert!(learned["calibration"]["temperature"].as_f64().unwrap() > 0.0);
+    let inspected = topgraft(["inspect", head, "--json"]).succeeds().json();
+    assert_eq!(inspected["unknown"], learned["unknown"]);
+    assert_eq!(inspected["calibration"]["temperature"], learned["calibration"]["temperature"]);
+    let text = topgraft(["inspect", head]).succeeds().stdout;
+    assert!(text.contains("temperature") && text.contains("below a score of"), "{text}");
+
+    // A page of text, and a noise of colours, are none of these.
+    let page = format!("{DATA}/pillow/chelsea.png");
+    let known = format!("{DEMO}/new/flowers");
+    let line = topgraft(["classify", "-m", head, &page, "--json"]).succeeds().json();
+    assert_eq!(line["unknown"], true, "{line}");
+    assert_eq!(line["label"], line["top"][0]["label"], "the label is there all the same");
+    let text = topgraft(["classify", "-m", head, &page]).succeeds().stdout;
+    assert!(text.contains("chelsea.png: unknown (") && text.trim_end().ends_with(')'), "{text}");
+    let text = topgraft(["classify", "-m", head, &page, "--no-unknown"]).succeeds().stdout;
+    assert!(!text.contains("unknown"), "{text}");
+    let line = topgraft(["classify", "-m", head, &page, "--no-unknown", "--json"]).succeeds().json();
+    assert!(line["unknown"].is_null() && line["label"].is_string());
+    let lines = topgraft(["classify", "-m", head, &known, "--json"]).succeeds().json_lines();
+    let refused = lines.iter().filter(|line| line["unknown"] == true).count();
+    assert!(refused <= 1, "{refused} of 4 flowers are unknown");
+
+    let photos = scene.photos();
+    let eval = topgraft(["eval", "-m", head, photos.to_str().unwrap(), "--json"]).succeeds().json();
+    assert!(eval["unknown"]["photos"].as_u64().unwrap() <= 2, "photos that it was taught: {eval}");
+    assert!(topgraft(["eval", "-m", head, photos.to_str().unwrap()]).succeeds().stdout.contains("photos refused"));
+
+    let never = scene.learn(&["--json", "--force", "--unknown-rate", "0"]).succeeds().json();
+    assert!(never["unknown"].is_null());
+    let line = topgraft(["classify", "-m", head, &page, "--json"]).succeeds().json();
+    assert!(line["unknown"].is_null());
+    let often = scene.learn(&["--json", "--force", "--unknown-rate", "20"]).succeeds().json();
+    assert!(often["unknown"]["threshold"].as_f64() > learned["unknown"]["threshold"].as_f64());
+}
+
+#[test]
+fn review_finds_swapped_labels_and_copies() {
+    // Birds and flowers are told apart without a mistake; then a photo of each goes to the other, and one is there twice,
+    // smaller and encoded anew.
+    let scene = Scene::with_photos(&["birds", "flowers", "tools"], 5);
+    let clean = topgraft(["review", scene.photos().to_str().unwrap(), "--json"]).succeeds().json();
+    assert_eq!((clean["n_samples"].as_u64(), clean["n_duplicates"].as_u64()), (Some(15), Some(0)), "{clean}");
+    let before = clean["n_suspects"].as_u64().unwrap();
+
+    fs::remove_file(scene.photos().join("birds/owl.jpg")).unwrap();
+    fs::remove_file(scene.photos().join("flowers/marigold.jpg")).unwrap();
+    scene.copy(format!("{DEMO}/learn/birds/owl.jpg"), "flowers/owl.jpg");
+    scene.copy(format!("{DEMO}/learn/flowers/marigold.jpg"), "birds/marigold.jpg");
+    let copy = |from: &str, to: &str| {
+        let photo = image::open(format!("{DEMO}/learn/{from}")).unwrap().to_rgb8();
+        let small = image::imageops::resize(&photo, 180, 180, image::imageops::FilterType::Triangle);
+        let mut bytes = Vec::new();
+        small.write_with_encoder(image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 70)).unwrap();
+        scene.write(to, &bytes);
+    };
+    copy("tools/hammer.jpg", "tools/hammer_copy.jpg");
+    copy("birds/duck.jpg", "tools/duck_copy.jpg");
+    let photos = scene.photos();
+    let json = topgraft(["review", photos.to_str().unwrap(), "--json"]).succeeds().json();
+    let suspects: Vec<&str> =
+        json["suspects"].as_array().unwrap().iter().map(|suspect| suspect["path"].as_str().unwrap()).collect();
+    for swapped in ["flowers/owl.jpg", "birds/marigold.jpg", "tools/duck_copy.jpg"] {
+        assert!(suspects.iter().any(|path| path.ends_with(swapped)), "{swapped} is not in {json}");
+    }
+    assert!(json["n_suspects"].as_u64().unwrap() >= before + 3, "{json}");
+    let marigold =
+        json["suspects"].as_array().unwrap().iter().find(|s| s["path"].as_str().unwrap().ends_with("gold.jpg"));
+    assert_eq!((&marigold.unwrap()["label"], &marigold.unwrap()["predicted"]), (&"birds".into(), &"flowers".into()));
+
+    let groups = json["duplicates"].as_array().unwrap();
+    assert_eq!(groups.len(), 2, "{json}");
+    let has = |group: &serde_json::Value, names: [&str; 2]| {
+        let paths: Vec<_> = group["photos"].as_array().unwrap().iter().map(|p| p["path"].as_str().unwrap()).collect();
+        assert_eq!(paths.len(), 2, "{group}");
+        assert!(names.iter().all(|name| paths.iter().any(|path| path.ends_with(name))), "{group}");
+    };
+    assert_eq!((&groups[0]["labels_differ"], &groups[1]["labels_differ"]), (&true.into(), &false.into()));
+    has(&groups[0], ["birds/duck.jpg", "tools/duck_copy.jpg"]);
+    has(&groups[1], ["tools/hammer.jpg", "tools/hammer_copy.jpg"]);
+
+    let text = topgraft(["review", photos.to_str().unwrap(), "--top", "1"]).succeeds().stdout;
+    assert!(text.contains("DIFFERENT LABELS") && text.contains("1 of 2 groups"), "{text}");
+    assert!(text.contains("the most suspicious first") && text.contains("tools 7"), "{text}");
+    let one = topgraft(["review", photos.to_str().unwrap(), "--top", "1", "--json"]).succeeds().json();
+    assert_eq!((one["suspects"].as_array().unwrap().len(), &one["n_suspects"]), (1, &json["n_suspects"]));
+}
+
+#[test]
+fn learn_advises_from_its_learning_curve() {
+    let scene = Scene::empty();
+    let (learn, head) = (format!("{DEMO}/learn"), scene.head());
+    let json = topgraft(["learn", &learn, "-o", head.to_str().unwrap(), "--json"]).succeeds().json();
+    let points = json["curve"]["points"].as_array().unwrap();
+    let shots: Vec<f64> = points.iter().map(|point| point["shots"].as_f64().unwrap()).collect();
+    assert_eq!(shots[..2], [2.0, 3.0]);
+    assert!((shots[2] - 5.0 * 29.0 / 30.0).abs() < 1e-9, "{shots:?}");
+    assert_eq!(points[2]["accuracy"], json["accuracy"], "the last point is the cross-validation");
+    assert!(points[0]["accuracy"].as_f64() < points[2]["accuracy"].as_f64(), "{points:?}");
+    let advice = &json["advice"];
+    let text = topgraft(["learn", &learn, "-o", head.to_str().unwrap(), "--force"]).succeeds().stdout;
+    assert!(text.contains(&format!("advice     {}", advice["text"].as_str().unwrap())), "{text}");
+    assert!(advice["text"].as_str().unwrap().contains(&format!("`{}`", advice["label"].as_str().unwrap())));
+    assert!(advice["gain"].as_f64().unwrap() >= 0.0);
+}
+
+#[test]
 fn the_same_photos_give_the_same_bytes() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     scene.learn(&["--shots", "3", "--seed", "5"]).succeeds();

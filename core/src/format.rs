@@ -17,6 +17,8 @@
 //!     head: Head::new(2, 1, [1.0, -1.0, 0.0, 0.5].as_slice())?,
 //!     l2: 0.1,
 //!     evaluation: None,
+//!     calibration: None,
+//!     rejection: None,
 //!     producer: "example",
 //! };
 //! let mut file = vec![0; contents.encoded_len()?];
@@ -26,6 +28,8 @@
 //! assert_eq!(graft.parameters().get(3), Some(0.5));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+use crate::rejection::Rejection;
 
 mod emit;
 mod error;
@@ -61,6 +65,32 @@ pub struct Evaluation {
     pub correct: u32,
     /// Samples of the largest class: what the naive model, which always says that class, gets right.
     pub majority: u32,
+}
+
+/// Temperature of the probabilities, and how good they are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration {
+    /// Divides the logits before the softmax; > 0.
+    pub temperature: f32,
+    /// Expected calibration error of left-out samples without the temperature, 0..=1.
+    pub ece_before: f32,
+    /// The same with it, 0..=1.
+    pub ece_after: f32,
+}
+
+impl Calibration {
+    /// Whether the numbers mean something.
+    fn is_sound(&self) -> bool {
+        let share = |x: f32| (0.0..=1.0).contains(&x);
+        self.temperature > 0.0 && self.temperature.is_finite() && share(self.ece_before) && share(self.ece_after)
+    }
+}
+
+/// Whether the numbers of a rejection mean something; its steps and means are looked at elsewhere.
+fn is_sound<F, M>(rejection: &Rejection<F, M>) -> bool {
+    let Rejection { scale, threshold, rate, auroc, .. } = *rejection;
+    let auroc = auroc.is_none_or(|auroc| (0.0..=1.0).contains(&auroc));
+    scale > 0.0 && scale.is_finite() && threshold.is_finite() && rate > 0.0 && rate < 1.0 && auroc
 }
 
 /// Whether text may stand in a file: not empty, at most 65,535 bytes, and no control characters, which could steer the

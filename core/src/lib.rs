@@ -2,7 +2,7 @@
 //! every CPU.
 //!
 //! No operating system, no allocation, no dependency: the caller owns all memory. The only unsafe code of Topgraft is
-//! here, in [`kernel`] and in one cast of [`mod@format`].
+//! here, in [`kernel`] and in two casts of [`mod@format`].
 //!
 //! | module | what |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`math`] | `exp`, `ln` ... with stated bounds |
 //! | [`head`] | [`head::Head`]: a linear classifier over any buffer |
 //! | [`scaler`] | what happens to features before the head |
+//! | [`rejection`] | whether a sample is of none of the classes |
 //! | [`solver`] | fitting a head: one file a kind |
 //! | [`preprocess`] | how a photo becomes the trunk's input |
 //! | [`mod@format`] | the head file `.graft` |
@@ -25,5 +26,6 @@ pub mod head;
 pub mod kernel;
 pub mod math;
 pub mod preprocess;
+pub mod rejection;
 pub mod scaler;
 pub mod solver;

@@ -35,6 +35,9 @@ pub struct Args {
     /// Classes to print for each photo [default: 3; 5 with --imagenet]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: Option<u16>,
+    /// Name a class even for a photo that looks like none of them
+    #[arg(long)]
+    no_unknown: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -49,7 +52,10 @@ enum Judge {
 impl Judge {
     fn new(args: &Args) -> anyhow::Result<Self> {
         if let Some(path) = &args.model {
-            let model = Model::open(path)?;
+            let mut model = Model::open(path)?;
+            if args.no_unknown {
+                model.rejection = None;
+            }
             let trunk = args.backbone.trunk_of(&model, path)?;
             let classifier = Classifier::new(model, trunk);
             return Ok(Self::Head(Box::new(classifier.with_context(|| path.display().to_string())?)));
@@ -165,11 +171,15 @@ fn print(
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
         let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
         let top: Vec<_> = prediction.top(top).map(entry).collect();
-        let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top });
+        let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top, "unknown": prediction.unknown });
         return writeln!(out, "{line}");
     }
     let entry = |(class, p): (u16, f32)| format!("{} {}", plain(label(class)), percent(p.into()));
-    writeln!(out, "{}: {}", plain_path(path), prediction.top(top).map(entry).collect::<Vec<_>>().join(", "))
+    let classes = prediction.top(top).map(entry).collect::<Vec<_>>().join(", ");
+    match prediction.unknown {
+        Some(true) => writeln!(out, "{}: unknown ({classes})", plain_path(path)),
+        _ => writeln!(out, "{}: {classes}", plain_path(path)),
+    }
 }
 
 /// A photo that has no prediction: a line on standard error, and in JSON an object of its own.

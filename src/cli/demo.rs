@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use serde_json::{Value, json};
-use topgraft::learn::{Classifier, Dataset, Evaluation, Model};
+use topgraft::learn::{Classifier, Dataset, Evaluation, UNKNOWN_RATE};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let trunk = args.backbone.trunk(None)?;
     let load_time = start.elapsed();
     let lesson = Lesson::with_defaults(&trunk, &taught)?;
-    let model = Model::new(&trunk, taught.classes, lesson.fitted());
+    let model = lesson.model(&trunk, UNKNOWN_RATE);
     if !args.json {
         writeln!(out, "Teaching from the photos in {}", plain_path(&folder.join("learn")))?;
         writeln!(out, "loading    {}", duration(load_time))?;
@@ -64,13 +64,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);
         if args.json {
             lines.push(
-                json!({ "path": sample.path.display().to_string(), "true": truth, "label": label, "probability": shortest(probability) }),
+                json!({ "path": sample.path.display().to_string(), "true": truth, "label": label, "probability": shortest(probability), "unknown": prediction.unknown }),
             );
             continue;
         }
         let verdict = if label == truth { "right" } else { "wrong" };
         let name = sample.path.strip_prefix(folder.join("new")).unwrap_or(&sample.path);
-        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}", percent(probability.into()), plain_path(name))?;
+        let unknown = if prediction.unknown == Some(true) { "   unknown" } else { "" };
+        writeln!(out, "  {verdict}  {label:<12} {:>7}   {}{unknown}", percent(probability.into()), plain_path(name))?;
     }
     let evaluation = Evaluation::new(labels.len(), pairs);
     let [low, high] = evaluation.interval();

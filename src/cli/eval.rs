@@ -43,16 +43,33 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let predict = |row: ndarray::ArrayView1<f32>| classifier.predict(row.as_slice().expect("standard layout"));
     let predictions: Result<Vec<_>, _> = rows.into_iter().map(predict).collect();
     let predictions = predictions.with_context(|| args.model.display().to_string())?;
-    let predicted = predictions.iter().map(Prediction::class);
     let labels = &classifier.model().labels;
-    let evaluation = Evaluation::new(labels.len(), truth.zip(predicted));
+    let pairs: Vec<(u16, u16)> = truth.zip(predictions.iter().map(Prediction::class)).collect();
+    let refused = classifier.model().rejection.is_some().then(|| Refused::new(&predictions, &pairs));
+    let evaluation = Evaluation::new(labels.len(), pairs);
 
     let mut out = std::io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", to_json(&evaluation, labels, &extracted))?,
-        false => print(&evaluation, labels, &extracted, &mut out)?,
+        true => writeln!(out, "{}", to_json(&evaluation, refused, labels, &extracted))?,
+        false => print(&evaluation, refused, labels, &extracted, &mut out)?,
     }
     Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+/// Photos that the head calls unknown, although they are of its classes.
+#[derive(Clone, Copy)]
+struct Refused {
+    photos: usize,
+    /// Those of them whose label would have been right.
+    correct: usize,
+}
+
+impl Refused {
+    fn new(predictions: &[Prediction], pairs: &[(u16, u16)]) -> Self {
+        let refused = predictions.iter().zip(pairs).filter(|(prediction, _)| prediction.unknown == Some(true));
+        let correct = refused.clone().filter(|(_, (truth, predicted))| truth == predicted).count();
+        Self { photos: refused.count(), correct }
+    }
 }
 
 /// The head's class for each folder.
@@ -75,6 +92,7 @@ fn baseline(evaluation: &Evaluation) -> f64 {
 
 fn print(
     evaluation: &Evaluation,
+    refused: Option<Refused>,
     labels: &[String],
     extracted: &Extracted,
     out: &mut impl Write,
@@ -92,6 +110,9 @@ fn print(
     let support: Vec<u32> = evaluation.per_class().iter().map(|class| class.support).collect();
     let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
     writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), plain(&labels[largest]))?;
+    if let Some(Refused { photos, correct }) = refused {
+        writeln!(out, "unknown    {photos} photos refused, {correct} of them with the right label")?;
+    }
     if !extracted.skipped.is_empty() {
         writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
     }
@@ -112,7 +133,7 @@ fn print(
 }
 
 /// One object with stable keys; documented in docs/json.md.
-fn to_json(evaluation: &Evaluation, labels: &[String], extracted: &Extracted) -> Value {
+fn to_json(evaluation: &Evaluation, refused: Option<Refused>, labels: &[String], extracted: &Extracted) -> Value {
     let class = |(label, report): (&String, ClassReport)| {
         let ClassReport { precision, recall, support } = report;
         json!({ "label": label, "precision": precision, "recall": recall, "support": support })
@@ -125,6 +146,7 @@ fn to_json(evaluation: &Evaluation, labels: &[String], extracted: &Extracted) ->
         "n_samples": evaluation.n_samples(),
         "per_class": labels.iter().zip(evaluation.per_class()).map(class).collect::<Value>(),
         "confusion": evaluation.confusion().collect::<Vec<_>>(),
+        "unknown": refused.map(|Refused { photos, correct }| json!({ "photos": photos, "correct": correct })),
         "skipped": skipped_json(extracted),
     })
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use topgraft::learn::{Model, wilson};
-use topgraft::topgraft_core::format::Evaluation;
+use topgraft::topgraft_core::format::{Calibration, Evaluation};
 use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 use topgraft::topgraft_core::scaler::Scaler;
 
 use super::Outcome;
-use super::learn::method;
+use super::learn::{method, unknown_json};
 use super::text::{hex, percent, shortest, table};
 
 /// Show all that a head file says
@@ -105,6 +105,14 @@ fn to_json(model: &Model) -> Value {
                 "baseline": f64::from(majority) / f64::from(n_samples),
             })
         }),
+        "calibration": model.calibration.map(|Calibration { temperature, ece_before, ece_after }| {
+            json!({
+                "temperature": shortest(temperature),
+                "ece_before": shortest(ece_before),
+                "ece_after": shortest(ece_after),
+            })
+        }),
+        "unknown": unknown_json(model),
         "producer": model.producer,
     })
 }
@@ -128,12 +136,24 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
             share(majority)
         )
     });
+    let calibration = model.calibration.map_or("temperature 1, not fitted".to_owned(), |calibration| {
+        let Calibration { temperature, ece_before, ece_after } = calibration;
+        let [before, after] = [ece_before, ece_after].map(|error| percent(error.into()));
+        format!("temperature {temperature}; calibration error {before} without it, {after} with it")
+    });
+    let unknown = model.rejection.as_ref().map_or("nothing is".to_owned(), |rejection| {
+        let area = rejection.auroc.map(|area| format!("; a class held out: AUROC {area:.2}")).unwrap_or_default();
+        let rate = percent(rejection.rate.into());
+        format!("below a score of {}, {rate} of photos of these classes{area}", rejection.threshold)
+    });
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
         ("head", format!("softmax, {dims} features, {parameters} parameters, L2 {}", model.l2)),
         ("scaling", scaler_name(model).to_owned()),
         ("accuracy", evaluation),
+        ("calibrated", calibration),
+        ("unknown", unknown),
         ("backbone", model.backbone.clone()),
         ("cut", model.cut.clone()),
         ("trunk", hex(&model.fingerprint)),

@@ -2,11 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, Fitted, Model, Sample, Scaling, TooFew, fit};
+use topgraft::learn::{
+    Advice, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
+    UNKNOWN_RATE, fit, held_out_auroc, learning_curve,
+};
+use topgraft::topgraft_core::rejection::Rejection;
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
@@ -36,7 +40,10 @@ pub struct Args {
     /// What to do to the features before the head
     #[arg(long, value_enum, default_value = "l2")]
     scaling: ScalingArg,
-    /// Replace the file if it is there
+    /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
+    unknown_rate: f64,
+    /// Replace the head file if it is there
     #[arg(long)]
     force: bool,
     /// Print one JSON object
@@ -52,6 +59,11 @@ enum ScalingArg {
     Standard,
     /// Leave the features as they are
     None,
+}
+
+fn unknown_rate(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..50.0).contains(percent));
+    percent.ok_or_else(|| "give a percentage from 0 to below 50".to_owned())
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -70,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
     let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling)?;
-    let model = Model::new(&trunk, dataset.classes, &lesson.fitted);
+    let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -90,6 +102,10 @@ pub struct Lesson {
     extracted: Extracted,
     extract_time: Duration,
     fitted: Fitted,
+    /// How well a class that was held out is told apart, and the time that it took to see.
+    auroc: Option<f64>,
+    auroc_time: Duration,
+    curve: Option<LearningCurve>,
 }
 
 impl Lesson {
@@ -112,7 +128,11 @@ impl Lesson {
             }
         }
         let fitted = fit(extracted.features.view(), &extracted.labels(), dataset.classes.len(), scaling)?;
-        Ok(Self { extracted, extract_time, fitted })
+        let start = Instant::now();
+        let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
+        let auroc_time = start.elapsed();
+        let curve = learning_curve(extracted.features.view(), &extracted.labels(), &fitted)?;
+        Ok(Self { extracted, extract_time, fitted, auroc, auroc_time, curve })
     }
 
     /// A lesson with the default settings.
@@ -120,9 +140,13 @@ impl Lesson {
         Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2)
     }
 
-    /// What came out.
-    pub fn fitted(&self) -> &Fitted {
-        &self.fitted
+    /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
+    pub fn model(&self, trunk: &Trunk, unknown_rate: f64) -> Model {
+        let mut model = Model::new(trunk, self.extracted.dataset.classes.clone(), &self.fitted);
+        let rejection = self.fitted.novelty.rejection(unknown_rate);
+        model.rejection =
+            rejection.map(|rejection| Rejection { auroc: self.auroc.map(|area| area as f32), ..rejection });
+        model
     }
 
     /// Photos that were skipped show in the exit code.
@@ -137,9 +161,28 @@ impl Lesson {
         &model.labels[largest]
     }
 
+    /// What the learning curve says to do, and how that is said; `None` without a curve or with nothing to do.
+    fn advice(&self, model: &Model) -> Option<(Advice, String)> {
+        let advice = self.curve.as_ref()?.advice(&self.fitted.evaluation)?;
+        let Advice { class, wrong, samples, more, gain } = advice;
+        let class = &model.labels[usize::from(class)];
+        let worst = format!("`{class}`, {wrong} of {samples}");
+        let text = match more {
+            Some(more) => format!(
+                "about {more} more photos of each class should add {:.0} points; most mistakes: {worst}",
+                100.0 * gain
+            ),
+            None => format!(
+                "more photos will hardly help: twice as many should add {:.1} points; most mistakes: {worst}; see `topgraft review`",
+                100.0 * gain
+            ),
+        };
+        Some((advice, text))
+    }
+
     /// A few lines for a person.
     pub fn print(&self, model: &Model, out: &mut impl Write) -> std::io::Result<()> {
-        let Self { extracted, extract_time, fitted } = self;
+        let Self { extracted, extract_time, fitted, .. } = self;
         let counts = extracted.dataset.counts();
         let classes: Vec<String> = model.labels.iter().zip(&counts).map(|(label, n)| format!("{label} {n}")).collect();
         let n = extracted.features.nrows();
@@ -182,12 +225,35 @@ impl Lesson {
             100.0 * high
         )?;
         let naive = f64::from(evaluation.majority()) / f64::from(evaluation.n_samples());
-        writeln!(out, "naive      {} by always saying {}", percent(naive), plain(self.majority_class(model)))
+        writeln!(out, "naive      {} by always saying {}", percent(naive), plain(self.majority_class(model)))?;
+        let calibration = &fitted.calibration;
+        writeln!(
+            out,
+            "calibrated temperature {:.2}; calibration error {} without it, {} with it",
+            calibration.temperature,
+            percent(calibration.ece_before),
+            percent(calibration.ece_after)
+        )?;
+        let held_out =
+            self.auroc.map(|area| format!("; a class held out: AUROC {area:.2} ({})", duration(self.auroc_time)));
+        match &model.rejection {
+            None => writeln!(out, "unknown    nothing is: not asked for, or too few photos"),
+            Some(rejection) => writeln!(
+                out,
+                "unknown    refuses {} of photos of these classes{}",
+                percent(rejection.rate.into()),
+                held_out.unwrap_or_default()
+            ),
+        }?;
+        match self.advice(model) {
+            Some((_, text)) => writeln!(out, "advice     {text}"),
+            None => Ok(()),
+        }
     }
 
     /// One object with stable keys; documented in docs/json.md.
     pub fn json(&self, model: &Model) -> Value {
-        let Self { extracted, extract_time, fitted } = self;
+        let Self { extracted, extract_time, fitted, .. } = self;
         let counts = extracted.dataset.counts();
         let class = |(label, photos): (&String, usize)| json!({ "label": label, "photos": photos });
         let evaluation = &fitted.evaluation;
@@ -204,6 +270,28 @@ impl Lesson {
             "interval": evaluation.interval(),
             "baseline": f64::from(evaluation.majority()) / f64::from(evaluation.n_samples()),
             "folds": fitted.cross_validation.folds,
+            "calibration": {
+                "temperature": shortest(fitted.calibration.temperature),
+                "ece_before": fitted.calibration.ece_before,
+                "ece_after": fitted.calibration.ece_after,
+            },
+            "unknown": unknown_json(model),
+            "curve": self.curve.as_ref().map(|curve| {
+                let point = |point: &CurvePoint| json!({ "shots": point.shots, "accuracy": point.accuracy });
+                let PowerLaw { floor, scale, exponent } = curve.law;
+                json!({
+                    "points": curve.points.iter().map(point).collect::<Value>(),
+                    "law": { "floor": floor, "scale": scale, "exponent": exponent },
+                })
+            }),
+            "advice": self.advice(model).map(|(advice, text)| {
+                json!({
+                    "text": text,
+                    "label": model.labels[usize::from(advice.class)],
+                    "more_photos": advice.more,
+                    "gain": advice.gain,
+                })
+            }),
             "seconds": {
                 "features": extract_time.as_secs_f64(),
                 "fit": fitted.fit_time.as_secs_f64(),
@@ -212,6 +300,18 @@ impl Lesson {
             "skipped": skipped_json(extracted),
         })
     }
+}
+
+/// What makes a photo unknown to this head; null if nothing does.
+pub fn unknown_json(model: &Model) -> Value {
+    model.rejection.as_ref().map_or(Value::Null, |Rejection { threshold, scale, rate, auroc, .. }| {
+        json!({
+            "threshold": shortest(*threshold),
+            "scale": shortest(*scale),
+            "rate": shortest(*rate),
+            "auroc": auroc.map(shortest),
+        })
+    })
 }
 
 /// What a number of folds is called.

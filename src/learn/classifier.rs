@@ -19,6 +19,8 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
     /// Classes, the most probable first.
     pub ranking: Vec<u16>,
+    /// Whether the photo is of none of the classes; `None` if the head has nothing to tell that by.
+    pub unknown: Option<bool>,
 }
 
 /// A model was put on a trunk that it does not belong to: its features mean nothing to it.
@@ -73,16 +75,17 @@ impl Classifier {
     /// # Panics
     /// If the features are of another length.
     pub fn predict(&self, features: &[f32]) -> Result<Prediction, NotFinite> {
-        self.model.probabilities(self.kernels, features).map(Prediction::new)
+        let (probabilities, unknown) = self.model.judge(self.kernels, features)?;
+        Ok(Prediction { unknown, ..Prediction::new(probabilities) })
     }
 }
 
 impl Prediction {
-    /// Ranks the classes by probability, the first of equals first.
+    /// Ranks the classes by probability, the first of equals first. Whether the photo is of none of them is left open.
     pub fn new(probabilities: Vec<f32>) -> Self {
         let mut ranking: Vec<u16> = (0..probabilities.len() as u16).collect();
         ranking.sort_by(|a, b| probabilities[usize::from(*b)].total_cmp(&probabilities[usize::from(*a)]));
-        Self { probabilities, ranking }
+        Self { probabilities, ranking, unknown: None }
     }
 
     /// The most probable class.

@@ -8,6 +8,7 @@ use topgraft_core::solver::softmax::{self, Settings};
 use topgraft_core::solver::{FitError, TrainingSet};
 
 use super::fit::zero_head;
+use super::span::centred_gram;
 
 /// L2 penalties that are tried, the strongest first, in units of the features' mean squared length: for features of length 1
 /// half decades around scikit-learn's C = 100, and the same choice for features in any other unit.
@@ -121,7 +122,10 @@ impl<'a> Samples<'a> {
     fn new(features: &'a [f32], labels: &'a [u16], n_classes: usize, feature_dim: usize) -> Self {
         let n = labels.len();
         let in_span = n <= softmax::GRAM_LIMIT && n <= feature_dim;
-        let gram = in_span.then(|| centred_gram(features, n, feature_dim));
+        let gram = in_span.then(|| centred_gram(features, n, feature_dim)).map(|gram| {
+            let unit = bias_unit(&gram, n);
+            (gram, unit)
+        });
         Self { features, labels, n_classes, feature_dim, gram }
     }
 
@@ -225,20 +229,11 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Inner products of the centred samples, `[n_samples, n_samples]`, and the root mean square of their length.
-fn centred_gram(features: &[f32], n_samples: usize, feature_dim: usize) -> (Vec<f32>, f32) {
-    let kernels = Kernels::detect();
-    let mut mean = vec![0.0; feature_dim];
-    for row in features.chunks_exact(feature_dim.max(1)) {
-        kernels.axpy(1.0 / n_samples as f32, row, &mut mean);
-    }
-    let centred: Vec<f32> =
-        features.chunks_exact(feature_dim.max(1)).flat_map(|row| row.iter().zip(&mean).map(|(x, m)| x - m)).collect();
-    let mut gram = vec![0.0; n_samples * n_samples];
-    kernels.syrk_nt([n_samples, feature_dim], &centred, &mut gram);
+/// Root mean square of the samples' length, the unit of the bias, from their inner products; 1 if all are zero.
+fn bias_unit(gram: &[f32], n_samples: usize) -> f32 {
     let squares: f64 = (0..n_samples).map(|i| f64::from(gram[i * n_samples + i])).sum();
     let length = (squares / n_samples.max(1) as f64).sqrt() as f32;
-    (gram, if length > 0.0 { length } else { 1.0 })
+    if length > 0.0 { length } else { 1.0 }
 }
 
 /// `-ln softmax(logits)[label]`, in f64, so that it is finite whatever the logits.

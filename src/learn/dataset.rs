@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::random::SplitMix64;
 use crate::vision::is_photo_name;
 
 /// Photos with labels. The names of the folders are the classes, as for torchvision's `ImageFolder` and scikit-learn's
@@ -306,23 +307,6 @@ fn may_hold_photos(path: &Path) -> bool {
     let is_folder = path.is_dir();
     let is_circle = is_folder && path.read_dir().is_ok();
     !hidden && !is_circle && (is_folder || is_photo_name(path) || path.extension().is_none())
-}
-
-/// Sebastiano Vigna's SplitMix64: the same numbers everywhere.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`; the bias of the multiplication is below `bound / 2^64`.
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use topgraft_core::scaler::{Scaler, standard};
 use topgraft_core::solver::softmax::{self, Settings};
 use topgraft_core::solver::{FitError, FitReport, TrainingSet};
 
+use super::calibration::Calibration;
 use super::cross_validation::{CrossValidation, cross_validate};
 use super::evaluation::Evaluation;
+use super::rejection::Novelty;
 
 /// How features are scaled before the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct Fitted {
     pub cross_validation_time: Duration,
     /// Left-out accuracy.
     pub evaluation: Evaluation,
+    /// Temperature of the probabilities, from the left-out logits.
+    pub calibration: Calibration,
+    /// How much the left-out samples look like their classes: what makes a sample unknown.
+    pub novelty: Novelty,
 }
 
 /// Why nothing could be learned.
@@ -119,7 +125,20 @@ pub fn fit(
 
     let pairs = labels.iter().copied().zip(cross_validation.predictions.iter().copied());
     let evaluation = Evaluation::new(n_classes, pairs);
-    Ok(Fitted { head, scaler, report, fit_time, cross_validation, cross_validation_time, evaluation })
+    let calibration = Calibration::fit(&cross_validation.logits, labels, n_classes);
+    let temperature = calibration.temperature;
+    let novelty = Novelty::fit(rows, feature_dim, labels, n_classes, &cross_validation.logits, temperature);
+    Ok(Fitted {
+        head,
+        scaler,
+        report,
+        fit_time,
+        cross_validation,
+        cross_validation_time,
+        evaluation,
+        calibration,
+        novelty,
+    })
 }
 
 /// The scaler that these features call for.

@@ -5,12 +5,15 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use topgraft_core::format::{self, Contents, Graft, ParseError};
-use topgraft_core::head::{Head, softmax};
+use topgraft_core::head::Head;
 use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::Preprocess;
+use topgraft_core::rejection::Rejection;
 use topgraft_core::scaler::Scaler;
 
+use super::calibration::probabilities;
 use super::fit::Fitted;
+use super::rejection::UNKNOWN_RATE;
 use crate::trunk::Trunk;
 
 /// A head with all that is needed to use it: labels, scaling, and which trunk it belongs to.
@@ -34,6 +37,10 @@ pub struct Model {
     pub l2: f32,
     /// How good it is on samples that it has not seen.
     pub evaluation: Option<format::Evaluation>,
+    /// Temperature of the probabilities; without one it is 1.
+    pub calibration: Option<format::Calibration>,
+    /// What makes a sample unknown; without it none is.
+    pub rejection: Option<Rejection<Vec<f32>, Vec<i8>>>,
     /// Program that wrote the file.
     pub producer: String,
 }
@@ -114,7 +121,8 @@ pub enum SaveError {
 }
 
 impl Model {
-    /// What was learned on `trunk`: a fitted head and the names of its classes.
+    /// What was learned on `trunk`: a fitted head and the names of its classes. [`UNKNOWN_RATE`] is the share of photos of
+    /// these classes that may be called unknown.
     pub fn new(trunk: &Trunk, labels: Vec<String>, fitted: &Fitted) -> Self {
         let evaluation = &fitted.evaluation;
         Self {
@@ -132,6 +140,12 @@ impl Model {
                 correct: evaluation.correct(),
                 majority: evaluation.majority(),
             }),
+            calibration: Some(format::Calibration {
+                temperature: fitted.calibration.temperature,
+                ece_before: fitted.calibration.ece_before as f32,
+                ece_after: fitted.calibration.ece_after as f32,
+            }),
+            rejection: fitted.novelty.rejection(UNKNOWN_RATE),
             producer: concat!("topgraft ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -173,6 +187,15 @@ impl Model {
             head: head.expect("the parser has checked the shape"),
             l2: graft.l2(),
             evaluation: graft.evaluation(),
+            calibration: graft.calibration(),
+            rejection: graft.rejection().map(|r| Rejection {
+                steps: r.steps.iter().collect(),
+                means: r.means.to_vec(),
+                scale: r.scale,
+                threshold: r.threshold,
+                rate: r.rate,
+                auroc: r.auroc,
+            }),
             producer: graft.producer().unwrap_or_default().to_owned(),
         })
     }
@@ -198,6 +221,15 @@ impl Model {
             head: head.expect("of the same shape"),
             l2: self.l2,
             evaluation: self.evaluation,
+            calibration: self.calibration,
+            rejection: self.rejection.as_ref().map(|r| Rejection {
+                steps: r.steps.as_slice(),
+                means: r.means.as_slice(),
+                scale: r.scale,
+                threshold: r.threshold,
+                rate: r.rate,
+                auroc: r.auroc,
+            }),
             producer: &self.producer,
         };
         let mut bytes = vec![0; contents.encoded_len()?];
@@ -249,23 +281,26 @@ impl Model {
         Ok(())
     }
 
-    /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them.
+    /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them, and whether they are
+    /// of none of the classes: `None` if the head has nothing to tell that by.
     ///
     /// # Errors
     /// [`NotFinite`] if the head's numbers are so large that it gives no probabilities.
     ///
     /// # Panics
     /// If the features are not of the head's `feature_dim`.
-    pub fn probabilities(&self, kernels: Kernels, features: &[f32]) -> Result<Vec<f32>, NotFinite> {
+    pub fn judge(&self, kernels: Kernels, features: &[f32]) -> Result<(Vec<f32>, Option<bool>), NotFinite> {
         let mut scaled = features.to_vec();
         self.scaler.apply(kernels, &mut scaled);
-        let mut probabilities = vec![0.0; self.labels.len()];
-        self.head.logits(kernels, &scaled, &mut probabilities);
-        if let Some(class) = probabilities.iter().position(|logit| !logit.is_finite()) {
+        let mut p = vec![0.0; self.labels.len()];
+        self.head.logits(kernels, &scaled, &mut p);
+        if let Some(class) = p.iter().position(|logit| !logit.is_finite()) {
             return Err(NotFinite { label: self.labels[class].clone() });
         }
-        softmax(&mut probabilities);
-        Ok(probabilities)
+        probabilities(&mut p, self.calibration.map_or(1.0, |calibration| calibration.temperature));
+        let surest = p.iter().fold(0.0, |max: f32, p| max.max(*p));
+        let unknown = self.rejection.as_ref().map(|rejection| rejection.is_unknown(rejection.score(&scaled, surest)));
+        Ok((p, unknown))
     }
 }
 
@@ -386,8 +421,29 @@ mod tests {
     fn probabilities_add_up_to_one() {
         let mut model = Model::parse(&golden()).expect("sound");
         model.head.parameters_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
-        let p = model.probabilities(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
+        let (p, unknown) = model.judge(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
+        assert_eq!(unknown, None, "this file is from before there were unknown samples");
+        model.calibration = Some(format::Calibration { temperature: 1e3, ece_before: 0.5, ece_after: 0.0 });
+        let (flat, _) = model.judge(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
+        assert!(flat[0] > 0.499 && flat[0] < 0.501 && (p[0] - 0.5).abs() > 0.1, "{flat:?} {p:?}");
+    }
+
+    #[test]
+    fn a_head_that_knows_how_its_classes_look_calls_other_things_unknown() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden_calibrated.graft");
+        let bytes = std::fs::read(path).expect("is in the tree");
+        let mut model = Model::parse(&bytes).expect("sound");
+        assert_eq!(model.to_bytes().expect("fits"), bytes);
+        model.head.parameters_mut().copy_from_slice(&[2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+        model.scaler = Scaler::None;
+        let rejection = model.rejection.as_mut().expect("has one");
+        (rejection.steps, rejection.means) = (vec![0.01; 2], vec![100, 0, 0, 0, 100, 0]);
+        let unknown = |features: &[f32]| model.judge(Kernels::detect(), features).expect("finite").1;
+        assert_eq!(unknown(&[1.0, 0.0, 0.0]), Some(false));
+        assert_eq!(unknown(&[1.0, 0.0, 2.0]), Some(true));
+        model.rejection = None;
+        assert_eq!(model.judge(Kernels::detect(), &[1.0, 0.0, 2.0]).expect("finite").1, None);
     }
 
     #[test]
@@ -396,6 +452,6 @@ mod tests {
         model.scaler = Scaler::None;
         model.head.parameters_mut().fill(3e38);
         let error = NotFinite { label: model.labels[0].clone() };
-        assert_eq!(model.probabilities(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
+        assert_eq!(model.judge(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
     }
 }

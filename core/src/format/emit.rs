@@ -1,8 +1,11 @@
 //! Contents -> bytes of a head file.
 
-use super::{ALIGN, CRC_CHUNK_LEN, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, crc32, is_plain};
+use super::{
+    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, crc32, is_plain, is_sound,
+};
 use crate::head::Head;
 use crate::preprocess::Preprocess;
+use crate::rejection::Rejection;
 use crate::scaler::Scaler;
 
 /// What goes into a head file.
@@ -26,6 +29,10 @@ pub struct Contents<'a> {
     pub l2: f32,
     /// How good the head was on left-out samples.
     pub evaluation: Option<Evaluation>,
+    /// Temperature of the probabilities; without one it is 1.
+    pub calibration: Option<Calibration>,
+    /// What makes a sample unknown; without it none is.
+    pub rejection: Option<Rejection<&'a [f32], &'a [i8]>>,
     /// Program that writes the file, e.g. "topgraft 0.1.0".
     pub producer: &'a str,
 }
@@ -42,6 +49,10 @@ pub enum EmitError {
     },
     /// Scaler and head disagree on `feature_dim`.
     Scaler,
+    /// Temperature or calibration errors that mean nothing.
+    Calibration,
+    /// A rejection for another head, or one whose numbers mean nothing.
+    Rejection,
     /// Text that is empty, longer than 65,535 bytes, or has control characters.
     Text {
         /// Its meaning.
@@ -63,6 +74,8 @@ impl core::fmt::Display for EmitError {
         match self {
             Self::Labels { labels, n_classes } => write!(f, "{labels} labels for a head of {n_classes} classes"),
             Self::Scaler => write!(f, "the scaler is for another feature_dim than the head"),
+            Self::Calibration => write!(f, "the temperature or its calibration errors are out of range"),
+            Self::Rejection => write!(f, "what makes a sample unknown is for another head, or out of range"),
             Self::Text { what } => write!(f, "{what} is empty, longer than 65535 bytes, or has control characters"),
             Self::TooLarge => write!(f, "the head file would be larger than 4 GiB"),
             Self::Buffer { expected, got } => write!(f, "the buffer has {got} bytes instead of {expected}"),
@@ -145,6 +158,26 @@ impl Contents<'_> {
             let Evaluation { folds, n_samples, correct, majority } = evaluation;
             let fields = [folds, n_samples, correct, majority].map(u32::to_le_bytes);
             writer.chunk(b"eval", |writer| writer.bytes(fields.as_flattened()))?;
+        }
+        if let Some(calibration) = self.calibration {
+            let Calibration { temperature, ece_before, ece_after } = calibration;
+            if !calibration.is_sound() {
+                return Err(EmitError::Calibration);
+            }
+            writer.chunk(b"temp", |writer| writer.floats(&[temperature, ece_before, ece_after]))?;
+        }
+        if let Some(rejection) = self.rejection {
+            let Rejection { steps, means, scale, threshold, rate, auroc } = rejection;
+            let fits = steps.len() == n_classes && Some(means.len()) == n_classes.checked_mul(self.head.feature_dim());
+            if !fits || !is_sound(&rejection) || !steps.iter().all(|step| *step >= 0.0 && step.is_finite()) {
+                return Err(EmitError::Rejection);
+            }
+            writer.chunk(b"reje", |writer| {
+                writer.u32(1)?;
+                writer.floats(&[scale, threshold, rate, auroc.unwrap_or(-1.0)])?;
+                writer.floats(steps)?;
+                means.iter().try_for_each(|code| writer.bytes(&code.to_le_bytes()))
+            })?;
         }
         writer.chunk(b"made", |writer| writer.text("producer", self.producer))
     }

@@ -2,10 +2,12 @@
 
 use super::error::finite;
 use super::{
-    ALIGN, CRC_CHUNK_LEN, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION, crc32, is_plain,
+    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION, crc32,
+    is_plain, is_sound,
 };
 use crate::head::parameter_count;
 use crate::preprocess::Preprocess;
+use crate::rejection::Rejection;
 use crate::scaler::Scaler;
 
 /// A checked view of a head file. Borrows the bytes: flash, a mapped file, a `Vec`.
@@ -22,6 +24,8 @@ pub struct Graft<'a> {
     l2: f32,
     parameters: Floats<'a>,
     evaluation: Option<Evaluation>,
+    calibration: Option<Calibration>,
+    rejection: Option<Rejection<Floats<'a>, &'a [i8]>>,
     producer: Option<&'a str>,
 }
 
@@ -85,7 +89,7 @@ impl<'a> Graft<'a> {
         };
         scaling.end()?;
 
-        let (mut evaluation, mut producer) = (None, None);
+        let (mut evaluation, mut calibration, mut rejection, mut producer) = (None, None, None, None);
         while let Some(mut fields) = chunks.next()? {
             match &fields.chunk {
                 b"eval" => {
@@ -101,6 +105,15 @@ impl<'a> Graft<'a> {
                     }
                     evaluation = Some(read);
                 }
+                b"temp" => {
+                    let read =
+                        Calibration { temperature: fields.f32()?, ece_before: fields.f32()?, ece_after: fields.f32()? };
+                    if !read.is_sound() {
+                        return Err(ParseError::Value { what: "the temperature" });
+                    }
+                    calibration = Some(read);
+                }
+                b"reje" => rejection = Some(fields.rejection(n_classes, feature_dim)?),
                 b"made" => producer = Some(fields.text("producer")?),
                 // As in PNG: a chunk whose tag starts with a lower-case letter may be passed over.
                 [b'a'..=b'z', ..] => continue,
@@ -120,6 +133,8 @@ impl<'a> Graft<'a> {
             l2,
             parameters,
             evaluation,
+            calibration,
+            rejection,
             producer,
         })
     }
@@ -177,6 +192,16 @@ impl<'a> Graft<'a> {
     /// How good the head was on left-out samples, if that was measured.
     pub fn evaluation(&self) -> Option<Evaluation> {
         self.evaluation
+    }
+
+    /// Temperature of the probabilities, if one was fitted; else it is 1.
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.calibration
+    }
+
+    /// What makes a sample unknown; `None` if nothing does.
+    pub fn rejection(&self) -> Option<Rejection<Floats<'a>, &'a [i8]>> {
+        self.rejection
     }
 
     /// Program that wrote the file.
@@ -307,6 +332,30 @@ impl<'a> Fields<'a> {
             Ok(text) if is_plain(text) => Ok(text),
             _ => Err(ParseError::Text { what }),
         }
+    }
+
+    /// The payload of `reje`.
+    fn rejection(
+        &mut self,
+        n_classes: usize,
+        feature_dim: usize,
+    ) -> Result<Rejection<Floats<'a>, &'a [i8]>, ParseError> {
+        let what = "what makes a sample unknown";
+        if self.u32()? != 1 {
+            return Err(ParseError::Value { what: "kind of rejection" });
+        }
+        let (scale, threshold, rate, auroc) = (self.f32()?, self.f32()?, self.f32()?, self.f32()?);
+        let steps = self.floats(n_classes)?;
+        let wrong = ParseError::ChunkLength { chunk: self.chunk };
+        let bytes = self.take(n_classes.checked_mul(feature_dim).ok_or(wrong)?)?;
+        // SAFETY: an i8 is as large and as aligned as a u8, and any bits are one; the lifetime is that of `bytes`.
+        let means = unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast::<i8>(), bytes.len()) };
+        let auroc = (auroc != -1.0).then_some(auroc);
+        let rejection = Rejection { steps, means, scale, threshold, rate, auroc };
+        if !is_sound(&rejection) || !steps.iter().all(|step| step >= 0.0 && step.is_finite()) {
+            return Err(ParseError::Value { what });
+        }
+        Ok(rejection)
     }
 
     /// Nothing may be left over.

@@ -21,8 +21,24 @@ fn contents() -> Contents<'static> {
         head: Head::new(2, 3, PARAMETERS.as_slice()).expect("shape"),
         l2: 0.01,
         evaluation: Some(Evaluation { folds: 5, n_samples: 20, correct: 18, majority: 12 }),
+        calibration: None,
+        rejection: None,
         producer: "topgraft test",
     }
+}
+
+/// Contents with the chunks that came later.
+fn calibrated() -> Contents<'static> {
+    let calibration = Calibration { temperature: 0.75, ece_before: 0.125, ece_after: 0.0625 };
+    let rejection = Rejection {
+        steps: [0.01, 0.0].as_slice(),
+        means: [127, -128, 0, 1, 2, 3].as_slice(),
+        scale: 0.5,
+        threshold: -2.5,
+        rate: 0.05,
+        auroc: Some(0.875),
+    };
+    Contents { calibration: Some(calibration), rejection: Some(rejection), ..contents() }
 }
 
 fn file_of(contents: &Contents<'_>) -> Vec<u8> {
@@ -33,7 +49,7 @@ fn file_of(contents: &Contents<'_>) -> Vec<u8> {
 
 /// The file with `edit` done to it, its length and checksum made right again.
 fn edited(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut file = file_of(&contents());
+    let mut file = file_of(&calibrated());
     file.truncate(file.len() - CRC_CHUNK_LEN);
     edit(&mut file);
     let len = (file.len() + CRC_CHUNK_LEN) as u32;
@@ -64,7 +80,10 @@ fn crc_is_the_one_of_png() {
 fn what_was_written_is_read() {
     let no_scaler = Contents { scaler: Scaler::None, evaluation: None, ..contents() };
     let l2_scaler = Contents { scaler: Scaler::L2, ..contents() };
-    for contents in [contents(), no_scaler, l2_scaler] {
+    let calibrated = calibrated();
+    let not_measured =
+        Contents { rejection: calibrated.rejection.map(|r| Rejection { auroc: None, ..r }), ..calibrated };
+    for contents in [contents(), no_scaler, l2_scaler, calibrated, not_measured] {
         let file = file_of(&contents);
         let graft = Graft::parse(&file).expect("sound");
         assert_eq!(*graft.fingerprint(), contents.fingerprint);
@@ -75,6 +94,13 @@ fn what_was_written_is_read() {
         assert_eq!(graft.parameters().iter().collect::<Vec<_>>(), PARAMETERS);
         assert_eq!(graft.evaluation(), contents.evaluation);
         assert_eq!(graft.producer(), Some("topgraft test"));
+        assert_eq!(graft.calibration(), contents.calibration);
+        assert_eq!(graft.rejection().is_some(), contents.rejection.is_some());
+        if let (Some(read), Some(written)) = (graft.rejection(), contents.rejection) {
+            assert_eq!((read.steps.iter().collect::<Vec<_>>().as_slice(), read.means), (written.steps, written.means));
+            assert_eq!((read.scale, read.threshold), (written.scale, written.threshold));
+            assert_eq!((read.rate, read.auroc), (written.rate, written.auroc));
+        }
         match (graft.scaler(), contents.scaler) {
             (Scaler::Standard { mean, scale }, Scaler::Standard { mean: m, scale: s }) => {
                 assert_eq!(
@@ -105,7 +131,7 @@ fn floats_are_read_in_place_where_they_are_aligned_and_copied_where_not() {
 
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
-    let file = file_of(&contents());
+    let file = file_of(&calibrated());
     for bit in 0..file.len() * 8 {
         let mut damaged = file.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
@@ -174,6 +200,25 @@ fn each_damage_of_a_chunk_has_its_error() {
     }
     assert_refused(ParseError::ChunkLength { chunk: *b"eval" }, length_of(b"eval", 12));
     assert_refused(ParseError::Unknown { chunk: *b"EVAL" }, tag_of(b"eval", b"EVAL"));
+    for tag in [b"temp", b"reje"] {
+        assert_refused(ParseError::ChunkLength { chunk: *tag }, length_of(tag, 4));
+        assert_refused(ParseError::ChunkLength { chunk: *tag }, length_of(tag, u32::MAX));
+    }
+    assert_refused(ParseError::ChunkLength { chunk: *b"temp" }, length_of(b"temp", 16));
+    let temperature = ParseError::Value { what: "the temperature" };
+    assert_refused(temperature, set(b"temp", 0, &[0; 4]));
+    assert_refused(temperature, set(b"temp", 0, &[0, 0, 0x80, 0x7f]));
+    assert_refused(temperature, set(b"temp", 4, &[0, 0, 0xc0, 0x7f]));
+    assert_refused(temperature, set(b"temp", 8, &[0, 0, 0, 0x40]));
+    assert_refused(ParseError::Value { what: "kind of rejection" }, set(b"reje", 0, &[2]));
+    let rejection = ParseError::Value { what: "what makes a sample unknown" };
+    assert_refused(rejection, set(b"reje", 4, &[0; 4])); // scale
+    assert_refused(rejection, set(b"reje", 8, &[0, 0, 0x80, 0xff])); // threshold
+    assert_refused(rejection, set(b"reje", 12, &[0; 4])); // rate
+    assert_refused(rejection, set(b"reje", 12, &[0, 0, 0x80, 0x3f]));
+    assert_refused(rejection, set(b"reje", 16, &[0, 0, 0, 0xbf])); // AUROC
+    assert_refused(rejection, set(b"reje", 20, &[0, 0, 0xc0, 0x7f])); // a step
+    assert_refused(rejection, set(b"reje", 24, &[0, 0, 0x80, 0xbf]));
     assert_refused(ParseError::Text { what: "backbone name" }, set(b"TRNK", 34, &[0xff]));
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 6, &[0xff]));
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 4, &[0, 0]));
@@ -185,7 +230,12 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::Value { what: "kind of head" }, set(b"HEAD", 0, &[2]));
     assert_refused(ParseError::Value { what: "number of classes" }, set(b"HEAD", 4, &[3]));
     assert_refused(ParseError::ChunkLength { chunk: *b"HEAD" }, set(b"HEAD", 8, &[4]));
-    assert_refused(ParseError::ChunkLength { chunk: *b"HEAD" }, set(b"HEAD", 8, &[0xff; 4]));
+    // On a 32-bit CPU such a head is larger than memory.
+    let huge = match usize::BITS {
+        32 => ParseError::Value { what: "feature_dim" },
+        _ => ParseError::ChunkLength { chunk: *b"HEAD" },
+    };
+    assert_refused(huge, set(b"HEAD", 8, &[0xff; 4]));
     assert_refused(ParseError::Value { what: "L2 penalty" }, set(b"HEAD", 12, &[0; 4]));
     assert_refused(ParseError::Value { what: "a weight" }, set(b"HEAD", 16, &[0, 0, 0x80, 0x7f]));
     assert_refused(ParseError::Value { what: "the evaluation" }, set(b"eval", 8, &[200]));
@@ -227,19 +277,38 @@ fn contents_that_no_file_can_hold_are_refused() {
     assert_eq!(refused(Contents { cut: "", ..contents() }), EmitError::Text { what: "cut" });
     let long = "x".repeat(65_536);
     assert_eq!(refused(Contents { producer: &long, ..contents() }), EmitError::Text { what: "producer" });
+    let calibration = Calibration { temperature: 0.0, ece_before: 0.0, ece_after: 0.0 };
+    assert_eq!(refused(Contents { calibration: Some(calibration), ..contents() }), EmitError::Calibration);
+    let rejection = calibrated().rejection.expect("has one");
+    let refused_rejection = |rejection| refused(Contents { rejection: Some(rejection), ..contents() });
+    for wrong in [
+        Rejection { steps: &[0.01][..], ..rejection },
+        Rejection { steps: &[0.01, -1.0][..], ..rejection },
+        Rejection { means: &rejection.means[1..], ..rejection },
+        Rejection { scale: 0.0, ..rejection },
+        Rejection { threshold: f32::NAN, ..rejection },
+        Rejection { rate: 1.0, ..rejection },
+        Rejection { auroc: Some(1.5), ..rejection },
+    ] {
+        assert_eq!(refused_rejection(wrong), EmitError::Rejection);
+    }
     let expected = contents().encoded_len().expect("fits");
     assert_eq!(contents().emit(&mut []), Err(EmitError::Buffer { expected, got: 0 }));
 }
 
-/// A file in the tree, so that a change of the format can't go unnoticed. `TOPGRAFT_BLESS=1` writes it anew.
+/// Files in the tree, so that a change of the format can't go unnoticed: one from before there were temperatures and unknown
+/// samples, one with both. `TOPGRAFT_BLESS=1` writes them anew.
 #[test]
-fn the_golden_file_is_read_and_written_to_the_byte() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/golden.graft");
-    let file = file_of(&contents());
-    if std::env::var_os("TOPGRAFT_BLESS").is_some() {
-        std::fs::write(path, &file).expect("writes");
+fn the_golden_files_are_read_and_written_to_the_byte() {
+    for (name, contents) in [("golden.graft", contents()), ("golden_calibrated.graft", calibrated())] {
+        let path = std::format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+        let file = file_of(&contents);
+        if std::env::var_os("TOPGRAFT_BLESS").is_some() {
+            std::fs::write(&path, &file).expect("writes");
+        }
+        let golden = std::fs::read(&path).expect("is in the tree");
+        assert_eq!(file, golden);
+        let graft = Graft::parse(&golden).expect("sound");
+        assert_eq!((graft.backbone(), graft.calibration()), ("efficientnet_lite0", contents.calibration));
     }
-    let golden = std::fs::read(path).expect("is in the tree");
-    assert_eq!(file, golden);
-    assert_eq!(Graft::parse(&golden).expect("sound").backbone(), "efficientnet_lite0");
 }

@@ -1,0 +1,123 @@
+//! Heads of fewer samples or classes, from the cached features: what a head would have said that had been taught less.
+
+use ndarray::ArrayView2;
+use topgraft_core::kernel::Kernels;
+use topgraft_core::solver::softmax::{self, Settings};
+use topgraft_core::solver::{FitError, TrainingSet};
+
+use super::fit::{Fitted, zero_head};
+use super::span::span;
+
+/// Samples of which any can be taught, with the scaling and the penalty of a fitted head.
+pub(super) struct Subsets {
+    /// `[n_samples, dim]`: the scaled samples in their span, where distances and heads are the same.
+    rows: Vec<f32>,
+    dim: usize,
+    l2: f32,
+}
+
+impl Subsets {
+    /// `features [n_samples, feature_dim]` as the trunk gives them, those that `fitted` was fitted to.
+    pub fn new(features: ArrayView2<'_, f32>, fitted: &Fitted) -> Self {
+        let kernels = Kernels::detect();
+        let (n, feature_dim) = features.dim();
+        let mut scaled: Vec<f32> = features.iter().copied().collect();
+        scaled.chunks_exact_mut(feature_dim.max(1)).for_each(|row| fitted.scaler.apply(kernels, row));
+        let (rows, dim) = span(&scaled, n, feature_dim);
+        Self { rows, dim, l2: fitted.cross_validation.l2 }
+    }
+
+    /// Multiply-adds of one pass over all samples for a head of `n_classes`: the measure of the work of a fit.
+    pub fn pass(&self, n_classes: usize) -> u64 {
+        self.rows.len() as u64 * n_classes as u64
+    }
+
+    /// A sample's coordinates.
+    pub fn row(&self, sample: usize) -> &[f32] {
+        &self.rows[sample * self.dim..][..self.dim]
+    }
+
+    fn select(&self, samples: &[usize]) -> Vec<f32> {
+        samples.iter().flat_map(|sample| self.row(*sample)).copied().collect()
+    }
+
+    /// Logits `[asked.len(), n_classes]` of a head that is fitted to the samples `training`, `labels` being theirs.
+    ///
+    /// # Errors
+    /// [`FitError`], e.g. a class without a sample.
+    pub fn logits(
+        &self,
+        training: &[usize],
+        labels: &[u16],
+        n_classes: usize,
+        asked: &[usize],
+    ) -> Result<Vec<f32>, FitError> {
+        let kernels = Kernels::detect();
+        let (mut head, mut scratch) = zero_head(training.len(), n_classes, self.dim);
+        let set = TrainingSet { features: &self.select(training), labels, sample_weights: None };
+        softmax::fit(kernels, &set, &Settings::new(self.l2), &mut head, &mut scratch)?;
+        let mut logits = vec![0.0; asked.len() * n_classes];
+        head.logits(kernels, &self.select(asked), &mut logits);
+        Ok(logits)
+    }
+
+    /// Squared distance of each of `asked` to the nearest class mean of the samples `training`.
+    pub fn distances(&self, training: &[usize], labels: &[u16], n_classes: usize, asked: &[usize]) -> Vec<f32> {
+        let means = class_means(&self.select(training), self.dim, labels, n_classes);
+        let squared = |x: &[f32], mean: &[f32]| x.iter().zip(mean).map(|(x, m)| (x - m) * (x - m)).sum();
+        let nearest = |sample: &usize| {
+            let distances = means.chunks_exact(self.dim.max(1)).map(|mean| squared(self.row(*sample), mean));
+            distances.fold(f32::INFINITY, f32::min)
+        };
+        asked.iter().map(nearest).collect()
+    }
+}
+
+/// Mean row of each class, `[n_classes, dim]`; zeros for a class without samples.
+pub(super) fn class_means(rows: &[f32], dim: usize, labels: &[u16], n_classes: usize) -> Vec<f32> {
+    let mut counts = vec![0.0f32; n_classes];
+    labels.iter().for_each(|label| counts[usize::from(*label)] += 1.0);
+    let mut means = vec![0.0; n_classes * dim];
+    for (row, label) in rows.chunks_exact(dim.max(1)).zip(labels) {
+        let class = usize::from(*label);
+        Kernels::detect().axpy(1.0 / counts[class], row, &mut means[class * dim..][..dim]);
+    }
+    means
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fit::{Scaling, fit};
+    use super::*;
+    use ndarray::Array2;
+
+    #[test]
+    fn a_head_of_all_samples_is_the_fitted_one() {
+        for (n, d) in [(12, 40), (40, 5)] {
+            let features = Array2::from_shape_fn((n, d), |(i, j)| ((i * d + j) as f32 * 0.71).sin() + (i % 3) as f32);
+            let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
+            let fitted = fit(features.view(), &labels, 3, Scaling::L2).expect("fits");
+            let subsets = Subsets::new(features.view(), &fitted);
+            let all: Vec<usize> = (0..n).collect();
+            let logits = subsets.logits(&all, &labels, 3, &all).expect("fits");
+            for (row, logits) in features.rows().into_iter().zip(logits.chunks(3)) {
+                let mut x = row.to_vec();
+                fitted.scaler.apply(Kernels::detect(), &mut x);
+                let mut expected = [0.0; 3];
+                fitted.head.logits(Kernels::detect(), &x, &mut expected);
+                // Both are within 1e-7 of the optimum, which is flat: logits may be a thousandth off.
+                let near = |(a, b): (&f32, f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
+                assert!(logits.iter().zip(expected).all(near), "{logits:?} {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_of_the_class_means_counts() {
+        let features = ndarray::array![[0.0, 0.0], [2.0, 0.0], [0.0, 9.0], [0.0, 11.0], [1.0, 3.0]];
+        let fitted = fit(features.view(), &[0, 0, 1, 1, 0], 2, Scaling::None).expect("fits");
+        let subsets = Subsets::new(features.view(), &fitted);
+        let distances = subsets.distances(&[0, 1, 2, 3], &[0, 0, 1, 1], 2, &[4, 0]);
+        assert_eq!(distances, [9.0, 1.0]);
+    }
+}
