@@ -105,9 +105,11 @@ mod tests {
                 fitted.scaler.apply(Kernels::detect(), &mut x);
                 let mut expected = [0.0; 3];
                 fitted.head.logits(Kernels::detect(), &x, &mut expected);
-                // Both are within 1e-7 of the optimum, which is flat: logits may be a thousandth off.
-                let near = |(a, b): (&f32, f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
-                assert!(logits.iter().zip(expected).all(near), "{logits:?} {expected:?}");
+                // Both are within about 1e-7 of the optimum, which is flat where a label is certain: the logits there may
+                // differ, what they say may not.
+                let mut logits = logits.to_vec();
+                [logits.as_mut_slice(), &mut expected].into_iter().for_each(topgraft_core::head::softmax);
+                assert!(logits.iter().zip(expected).all(|(a, b)| (a - b).abs() < 5e-4), "{logits:?} {expected:?}");
             }
         }
     }
