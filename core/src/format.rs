@@ -15,6 +15,7 @@
 //!     labels: &["cat", "dog"],
 //!     scaler: Scaler::L2,
 //!     head: Head::new(2, 1, [1.0, -1.0, 0.0, 0.5].as_slice())?,
+//!     kind: topgraft_core::head::Kind::Softmax,
 //!     l2: 0.1,
 //!     evaluation: None,
 //!     calibration: None,

@@ -3,6 +3,39 @@
 use crate::kernel::Kernels;
 use crate::math;
 
+/// How a head was fitted. All of them are linear and are used in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`solver::softmax`](crate::solver::softmax)
+    Softmax = 1,
+    /// [`solver::ridge`](crate::solver::ridge)
+    Ridge = 2,
+    /// [`solver::lda`](crate::solver::lda)
+    Lda = 3,
+    /// [`solver::prototype`](crate::solver::prototype)
+    Prototype = 4,
+}
+
+impl Kind {
+    /// Every kind, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Softmax, Self::Ridge, Self::Lda, Self::Prototype];
+
+    /// Lower-case name, as on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Softmax => "softmax",
+            Self::Ridge => "ridge",
+            Self::Lda => "lda",
+            Self::Prototype => "prototype",
+        }
+    }
+
+    /// The kind that a head file has a code for.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u32 == code)
+    }
+}
+
 /// A linear classifier: weights `[n_classes, feature_dim]` row-major, then bias `[n_classes]`, in one buffer: a slice of
 /// flash, a `Vec`, an array, a mutable slice to be fitted.
 ///

@@ -10,7 +10,7 @@ use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, 
 use topgraft::topgraft_core::scaler::Scaler;
 
 use super::Outcome;
-use super::learn::{method, unknown_json};
+use super::learn::{method, setting, unknown_json};
 use super::text::{hex, percent, shortest, table};
 
 /// Show all that a head file says
@@ -89,7 +89,7 @@ fn to_json(model: &Model) -> Value {
         "fingerprint": hex(&model.fingerprint),
         "preprocess": preprocess_json(&model.preprocess),
         "labels": model.labels,
-        "head": "softmax",
+        "head": model.kind.name(),
         "n_classes": model.head.n_classes(),
         "feature_dim": model.head.feature_dim(),
         "parameters": model.head.parameters().len(),
@@ -149,7 +149,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
-        ("head", format!("softmax, {dims} features, {parameters} parameters, L2 {}", model.l2)),
+        ("head", format!("{}, {dims} features, {parameters} parameters{}", model.kind.name(), setting(model))),
         ("scaling", scaler_name(model).to_owned()),
         ("accuracy", evaluation),
         ("calibrated", calibration),

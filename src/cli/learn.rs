@@ -8,9 +8,11 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
     Advice, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
-    UNKNOWN_RATE, fit, held_out_auroc, learning_curve,
+    UNKNOWN_RATE, fit_kinds, held_out_auroc, learning_curve,
 };
+use topgraft::topgraft_core::head::Kind;
 use topgraft::topgraft_core::rejection::Rejection;
+use topgraft::topgraft_core::solver::FitReport;
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
@@ -40,6 +42,9 @@ pub struct Args {
     /// What to do to the features before the head
     #[arg(long, value_enum, default_value = "l2")]
     scaling: ScalingArg,
+    /// Kind of head
+    #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
+    head: HeadArg,
     /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
     unknown_rate: f64,
@@ -59,6 +64,41 @@ enum ScalingArg {
     Standard,
     /// Leave the features as they are
     None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum HeadArg {
+    /// The kind with the least left-out log-loss
+    Auto,
+    /// Softmax regression (multinomial logistic regression)
+    Softmax,
+    /// Ridge regression on the classes
+    Ridge,
+    /// Linear discriminant analysis
+    Lda,
+    /// Nearest class mean
+    Prototype,
+}
+
+impl HeadArg {
+    fn kinds(self) -> Vec<Kind> {
+        match self {
+            Self::Auto => Kind::ALL.to_vec(),
+            Self::Softmax => vec![Kind::Softmax],
+            Self::Ridge => vec![Kind::Ridge],
+            Self::Lda => vec![Kind::Lda],
+            Self::Prototype => vec![Kind::Prototype],
+        }
+    }
+}
+
+/// What was chosen with a kind of head, as text: `; L2 0.01`.
+pub fn setting(model: &Model) -> String {
+    match model.kind {
+        Kind::Softmax | Kind::Ridge => format!("; L2 {}", model.l2),
+        Kind::Lda => format!("; shrinkage {}", model.l2),
+        Kind::Prototype => String::new(),
+    }
 }
 
 fn unknown_rate(text: &str) -> Result<f64, String> {
@@ -81,7 +121,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling, args.head)?;
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -109,7 +149,13 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    fn teach(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>, scaling: ScalingArg) -> anyhow::Result<Self> {
+    fn teach(
+        trunk: &Trunk,
+        dataset: &Dataset,
+        spares: Vec<Vec<Sample>>,
+        scaling: ScalingArg,
+        head: HeadArg,
+    ) -> anyhow::Result<Self> {
         let scaling = match scaling {
             ScalingArg::None => Scaling::None,
             ScalingArg::L2 => Scaling::L2,
@@ -127,7 +173,8 @@ impl Lesson {
                 }
             }
         }
-        let fitted = fit(extracted.features.view(), &extracted.labels(), dataset.classes.len(), scaling)?;
+        let n_classes = dataset.classes.len();
+        let fitted = fit_kinds(extracted.features.view(), &extracted.labels(), n_classes, scaling, &head.kinds())?;
         let start = Instant::now();
         let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
         let auroc_time = start.elapsed();
@@ -137,7 +184,7 @@ impl Lesson {
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2)
+        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2, HeadArg::Auto)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
@@ -209,18 +256,23 @@ impl Lesson {
             "features   {} for {n} photos, {per_photo} a photo, {threads} at a time",
             duration(*extract_time)
         )?;
-        let report = &fitted.report;
-        let optimum = if report.converged { "to the optimum" } else { "as near to the optimum as 32 bits allow" };
-        let passes = report.passes;
-        writeln!(out, "training   {} {optimum}, {passes} passes; L2 {}", duration(fitted.fit_time), model.l2)?;
+        let exactly = match &fitted.report {
+            None => "in closed form".to_owned(),
+            Some(FitReport { converged: true, passes, .. }) => format!("to the optimum, {passes} passes"),
+            Some(FitReport { passes, .. }) => {
+                format!("as near to the optimum as 32 bits allow, {passes} passes")
+            }
+        };
+        let kind = model.kind.name();
+        writeln!(out, "training   {kind}, {} {exactly}{}", duration(fitted.fit_time), setting(model))?;
         let evaluation = &fitted.evaluation;
         let [low, high] = evaluation.interval();
         writeln!(
             out,
             "accuracy   {} on left-out photos ({}, {}), 95 % interval {:.1} to {:.1} %",
             percent(evaluation.accuracy()),
-            method(fitted.cross_validation.folds, n),
-            duration(fitted.cross_validation_time),
+            method(fitted.left_out.folds, n),
+            duration(fitted.left_out_time),
             100.0 * low,
             100.0 * high
         )?;
@@ -265,11 +317,12 @@ impl Lesson {
             "classes": model.labels.iter().zip(counts).map(class).collect::<Value>(),
             "n_samples": evaluation.n_samples(),
             "l2": shortest(model.l2),
-            "converged": fitted.report.converged,
+            "head": model.kind.name(),
+            "converged": fitted.report.is_none_or(|report| report.converged),
             "accuracy": evaluation.accuracy(),
             "interval": evaluation.interval(),
             "baseline": f64::from(evaluation.majority()) / f64::from(evaluation.n_samples()),
-            "folds": fitted.cross_validation.folds,
+            "folds": fitted.left_out.folds,
             "calibration": {
                 "temperature": shortest(fitted.calibration.temperature),
                 "ece_before": fitted.calibration.ece_before,
@@ -295,7 +348,7 @@ impl Lesson {
             "seconds": {
                 "features": extract_time.as_secs_f64(),
                 "fit": fitted.fit_time.as_secs_f64(),
-                "evaluation": fitted.cross_validation_time.as_secs_f64(),
+                "evaluation": fitted.left_out_time.as_secs_f64(),
             },
             "skipped": skipped_json(extracted),
         })

@@ -87,7 +87,7 @@ impl Findings {
             writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
         }
         let accuracy = percent(fitted.evaluation.accuracy());
-        let method = method(fitted.cross_validation.folds, n);
+        let method = method(fitted.left_out.folds, n);
         writeln!(out, "accuracy   {accuracy} on left-out photos ({method})")?;
         let order = |class: &usize| counts[*class];
         let ends = (0..counts.len()).min_by_key(order).zip((0..counts.len()).max_by_key(order));

@@ -18,9 +18,14 @@ pub const L2_GRID: [f32; 9] = [1.0, 0.316, 0.1, 0.0316, 0.01, 3.16e-3, 1e-3, 3.1
 pub const LEAVE_ONE_OUT_LIMIT: usize = 100;
 const FOLDS: usize = 10;
 
+/// Folds of `n` samples: as many as samples, or ten.
+pub(super) fn folds_for(n: usize) -> usize {
+    if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS }
+}
+
 /// What cross-validation says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CrossValidation {
+pub(super) struct CrossValidation {
     /// The penalty of the least log-loss, one of [`L2_GRID`] times `unit`.
     pub l2: f32,
     /// Mean log-loss of the left-out samples, natural logarithm, for each of [`L2_GRID`].
@@ -48,7 +53,7 @@ pub(super) fn cross_validate(
     unit: f32,
 ) -> Result<CrossValidation, FitError> {
     let n = labels.len();
-    let folds = if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS };
+    let folds = folds_for(n);
     let fold_of = assign_folds(labels, n_classes, folds);
     let penalties = L2_GRID.map(|l2| l2 * unit);
     let samples = Samples::new(features, labels, n_classes, feature_dim);

@@ -184,7 +184,7 @@ fn curve_within(
     let repeats = accuracies.chunks_exact(REPEATS as usize).map(|repeats| repeats.iter().sum::<f64>() / REPEATS as f64);
     let mut points: Vec<CurvePoint> =
         shots.iter().map(mean).zip(repeats).map(|(shots, accuracy)| CurvePoint { shots, accuracy }).collect();
-    let folds = fitted.cross_validation.folds as f64;
+    let folds = fitted.left_out.folds as f64;
     let all = labels.len() as f64 / n_classes as f64 * (1.0 - 1.0 / folds);
     points.push(CurvePoint { shots: all, accuracy: fitted.evaluation.accuracy() });
     // The more shots, the nearer to what is asked of the curve.

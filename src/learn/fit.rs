@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, ArrayView2};
-use topgraft_core::head::{Head, parameter_count};
+use topgraft_core::head::{Head, Kind, parameter_count};
 use topgraft_core::kernel::Kernels;
 use topgraft_core::scaler::{Scaler, standard};
-use topgraft_core::solver::softmax::{self, Settings};
-use topgraft_core::solver::{FitError, FitReport, TrainingSet};
+use topgraft_core::solver::{FitError, FitReport, softmax};
 
 use super::calibration::Calibration;
-use super::cross_validation::{CrossValidation, cross_validate};
 use super::evaluation::Evaluation;
+use super::heads::{LeftOut, Samples};
 use super::rejection::Novelty;
 
 /// How features are scaled before the head.
@@ -33,14 +32,16 @@ pub struct Fitted {
     pub head: Head<Vec<f32>>,
     /// Scaling that goes before it.
     pub scaler: Scaler<Vec<f32>>,
-    /// Report of the final fit.
-    pub report: FitReport,
+    /// Report of the final fit, of softmax regression; the other kinds have a closed form.
+    pub report: Option<FitReport>,
     /// Time of the final fit alone.
     pub fit_time: Duration,
-    /// Choice of the penalty, and the left-out predictions.
-    pub cross_validation: CrossValidation,
-    /// Time of the cross-validation.
-    pub cross_validation_time: Duration,
+    /// Kind of the head, what was chosen with it, and what such heads say of left-out samples.
+    pub left_out: LeftOut,
+    /// Mean squared length of the scaled features: the unit of penalties.
+    pub unit: f32,
+    /// Time of the choice.
+    pub left_out_time: Duration,
     /// Left-out accuracy.
     pub evaluation: Evaluation,
     /// Temperature of the probabilities, from the left-out logits.
@@ -73,9 +74,9 @@ pub enum LearnError {
     },
 }
 
-/// Fits a softmax head to `features [n_samples, feature_dim]` as the trunk gives them, and measures it.
+/// Fits a head to `features [n_samples, feature_dim]` as the trunk gives them, and measures it.
 ///
-/// The penalty is the one of least left-out log-loss among [`L2_GRID`](super::L2_GRID).
+/// Of all [kinds](Kind::ALL) of heads it is the one of least left-out log-loss, and so is its penalty.
 ///
 /// # Errors
 /// [`LearnError`], e.g. fewer than two samples of a class.
@@ -92,6 +93,23 @@ pub fn fit(
     labels: &[u16],
     n_classes: usize,
     scaling: Scaling,
+) -> Result<Fitted, LearnError> {
+    fit_kinds(features, labels, n_classes, scaling, &Kind::ALL)
+}
+
+/// [`fit`], with the best of some `kinds` of heads only, of the first in doubt.
+///
+/// # Errors
+/// As [`fit`].
+///
+/// # Panics
+/// If `kinds` is empty.
+pub fn fit_kinds(
+    features: ArrayView2<'_, f32>,
+    labels: &[u16],
+    n_classes: usize,
+    scaling: Scaling,
+    kinds: &[Kind],
 ) -> Result<Fitted, LearnError> {
     let (n_samples, feature_dim) = features.dim();
     if n_samples != labels.len() {
@@ -113,32 +131,21 @@ pub fn fit(
     let squares = kernels.dot(rows, rows) / n_samples as f32;
     let unit = if scaling == Scaling::L2 || squares == 0.0 { 1.0 } else { squares };
 
+    let samples = Samples { rows, labels, n_classes, feature_dim, unit };
     let start = Instant::now();
-    let cross_validation = cross_validate(rows, labels, n_classes, feature_dim, unit)?;
-    let cross_validation_time = start.elapsed();
+    let left_out = samples.best_left_out(kinds)?;
+    let left_out_time = start.elapsed();
 
-    let (mut head, mut scratch) = zero_head(n_samples, n_classes, feature_dim);
-    let set = TrainingSet { features: rows, labels, sample_weights: None };
     let start = Instant::now();
-    let report = softmax::fit(kernels, &set, &Settings::new(cross_validation.l2), &mut head, &mut scratch)?;
+    let (head, report) = samples.fit(left_out.kind, left_out.setting, None)?;
     let fit_time = start.elapsed();
 
-    let pairs = labels.iter().copied().zip(cross_validation.predictions.iter().copied());
+    let pairs = labels.iter().copied().zip(left_out.predictions.iter().copied());
     let evaluation = Evaluation::new(n_classes, pairs);
-    let calibration = Calibration::fit(&cross_validation.logits, labels, n_classes);
+    let calibration = Calibration::fit(&left_out.logits, labels, n_classes);
     let temperature = calibration.temperature;
-    let novelty = Novelty::fit(rows, feature_dim, labels, n_classes, &cross_validation.logits, temperature);
-    Ok(Fitted {
-        head,
-        scaler,
-        report,
-        fit_time,
-        cross_validation,
-        cross_validation_time,
-        evaluation,
-        calibration,
-        novelty,
-    })
+    let novelty = Novelty::fit(rows, feature_dim, labels, n_classes, &left_out.logits, temperature);
+    Ok(Fitted { head, scaler, report, fit_time, left_out, left_out_time, unit, evaluation, calibration, novelty })
 }
 
 /// The scaler that these features call for.
@@ -191,7 +198,7 @@ mod tests {
         for scaling in [Scaling::None, Scaling::L2, Scaling::Standard] {
             let fitted = fit(features.view(), &[0, 0, 0, 1, 1, 1], 2, scaling).expect("fits");
             assert_eq!(fitted.evaluation.correct(), 6, "{scaling:?}");
-            assert!(fitted.report.converged);
+            assert!(fitted.report.is_none_or(|report| report.converged));
         }
     }
 }

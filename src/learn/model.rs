@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use topgraft_core::format::{self, Contents, Graft, ParseError};
-use topgraft_core::head::Head;
+use topgraft_core::head::{Head, Kind};
 use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::Preprocess;
 use topgraft_core::rejection::Rejection;
@@ -33,8 +33,10 @@ pub struct Model {
     pub scaler: Scaler<Vec<f32>>,
     /// The linear classifier.
     pub head: Head<Vec<f32>>,
-    /// L2 penalty that it was fitted with.
+    /// L2 penalty that it was fitted with; the shrinkage of `Lda`, 1 for `Prototype`.
     pub l2: f32,
+    /// How it was fitted.
+    pub kind: Kind,
     /// How good it is on samples that it has not seen.
     pub evaluation: Option<format::Evaluation>,
     /// Temperature of the probabilities; without one it is 1.
@@ -133,9 +135,10 @@ impl Model {
             labels,
             scaler: fitted.scaler.clone(),
             head: fitted.head.clone(),
-            l2: fitted.cross_validation.l2,
+            l2: fitted.left_out.setting,
+            kind: fitted.left_out.kind,
             evaluation: Some(format::Evaluation {
-                folds: fitted.cross_validation.folds as u32,
+                folds: fitted.left_out.folds as u32,
                 n_samples: evaluation.n_samples(),
                 correct: evaluation.correct(),
                 majority: evaluation.majority(),
@@ -186,6 +189,7 @@ impl Model {
             },
             head: head.expect("the parser has checked the shape"),
             l2: graft.l2(),
+            kind: graft.kind(),
             evaluation: graft.evaluation(),
             calibration: graft.calibration(),
             rejection: graft.rejection().map(|r| Rejection {
@@ -220,6 +224,7 @@ impl Model {
             },
             head: head.expect("of the same shape"),
             l2: self.l2,
+            kind: self.kind,
             evaluation: self.evaluation,
             calibration: self.calibration,
             rejection: self.rejection.as_ref().map(|r| Rejection {

@@ -53,7 +53,7 @@ pub struct Confusion {
 /// The samples that left-out heads take for another class than their label, the least probable label first: ranked by
 /// left-out log-loss, as in confident learning (Northcutt et al. 2021), with calibrated probabilities.
 pub fn suspects(fitted: &Fitted, labels: &[u16]) -> Vec<Suspect> {
-    let rows = fitted.cross_validation.logits.chunks_exact(fitted.head.n_classes().max(1));
+    let rows = fitted.left_out.logits.chunks_exact(fitted.head.n_classes().max(1));
     let judge = |(sample, (logits, label)): (usize, (&[f32], &u16))| {
         let mut p = logits.to_vec();
         probabilities(&mut p, fitted.calibration.temperature);

@@ -1,19 +1,22 @@
 //! Heads of fewer samples or classes, from the cached features: what a head would have said that had been taught less.
 
 use ndarray::ArrayView2;
+use topgraft_core::head::Kind;
 use topgraft_core::kernel::Kernels;
-use topgraft_core::solver::softmax::{self, Settings};
-use topgraft_core::solver::{FitError, TrainingSet};
+use topgraft_core::solver::FitError;
 
-use super::fit::{Fitted, zero_head};
+use super::fit::Fitted;
+use super::heads::Samples;
 use super::span::span;
 
-/// Samples of which any can be taught, with the scaling and the penalty of a fitted head.
+/// Samples of which any can be taught, with the scaling, the kind and the penalty of a fitted head.
 pub(super) struct Subsets {
-    /// `[n_samples, dim]`: the scaled samples in their span, where distances and heads are the same.
+    /// `[n_samples, dim]`: the scaled samples; for softmax regression in their span, where distances and heads are the same.
     rows: Vec<f32>,
     dim: usize,
-    l2: f32,
+    kind: Kind,
+    setting: f32,
+    unit: f32,
 }
 
 impl Subsets {
@@ -23,8 +26,10 @@ impl Subsets {
         let (n, feature_dim) = features.dim();
         let mut scaled: Vec<f32> = features.iter().copied().collect();
         scaled.chunks_exact_mut(feature_dim.max(1)).for_each(|row| fitted.scaler.apply(kernels, row));
-        let (rows, dim) = span(&scaled, n, feature_dim);
-        Self { rows, dim, l2: fitted.cross_validation.l2 }
+        let (kind, setting, unit) = (fitted.left_out.kind, fitted.left_out.setting, fitted.unit);
+        // The shrinkage of LDA is relative to the number of features.
+        let (rows, dim) = if kind == Kind::Softmax { span(&scaled, n, feature_dim) } else { (scaled, feature_dim) };
+        Self { rows, dim, kind, setting, unit }
     }
 
     /// Multiply-adds of one pass over all samples for a head of `n_classes`: the measure of the work of a fit.
@@ -52,12 +57,11 @@ impl Subsets {
         n_classes: usize,
         asked: &[usize],
     ) -> Result<Vec<f32>, FitError> {
-        let kernels = Kernels::detect();
-        let (mut head, mut scratch) = zero_head(training.len(), n_classes, self.dim);
-        let set = TrainingSet { features: &self.select(training), labels, sample_weights: None };
-        softmax::fit(kernels, &set, &Settings::new(self.l2), &mut head, &mut scratch)?;
+        let rows = &self.select(training);
+        let samples = Samples { rows, labels, n_classes, feature_dim: self.dim, unit: self.unit };
+        let (head, _) = samples.fit(self.kind, self.setting, None)?;
         let mut logits = vec![0.0; asked.len() * n_classes];
-        head.logits(kernels, &self.select(asked), &mut logits);
+        head.logits(Kernels::detect(), &self.select(asked), &mut logits);
         Ok(logits)
     }
 
@@ -87,16 +91,16 @@ pub(super) fn class_means(rows: &[f32], dim: usize, labels: &[u16], n_classes: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::{Scaling, fit, fit_kinds};
     use super::*;
     use ndarray::Array2;
 
     #[test]
     fn a_head_of_all_samples_is_the_fitted_one() {
-        for (n, d) in [(12, 40), (40, 5)] {
+        for ((n, d), kind) in [(12, 40), (40, 5)].into_iter().flat_map(|shape| Kind::ALL.map(|kind| (shape, kind))) {
             let features = Array2::from_shape_fn((n, d), |(i, j)| ((i * d + j) as f32 * 0.71).sin() + (i % 3) as f32);
             let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
-            let fitted = fit(features.view(), &labels, 3, Scaling::L2).expect("fits");
+            let fitted = fit_kinds(features.view(), &labels, 3, Scaling::L2, &[kind]).expect("fits");
             let subsets = Subsets::new(features.view(), &fitted);
             let all: Vec<usize> = (0..n).collect();
             let logits = subsets.logits(&all, &labels, 3, &all).expect("fits");

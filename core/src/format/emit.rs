@@ -3,7 +3,7 @@
 use super::{
     ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, crc32, is_plain, is_sound,
 };
-use crate::head::Head;
+use crate::head::{Head, Kind};
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
 use crate::scaler::Scaler;
@@ -25,7 +25,9 @@ pub struct Contents<'a> {
     pub scaler: Scaler<&'a [f32]>,
     /// The head.
     pub head: Head<&'a [f32]>,
-    /// L2 penalty that the head was fitted with.
+    /// How the head was fitted.
+    pub kind: Kind,
+    /// L2 penalty that the head was fitted with; the shrinkage of `Lda`, 1 for `Prototype`.
     pub l2: f32,
     /// How good the head was on left-out samples.
     pub evaluation: Option<Evaluation>,
@@ -148,7 +150,7 @@ impl Contents<'_> {
             }
         })?;
         writer.chunk(b"HEAD", |writer| {
-            writer.u32(1)?;
+            writer.u32(self.kind as usize)?;
             writer.u32(n_classes)?;
             writer.u32(self.head.feature_dim())?;
             writer.floats(&[self.l2])?;

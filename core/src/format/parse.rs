@@ -5,7 +5,7 @@ use super::{
     ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION, crc32,
     is_plain, is_sound,
 };
-use crate::head::parameter_count;
+use crate::head::{Kind, parameter_count};
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
 use crate::scaler::Scaler;
@@ -21,6 +21,7 @@ pub struct Graft<'a> {
     scaler: Scaler<Floats<'a>>,
     n_classes: usize,
     feature_dim: usize,
+    kind: Kind,
     l2: f32,
     parameters: Floats<'a>,
     evaluation: Option<Evaluation>,
@@ -57,9 +58,9 @@ impl<'a> Graft<'a> {
         let mut scaling = chunks.expect("SCAL")?;
         let kind = scaling.u32()?;
         let mut head = chunks.expect("HEAD")?;
-        if head.u32()? != 1 {
+        let Some(head_kind) = Kind::from_code(head.u32()?) else {
             return Err(ParseError::Value { what: "kind of head" });
-        }
+        };
         if head.u32()? as usize != n_classes || !(2..=MAX_CLASSES).contains(&n_classes) {
             return Err(ParseError::Value { what: "number of classes" });
         }
@@ -130,6 +131,7 @@ impl<'a> Graft<'a> {
             scaler,
             n_classes,
             feature_dim,
+            kind: head_kind,
             l2,
             parameters,
             evaluation,
@@ -179,7 +181,12 @@ impl<'a> Graft<'a> {
         self.feature_dim
     }
 
-    /// L2 penalty that the head was fitted with.
+    /// How the head was fitted.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// L2 penalty that the head was fitted with; the shrinkage of [`Kind::Lda`], 1 for [`Kind::Prototype`].
     pub fn l2(&self) -> f32 {
         self.l2
     }

@@ -1,7 +1,7 @@
 //! Round trips, and a damaged file for each way to be wrong.
 
 use super::*;
-use crate::head::Head;
+use crate::head::{Head, Kind};
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::scaler::Scaler;
 use std::string::ToString;
@@ -19,6 +19,7 @@ fn contents() -> Contents<'static> {
         labels: &["ants", "Bienen \u{1f41d}"],
         scaler: Scaler::Standard { mean: &[0.5, 0.25, -1.0], scale: &[1.0, 2.0, -3.0] },
         head: Head::new(2, 3, PARAMETERS.as_slice()).expect("shape"),
+        kind: Kind::Softmax,
         l2: 0.01,
         evaluation: Some(Evaluation { folds: 5, n_samples: 20, correct: 18, majority: 12 }),
         calibration: None,
@@ -173,6 +174,16 @@ fn tags_are_shown_as_text() {
 }
 
 #[test]
+fn every_kind_of_head_survives_the_bytes() {
+    for kind in Kind::ALL {
+        let contents = Contents { kind, ..contents() };
+        let mut file = vec![0; contents.encoded_len().expect("fits")];
+        contents.emit(&mut file).expect("fits");
+        assert_eq!(Graft::parse(&file).expect("sound").kind(), kind);
+    }
+}
+
+#[test]
 fn each_damage_of_a_chunk_has_its_error() {
     let set = |tag: &'static [u8; 4], offset: usize, bytes: &'static [u8]| {
         move |f: &mut Vec<u8>| {
@@ -227,7 +238,7 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::Value { what: "kind of scaler" }, set(b"SCAL", 0, &[3]));
     assert_refused(ParseError::Value { what: "a mean of the scaler" }, set(b"SCAL", 4, &[0, 0, 0xc0, 0x7f]));
     assert_refused(ParseError::Value { what: "a scale of the scaler" }, set(b"SCAL", 16, &[0; 4]));
-    assert_refused(ParseError::Value { what: "kind of head" }, set(b"HEAD", 0, &[2]));
+    assert_refused(ParseError::Value { what: "kind of head" }, set(b"HEAD", 0, &[5]));
     assert_refused(ParseError::Value { what: "number of classes" }, set(b"HEAD", 4, &[3]));
     assert_refused(ParseError::ChunkLength { chunk: *b"HEAD" }, set(b"HEAD", 8, &[4]));
     // On a 32-bit CPU such a head is larger than memory.
