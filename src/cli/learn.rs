@@ -279,13 +279,14 @@ impl Lesson {
         let naive = f64::from(evaluation.majority()) / f64::from(evaluation.n_samples());
         writeln!(out, "naive      {} by always saying {}", percent(naive), plain(self.majority_class(model)))?;
         let calibration = &fitted.calibration;
-        writeln!(
-            out,
-            "calibrated temperature {:.2}; calibration error {} without it, {} with it",
-            calibration.temperature,
-            percent(calibration.ece_before),
-            percent(calibration.ece_after)
-        )?;
+        let [before, after] = [calibration.ece_before, calibration.ece_after].map(percent);
+        match calibration.temperature {
+            1.0 => writeln!(out, "calibrated error {before}; no temperature makes it better"),
+            temperature => writeln!(
+                out,
+                "calibrated temperature {temperature:.2}; calibration error {before} without it, {after} with it"
+            ),
+        }?;
         let held_out =
             self.auroc.map(|area| format!("; a class held out: AUROC {area:.2} ({})", duration(self.auroc_time)));
         match &model.rejection {

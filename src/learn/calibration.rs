@@ -28,6 +28,10 @@ impl Calibration {
     /// Fits the temperature to left-out `logits [n_samples, n_classes]` and measures what it is worth. The probabilities
     /// are those of heads that have not seen the sample, so neither figure flatters the head.
     ///
+    /// A head whose penalty was chosen by its log-loss is calibrated by that already, and a temperature from few samples then
+    /// only adds noise (docs/unknown.md has the figures). So it stays 1, unless temperatures that were fitted without the
+    /// sample lower the log-loss.
+    ///
     /// # Panics
     /// If `logits` are not a row of `n_classes` for each label.
     pub fn fit(logits: &[f32], labels: &[u16], n_classes: usize) -> Self {
@@ -38,7 +42,11 @@ impl Calibration {
         let fold_of = assign_folds(labels, n_classes, folds);
         let without = |fold: usize| set.temperature(&subset(&fold_of, |other| other != fold));
         let temperatures: Vec<f32> = (0..folds).into_par_iter().map(without).collect();
-        Self { temperature, ece_before: set.ece(|_| 1.0), ece_after: set.ece(|sample| temperatures[fold_of[sample]]) }
+        let ece_before = set.ece(|_| 1.0);
+        if set.log_loss(|sample| temperatures[fold_of[sample]]) >= set.log_loss(|_| 1.0) {
+            return Self { temperature: 1.0, ece_before, ece_after: ece_before };
+        }
+        Self { temperature, ece_before, ece_after: set.ece(|sample| temperatures[fold_of[sample]]) }
     }
 }
 
@@ -124,6 +132,24 @@ impl<'a> LeftOut<'a> {
             curvature += second / sum - mean * mean;
         }
         (slope / samples.len() as f64, curvature / samples.len() as f64)
+    }
+
+    /// Log-loss of all samples, with the additional sample of [`temperature`](Self::temperature).
+    fn log_loss(&self, temperature: impl Fn(usize) -> f32) -> f64 {
+        let smoothing = 1.0 / (self.labels.len() as f64 + 1.0);
+        let of = |(sample, label): (usize, &u16)| {
+            let (row, inverse) = (self.row(sample), 1.0 / f64::from(temperature(sample)));
+            let max = f64::from(row.iter().fold(f32::NEG_INFINITY, |max, z| max.max(*z)));
+            let (mut sum, mut plain) = (0.0, 0.0);
+            for z in row {
+                let z = (f64::from(*z) - max) * inverse;
+                sum += f64::from(math::exp(z as f32));
+                plain += z;
+            }
+            let own = (f64::from(row[usize::from(*label)]) - max) * inverse;
+            f64::from(math::ln(sum as f32)) - (1.0 - smoothing) * own - smoothing * plain / row.len() as f64
+        };
+        self.labels.iter().enumerate().map(of).sum()
     }
 
     /// Expected calibration error (Naeini et al. 2015; Guo et al. 2017): the samples are binned by the probability of the
@@ -219,13 +245,32 @@ mod tests {
         for n in [4, 10, 30, 100] {
             for margin in [0.1, 2.0, 20.0] {
                 let (logits, labels) = answers(n, n, margin);
-                let temperature = Calibration::fit(&logits, &labels, 2).temperature;
+                let all: Vec<usize> = (0..n).collect();
+                let temperature = LeftOut::new(&logits, &labels, 2).temperature(&all);
                 let (sure, succession) = (confidence(margin, temperature), (n + 1) as f32 / (n + 2) as f32);
                 // The one unknown sample is right with an even chance: n + 1/2 of n + 1.
                 assert!((sure - (n as f32 + 0.5) / (n as f32 + 1.0)).abs() < 1e-4, "{sure} of {n}");
                 assert!((1.0 - sure) > 0.45 * (1.0 - succession), "{sure} {succession}");
             }
         }
+    }
+
+    /// Sure answers that were all right: however sure, they are made less so.
+    #[test]
+    fn few_sure_answers_do_not_stay_certain() {
+        let (logits, labels) = answers(10, 10, 30.0);
+        let calibration = Calibration::fit(&logits, &labels, 2);
+        let sure = confidence(30.0, calibration.temperature);
+        assert!((0.9..0.97).contains(&sure), "{sure} {calibration:?}");
+    }
+
+    #[test]
+    fn a_temperature_that_is_no_better_than_none_is_not_used() {
+        // 75 % sure and 3 of 4 right, for which the temperature is 1; a fold without this or that sample says otherwise.
+        let (logits, labels) = answers(40, 30, 3f32.ln());
+        let calibration = Calibration::fit(&logits, &labels, 2);
+        assert_eq!(calibration.temperature, 1.0);
+        assert_eq!(calibration.ece_after, calibration.ece_before);
     }
 
     #[test]
