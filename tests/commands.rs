@@ -121,7 +121,6 @@ fn review_finds_swapped_labels_and_copies() {
     let scene = Scene::with_photos(&["birds", "flowers", "tools"], 5);
     let clean = topgraft(["review", scene.photos().to_str().unwrap(), "--json"]).succeeds().json();
     assert_eq!((clean["n_samples"].as_u64(), clean["n_duplicates"].as_u64()), (Some(15), Some(0)), "{clean}");
-    let before = clean["n_suspects"].as_u64().unwrap();
 
     fs::remove_file(scene.photos().join("birds/owl.jpg")).unwrap();
     fs::remove_file(scene.photos().join("flowers/marigold.jpg")).unwrap();
@@ -143,7 +142,7 @@ fn review_finds_swapped_labels_and_copies() {
     for swapped in ["flowers/owl.jpg", "birds/marigold.jpg", "tools/duck_copy.jpg"] {
         assert!(suspects.iter().any(|path| path.ends_with(swapped)), "{swapped} is not in {json}");
     }
-    assert!(json["n_suspects"].as_u64().unwrap() >= before + 3, "{json}");
+    assert_eq!(json["n_suspects"].as_u64(), Some(suspects.len() as u64), "all are listed: {json}");
     let marigold =
         json["suspects"].as_array().unwrap().iter().find(|s| s["path"].as_str().unwrap().ends_with("gold.jpg"));
     assert_eq!((&marigold.unwrap()["label"], &marigold.unwrap()["predicted"]), (&"birds".into(), &"flowers".into()));
