@@ -68,7 +68,7 @@ enum ScalingArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum HeadArg {
-    /// The kind with the least left-out log-loss
+    /// Softmax, unless another kind has a clearly lower left-out log-loss
     Auto,
     /// Softmax regression (multinomial logistic regression)
     Softmax,

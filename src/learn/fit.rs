@@ -76,7 +76,8 @@ pub enum LearnError {
 
 /// Fits a head to `features [n_samples, feature_dim]` as the trunk gives them, and measures it.
 ///
-/// Of all [kinds](Kind::ALL) of heads it is the one of least left-out log-loss, and so is its penalty.
+/// Of all [kinds](Kind::ALL) of heads it is softmax regression, unless another one has a left-out log-loss that is clearly
+/// lower, by more than its standard error; its penalty is the one of least left-out log-loss.
 ///
 /// # Errors
 /// [`LearnError`], e.g. fewer than two samples of a class.
@@ -97,7 +98,7 @@ pub fn fit(
     fit_kinds(features, labels, n_classes, scaling, &Kind::ALL)
 }
 
-/// [`fit`], with the best of some `kinds` of heads only, of the first in doubt.
+/// [`fit`], with the best of some `kinds` of heads only; in doubt the first.
 ///
 /// # Errors
 /// As [`fit`].
