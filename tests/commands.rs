@@ -85,17 +85,17 @@ fn unknown_things_are_called_unknown() {
     let text = topgraft(["inspect", head]).succeeds().stdout;
     assert!(text.contains("temperature") && text.contains("below a score of"), "{text}");
 
-    // A page of text, and a noise of colours, are none of these.
-    let page = format!("{DATA}/pillow/chelsea.png");
+    // A cat is none of these.
+    let cat = format!("{DATA}/pillow/chelsea.png");
     let known = format!("{DEMO}/new/flowers");
-    let line = topgraft(["classify", "-m", head, &page, "--json"]).succeeds().json();
+    let line = topgraft(["classify", "-m", head, &cat, "--json"]).succeeds().json();
     assert_eq!(line["unknown"], true, "{line}");
     assert_eq!(line["label"], line["top"][0]["label"], "the label is there all the same");
-    let text = topgraft(["classify", "-m", head, &page]).succeeds().stdout;
+    let text = topgraft(["classify", "-m", head, &cat]).succeeds().stdout;
     assert!(text.contains("chelsea.png: unknown (") && text.trim_end().ends_with(')'), "{text}");
-    let text = topgraft(["classify", "-m", head, &page, "--no-unknown"]).succeeds().stdout;
+    let text = topgraft(["classify", "-m", head, &cat, "--no-unknown"]).succeeds().stdout;
     assert!(!text.contains("unknown"), "{text}");
-    let line = topgraft(["classify", "-m", head, &page, "--no-unknown", "--json"]).succeeds().json();
+    let line = topgraft(["classify", "-m", head, &cat, "--no-unknown", "--json"]).succeeds().json();
     assert!(line["unknown"].is_null() && line["label"].is_string());
     let lines = topgraft(["classify", "-m", head, &known, "--json"]).succeeds().json_lines();
     let refused = lines.iter().filter(|line| line["unknown"] == true).count();
@@ -108,7 +108,7 @@ fn unknown_things_are_called_unknown() {
 
     let never = scene.learn(&["--json", "--force", "--unknown-rate", "0"]).succeeds().json();
     assert!(never["unknown"].is_null());
-    let line = topgraft(["classify", "-m", head, &page, "--json"]).succeeds().json();
+    let line = topgraft(["classify", "-m", head, &cat, "--json"]).succeeds().json();
     assert!(line["unknown"].is_null());
     let often = scene.learn(&["--json", "--force", "--unknown-rate", "20"]).succeeds().json();
     assert!(often["unknown"]["threshold"].as_f64() > learned["unknown"]["threshold"].as_f64());

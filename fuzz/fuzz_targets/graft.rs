@@ -13,6 +13,10 @@ fn parse(bytes: &[u8]) {
     if let Ok(graft) = Graft::parse(bytes) {
         assert_eq!(graft.labels().count(), graft.n_classes());
         assert_eq!(graft.parameters().len(), graft.n_classes() * (graft.feature_dim() + 1));
+        if let Some(rejection) = graft.rejection() {
+            assert_eq!(rejection.means.len(), graft.n_classes() * graft.feature_dim());
+            assert_eq!(rejection.steps.len(), graft.n_classes());
+        }
     }
 }
 
