@@ -38,3 +38,9 @@ bench-memory:
 
 bench-kernels:
 	cargo bench -p topgraft-core --bench kernels
+
+# The peers need benches/peers/requirements.txt.
+PYTHON ?= python3
+
+bench-solver:
+	PYTHON=$(PYTHON) cargo bench -p topgraft-core --bench solver -- $(abspath $(SHARED))
