@@ -44,3 +44,7 @@ PYTHON ?= python3
 
 bench-solver:
 	PYTHON=$(PYTHON) cargo bench -p topgraft-core --bench solver -- $(abspath $(SHARED))
+
+bench-scaling:
+	cargo bench -p topgraft-core --bench scaling -- $(abspath docs/performance/scaling.csv)
+	$(PYTHON) benches/peers/scaling.py docs/performance/scaling.csv docs/performance/scaling.svg

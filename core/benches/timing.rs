@@ -18,7 +18,7 @@ pub struct Runs {
 }
 
 /// Medians over the runs of `run`, each after a `prepare` that does not count.
-pub fn measure<S>(runs: Runs, state: &mut S, prepare: impl Fn(&mut S), mut run: impl FnMut(&mut S)) -> Timing {
+pub fn measure<S: ?Sized>(runs: Runs, state: &mut S, prepare: impl Fn(&mut S), mut run: impl FnMut(&mut S)) -> Timing {
     let started = Instant::now();
     let (mut walls, mut cpus) = (Vec::new(), Vec::new());
     while walls.len() < runs.least || started.elapsed().as_secs_f64() < runs.seconds {
