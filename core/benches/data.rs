@@ -14,7 +14,7 @@ pub struct Samples {
 impl Samples {
     /// ReLU of class means plus noise. Both have a spectrum that falls like `1 / k`, in directions that mix all features, and
     /// the means stand `separation` noises apart: 0.25 makes classes that overlap, 1 classes that hardly do. `[n, feature_dim]`,
-    /// sample `i` is of class `i % n_classes`.
+    /// as many of each class as of any other, in random order.
     pub fn like_a_network(n: usize, n_classes: usize, feature_dim: usize, separation: f32) -> Self {
         let mut random = Random(0x746f_7067_7261_6674);
         let mix = Mix::new(feature_dim, &mut random);
@@ -22,16 +22,18 @@ impl Samples {
         // Mean square 1/4 of the noise.
         let scales = |k: usize| (0.5 * (feature_dim as f64 / total / k as f64).sqrt()) as f32;
         let scales: Vec<f32> = (1..=feature_dim).map(scales).collect();
+        let mut labels: Vec<u16> = (0..n).map(|i| (i % n_classes) as u16).collect();
+        random.shuffle(&mut labels);
         let means: Vec<f32> = (0..n_classes * feature_dim).map(|_| separation * random.normal()).collect();
         let mut features = Vec::with_capacity(n * feature_dim);
-        for (i, first) in (0..n).map(|i| (i, i * feature_dim)) {
-            let mean = &means[i % n_classes * feature_dim..][..feature_dim];
+        for label in &labels {
+            let (first, mean) = (features.len(), &means[usize::from(*label) * feature_dim..][..feature_dim]);
             features.extend(mean.iter().zip(&scales).map(|(mean, scale)| scale * (mean + random.normal())));
             let row = &mut features[first..];
             mix.apply(row);
             row.iter_mut().for_each(|x| *x = (*x + 0.3).max(0.0));
         }
-        Self { features, labels: (0..n).map(|i| (i % n_classes) as u16).collect(), n_classes, feature_dim }
+        Self { features, labels, n_classes, feature_dim }
     }
 
     pub fn len(&self) -> usize {
@@ -60,7 +62,7 @@ impl Mix {
         let mut order: Vec<usize> = (0..feature_dim).collect();
         let mut rotations = Vec::new();
         for _ in 0..rounds {
-            (1..feature_dim).rev().for_each(|i| order.swap(i, random.below(i + 1)));
+            random.shuffle(&mut order);
             for pair in order.chunks_exact(2) {
                 let (sine, cosine) = (std::f64::consts::TAU * random.unit()).sin_cos();
                 rotations.push((pair[0], pair[1], cosine as f32, sine as f32));
@@ -92,8 +94,10 @@ impl Random {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn below(&mut self, end: usize) -> usize {
-        (self.unit() * end as f64) as usize
+    fn shuffle<T>(&mut self, values: &mut [T]) {
+        for i in (1..values.len()).rev() {
+            values.swap(i, (self.unit() * (i + 1) as f64) as usize);
+        }
     }
 
     /// Mean 0, deviation 1 (Box & Muller 1958).
