@@ -14,6 +14,7 @@ pub const THERE: f64 = 1e-6;
 /// Tolerances that everyone is tried with: four a decade, from 0.1 to 1e-9.
 const RUNGS: std::ops::RangeInclusive<i32> = A_DECADE..=9 * A_DECADE;
 const A_DECADE: i32 = 4;
+const STRIDE: i32 = 2;
 
 /// Tolerance of a rung.
 fn tolerance(rung: i32) -> f64 {
@@ -52,7 +53,7 @@ pub fn ours(peer: &mut Peer, samples: &Samples, l2: f64, tolerance: f64, runs: u
 /// The fit with the loosest tolerance that is there, timed over several runs; or one that has come to a standstill before.
 pub fn loosest(optimum: f64, mut fit: impl FnMut(f64, usize) -> Fit) -> Rung {
     let gap = |fit: Fit| (fit.objective - optimum) / optimum;
-    // By decades first.
+    // By strides first: a rung that is too tight may take many times longer.
     let (mut too_loose, mut tight, mut seen) = (RUNGS.start() - 1, *RUNGS.start(), [f64::INFINITY; 2]);
     loop {
         let once = fit(tolerance(tight), 1);
@@ -66,10 +67,10 @@ pub fn loosest(optimum: f64, mut fit: impl FnMut(f64, usize) -> Fit) -> Rung {
             return Rung { fit: once, tolerance: tolerance(tight), gap: now };
         }
         (too_loose, seen) = (tight, [seen[1], now]);
-        tight += A_DECADE;
+        tight = (tight + STRIDE).min(*RUNGS.end());
     }
     // A looser tolerance stops earlier on the same path, so there is one rung from which on it is near enough.
-    let mut seconds = 0.0;
+    let mut seconds: f64 = 0.0;
     while tight - too_loose > 1 {
         let middle = (tight + too_loose) / 2;
         let once = fit(tolerance(middle), 1);
