@@ -1,5 +1,6 @@
 # Shortcuts. `make check` is what every change has to pass.
-.PHONY: check fmt lint test doc demo core-thumb core-aarch64 bench-accuracy bench-memory
+.PHONY: check fmt lint test doc demo core-thumb core-aarch64 bench-accuracy bench-memory bench-kernels bench-solver \
+	bench-scaling
 
 check:
 	.ci/run
@@ -34,3 +35,16 @@ bench-accuracy:
 
 bench-memory:
 	cargo bench --bench memory
+
+bench-kernels:
+	cargo bench -p topgraft-core --bench kernels
+
+# The peers need benches/peers/requirements.txt.
+PYTHON ?= python3
+
+bench-solver:
+	PYTHON=$(PYTHON) cargo bench -p topgraft-core --bench solver -- $(abspath $(SHARED))
+
+bench-scaling:
+	cargo bench -p topgraft-core --bench scaling -- $(abspath docs/performance/scaling.csv)
+	$(PYTHON) benches/peers/scaling.py docs/performance/scaling.csv docs/performance/scaling.svg
