@@ -187,20 +187,19 @@ impl Samples<'_> {
         let sums: Vec<[f64; 2]> = (0..candidates.len())
             .map(|i| (0..n).fold([0.0; 2], |[sum, squares], s| [sum + gain(i, s), squares + gain(i, s).powi(2)]))
             .collect();
-        let choose =
-            |without: Option<usize>| {
-                let count = (n - usize::from(without.is_some())).max(1) as f64;
-                let mean_and_error = |i: usize| {
-                    let own = without.map_or(0.0, |sample| gain(i, sample));
-                    let mean = (sums[i][0] - own) / count;
-                    let variance = ((sums[i][1] - own * own) / count - mean * mean).max(0.0);
-                    (mean, (variance / count).sqrt())
-                };
-                let gains = (0..candidates.len()).map(mean_and_error).enumerate();
-                gains
-                    .filter(|(_, (mean, error))| mean > error)
-                    .fold((0, 0.0), |best, (i, (mean, _))| if mean > best.1 { (i, mean) } else { best })
+        let choose = |without: Option<usize>| {
+            let count = (n - usize::from(without.is_some())).max(1) as f64;
+            let mean_and_error = |i: usize| {
+                let own = without.map_or(0.0, |sample| gain(i, sample));
+                let mean = (sums[i][0] - own) / count;
+                let variance = ((sums[i][1] - own * own) / count - mean * mean).max(0.0);
+                (mean, (variance / count).sqrt())
             };
+            let gains = (0..candidates.len()).map(mean_and_error).enumerate();
+            gains
+                .filter(|(_, (mean, error))| mean > error)
+                .fold((0, 0.0), |best, (i, (mean, _))| if mean > best.1 { (i, mean) } else { best })
+        };
         let mut best = candidates[choose(None).0].clone();
         for sample in 0..n {
             best.predictions[sample] = candidates[choose(Some(sample)).0].predictions[sample];
