@@ -4,7 +4,7 @@
 //! names, needs benches/peers/requirements.txt. SHARED is a folder with `data/features/signdigits10.efficientnet_lite0.npy` and
 //! `data/splits/signdigits10.json` (default `../shared` beside the repository; without it only made-up features). WORD picks
 //! some of the lines, `n,classes` of a shape or part of a set's name, or one of the tables `liblinear`, `online`, `ridge`,
-//! `memory`. Prints Markdown.
+//! `memory`. Prints Markdown; all of it takes half an hour or more.
 //!
 //! Everyone is run with the loosest tolerance that brings its objective within 1e-6, relative, of the optimum: summed in
 //! float64 from the parameters it gives, all by the same function. Times are medians; ratios are of CPU times, which others on the machine disturb less. A bench of core, not of the root: there each bench would
@@ -23,7 +23,7 @@ mod timing;
 use std::path::{Path, PathBuf};
 
 use data::Samples;
-use fits::{cell, cells, loosest, of_peer, optimum, ours};
+use fits::{cell, cells, loosest, of_peer, optimum, ours, times};
 use peer::Peer;
 use topgraft_core::kernel::Kernels;
 
@@ -123,8 +123,8 @@ fn print_two_classes(peer: &mut Peer) {
                 cell(best, "passes"),
                 cells(&liblinear),
                 cells(&scikit_learn),
-                times(&liblinear),
-                times(&scikit_learn),
+                times(&liblinear, best),
+                times(&scikit_learn, best),
             );
         });
     }
