@@ -117,7 +117,6 @@ fn print_two_classes(peer: &mut Peer) {
                 .has("liblinear")
                 .then(|| loosest(optimum, |tolerance, runs| peer.fit("liblinear", "f64", l2, tolerance, runs)));
             let liblinear: Vec<_> = liblinear.into_iter().collect();
-            let times = |rungs: &[_]| fits::ratio(rungs, best).map_or("-".to_owned(), |ratio| format!("{ratio:.1}x"));
             println!(
                 "| {name} | {n} | {l2} | {} | {} | {} | {} | {} |",
                 cell(best, "passes"),
