@@ -56,12 +56,12 @@ fn main() {
         }
         fits::print(&mut peer, name, samples, l2);
     };
-    if let Some(photos) = photos.clone().filter(|_| wants(&["photos", "1000,10"])) {
+    if let Some(photos) = photos.clone().filter(|_| wants(&["photos"]) || only == "1000,10") {
         print_both(photos, "photos", &mut print);
     }
     for (name, separation) in SEPARATIONS {
         for (n, classes) in SHAPES {
-            if wants(&[name, &format!("{n},{classes}")]) {
+            if wants(&[name]) || only == format!("{n},{classes}") {
                 print_both(Samples::like_a_network(n, classes, FEATURE_DIM, separation), name, &mut print);
             }
         }
