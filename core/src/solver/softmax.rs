@@ -187,11 +187,10 @@ fn fit_primal(
         sketch,
     };
     primal.enter(parameters);
-    let rarest = (0..n_classes).map(|class| set.labels.iter().filter(|label| **label as usize == class).count()).min();
     for rows in [n / 16, n / 4] {
         let is_cold = parameters.iter().all(|p| *p == 0.0);
-        let rare = rarest.unwrap_or(0) * rows / n.max(1);
-        if rows >= LEAST_STAGE && rare >= LEAST_STAGE_OF_CLASS && (is_cold || primal.rows < n) {
+        let is_worth_it = rows >= LEAST_STAGE && (is_cold || primal.rows < n);
+        if is_worth_it && primal.rarest(rows) >= LEAST_STAGE_OF_CLASS {
             primal.look_at(rows);
             let limits = Limits { tolerance: STAGE_TOLERANCE, ..settings.limits() };
             lbfgs::minimise(kernels, &mut primal, limits, parameters, search, &mut Memory::EMPTY.clone());

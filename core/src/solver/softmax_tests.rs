@@ -261,6 +261,44 @@ fn online_refuses_what_is_no_sample() {
     assert_eq!(online.fit(&Settings::new(1.0)), Err(FitError::EmptyClass { class: 1 }));
 }
 
+/// A choice of every fourth sample would see one class of the two, or five of the ten.
+#[test]
+fn a_part_of_the_samples_has_every_class_whatever_their_order() {
+    for (n, rows) in [(5000, 1250), (20000, 1250), (1438, 384), (130, 130), (4097, 1024)] {
+        let chosen: Vec<usize> = (0..rows).map(|row| primal::spread(row, rows, n)).collect();
+        assert!(chosen.is_sorted() && chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen[rows - 1] < n);
+        for n_classes in [2, 4, 10] {
+            // Labels that repeat, and labels in order.
+            for label in [|i, _, c| i % c, |i, n, c| i * c / n] as [fn(usize, usize, usize) -> usize; 2] {
+                let of_class = |class: usize| chosen.iter().filter(|i| label(**i, n, n_classes) == class).count();
+                let fair = rows as f64 / n_classes as f64;
+                let is_fair = |class| (of_class(class) as f64 - fair).abs() < 5.0 * fair.sqrt() + 1.0;
+                assert!((0..n_classes).all(is_fair), "{n} {rows} {n_classes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn labels_that_repeat_take_no_more_passes_than_labels_in_order() {
+    let n = 4200;
+    let labels_of = |order: fn(usize) -> usize| -> Vec<u16> { (0..n).map(|i| order(i) as u16).collect() };
+    let passes = [labels_of(|i| i % 2), labels_of(|i| i / 2100)].map(|labels| {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let features: Vec<f32> =
+            labels.iter().flat_map(|label| [0; 8].map(|_| random() + 0.1 * f32::from(*label))).collect();
+        let set = TrainingSet { features: &features, labels: &labels, sample_weights: None };
+        let (_, report) = fit_from_nothing(Kernels::detect(), &set, 2, 8, 1.0).expect("fits");
+        assert!(report.converged, "{report:?}");
+        report.passes
+    });
+    assert!(passes[0] <= 2 * passes[1], "{passes:?}");
+}
+
 #[test]
 fn a_span_that_does_not_fit_is_a_typed_error() {
     let (gram, labels) = ([1.0, 0.0, 0.0, 1.0], [0, 1]);

@@ -11,9 +11,16 @@ use crate::math;
 use crate::solver::TrainingSet;
 use crate::solver::lbfgs::Problem;
 
-/// Every `n / rows`-th sample: evenly over the classes too where samples are sorted by class.
+/// One sample of each of `rows` equal stretches of the `n`: even over the classes too where samples are sorted by class. Which
+/// one of its stretch looks random but is always the same, since in step with labels that repeat it would miss whole classes.
 pub(super) fn spread(row: usize, rows: usize, n: usize) -> usize {
-    (row as u128 * n as u128 / rows as u128) as usize
+    let start = |row: usize| (row as u128 * n as u128 / rows as u128) as u64;
+    let (first, end) = (start(row), start(row + 1));
+    // SplitMix64's mixing of the row.
+    let mut z = (row as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (first + (z ^ (z >> 31)) % (end - first)) as usize
 }
 
 /// Softmax regression on features, or on an even choice of them.
@@ -78,6 +85,16 @@ impl Primal<'_> {
             let row = &weights[class * self.feature_dim..][..self.feature_dim];
             *bias = change(*bias, self.kernels.dot(row, self.mean));
         }
+    }
+
+    /// Of `rows` chosen samples, how many those of the rarest class are; samples of weight 0 do not count.
+    pub fn rarest(&self, rows: usize) -> usize {
+        let n = self.set.labels.len();
+        let of_class = |class: usize| {
+            let chosen = (0..rows).map(|row| spread(row, rows, n));
+            chosen.filter(|s| usize::from(self.set.labels[*s]) == class && self.set.weight(*s) > 0.0).count()
+        };
+        (0..self.n_classes).map(of_class).min().unwrap_or(0)
     }
 
     /// Looks at `rows` samples from now on.
