@@ -32,7 +32,7 @@ pub struct FitReport {
     pub gap: f64,
     /// Steps taken.
     pub iterations: u32,
-    /// Passes over the features.
+    /// Passes over all samples; those over a part of them, where one comes first, are not counted.
     pub passes: u32,
     /// Whether `gap <= tolerance * objective`. If not, rounding or the limit of iterations stopped it earlier.
     pub converged: bool,
