@@ -35,7 +35,7 @@ pub const fn choose_scratch_len(n_samples: usize, n_classes: usize, feature_dim:
 /// scatter, `s t n / (1 - s)`, stays that of all samples. A sample without another of its class is not scored.
 ///
 /// # Errors
-/// As [`fit`]; also [`Shrinkage::Oas`] in the path, an s of 0 or 1, an empty path, and no class of two samples.
+/// As [`lda::fit`](super::fit); also [`Shrinkage::Oas`] in the path, an s of 0 or 1, an empty path, and no class of two samples.
 pub fn choose(
     kernels: Kernels,
     set: &TrainingSet<'_>,
