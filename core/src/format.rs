@@ -100,25 +100,5 @@ pub fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.len() <= u16::MAX as usize && !text.contains(char::is_control)
 }
 
-/// CRC-32 (ISO 3309, as in PNG and gzip) of `bytes`, four bits at a time: the table of 64 bytes suits a microcontroller.
-fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let mut i = 0;
-        while i < 16 {
-            let (mut crc, mut bit) = (i as u32, 0);
-            while bit < 4 {
-                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-                bit += 1;
-            }
-            table[i] = crc;
-            i += 1;
-        }
-        table
-    };
-    let step = |crc: u32, nibble: u32| (crc >> 4) ^ TABLE[((crc ^ nibble) & 15) as usize];
-    !bytes.iter().fold(!0, |crc, byte| step(step(crc, u32::from(*byte)), u32::from(*byte >> 4)))
-}
-
 #[cfg(all(test, feature = "std"))]
 mod tests;

@@ -1,5 +1,9 @@
 //! The head: a linear classifier on features, over any buffer.
 
+mod quantised;
+
+pub use quantised::Quantised;
+
 use crate::kernel::Kernels;
 use crate::math;
 

@@ -14,6 +14,7 @@
 //! | [`solver`] | fitting a head: one file a kind |
 //! | [`preprocess`] | how a photo becomes the trunk's input |
 //! | [`mod@format`] | the head file `.graft` |
+//! | [`slots`] | two slots of flash: a head that survives a reset, and lost power |
 //!
 //! # Features
 //! `std` (default): detects the CPU's instruction set at run time, and takes fused multiply-add and square root from the
@@ -21,6 +22,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod crc;
 pub mod format;
 pub mod head;
 pub mod kernel;
@@ -28,4 +30,5 @@ pub mod math;
 pub mod preprocess;
 pub mod rejection;
 pub mod scaler;
+pub mod slots;
 pub mod solver;

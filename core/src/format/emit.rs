@@ -1,8 +1,9 @@
 //! Contents -> bytes of a head file.
 
 use super::{
-    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, crc32, is_plain, is_sound,
+    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, is_plain, is_sound,
 };
+use crate::crc::crc32;
 use crate::head::{Head, Kind};
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
@@ -112,7 +113,7 @@ impl Contents<'_> {
         self.write(&mut writer)?;
         let (out, at) = (writer.out.unwrap_or_default(), writer.at);
         out[12..16].copy_from_slice(&(expected as u32).to_le_bytes());
-        let crc = crc32(&out[..at]);
+        let crc = crc32(&[&out[..at]]);
         let last = [*b"CRC ", 4u32.to_le_bytes(), crc.to_le_bytes(), [0; 4]];
         out[at..].copy_from_slice(last.as_flattened());
         Ok(())

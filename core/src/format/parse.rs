@@ -2,9 +2,10 @@
 
 use super::error::finite;
 use super::{
-    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION, crc32,
+    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION,
     is_plain, is_sound,
 };
+use crate::crc::crc32;
 use crate::head::{Kind, parameter_count};
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
@@ -256,7 +257,7 @@ fn envelope(bytes: &[u8]) -> Result<&[u8], ParseError> {
     if last[..8] != *b"CRC \x04\0\0\0" || last[12..] != [0; 4] {
         return Err(ParseError::Missing { chunk: "CRC" });
     }
-    let (stated, computed) = (u32_at(last, 8), crc32(covered));
+    let (stated, computed) = (u32_at(last, 8), crc32(&[covered]));
     if stated != computed {
         return Err(ParseError::Checksum { stated, computed });
     }

@@ -1,6 +1,7 @@
 //! Round trips, and a damaged file for each way to be wrong.
 
 use super::*;
+use crate::crc::crc32;
 use crate::head::{Head, Kind};
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::scaler::Scaler;
@@ -55,7 +56,7 @@ fn edited(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     edit(&mut file);
     let len = (file.len() + CRC_CHUNK_LEN) as u32;
     file[12..16].copy_from_slice(&len.to_le_bytes());
-    let crc = crc32(&file);
+    let crc = crc32(&[&file]);
     file.extend([*b"CRC ", 4u32.to_le_bytes(), crc.to_le_bytes(), [0; 4]].as_flattened());
     file
 }
@@ -69,12 +70,6 @@ fn payload_at(file: &[u8], tag: &[u8; 4]) -> usize {
 fn assert_refused(expected: ParseError, edit: impl FnOnce(&mut Vec<u8>)) {
     assert_eq!(Graft::parse(&edited(edit)).expect_err("damaged"), expected);
     assert!(std::format!("{expected}").len() > 10);
-}
-
-#[test]
-fn crc_is_the_one_of_png() {
-    assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-    assert_eq!(crc32(b"IEND"), 0xae42_6082);
 }
 
 #[test]
