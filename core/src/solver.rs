@@ -9,6 +9,7 @@ pub mod nearest;
 mod oracle;
 pub mod prototype;
 pub mod ridge;
+pub mod sgd;
 pub mod softmax;
 
 /// Labelled features.
