@@ -14,6 +14,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+mod dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 #[cfg(target_arch = "aarch64")]
@@ -37,11 +39,13 @@ pub enum Isa {
     Avx512,
     /// aarch64 Advanced SIMD.
     Neon,
+    /// The DSP extension of Cortex-M4, M7 and M33, with the feature `dsp`: for int8 only.
+    Dsp,
 }
 
 impl Isa {
     /// Every instruction set, the fastest last.
-    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon];
+    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon, Isa::Dsp];
 
     /// Lower-case name, as in messages and benches.
     pub fn name(self) -> &'static str {
@@ -50,6 +54,7 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Neon => "neon",
+            Isa::Dsp => "dsp",
         }
     }
 }
@@ -73,6 +78,10 @@ macro_rules! dispatch {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { neon::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "arm", feature = "dsp"))]
+            #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
+            Isa::Dsp => unsafe { dsp::$kernel($($argument),*) },
             _ => scalar::$kernel($($argument),*),
         }
     };
@@ -101,6 +110,9 @@ impl Kernels {
             // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => cfg!(target_feature = "neon"),
+            // Where the CPU has it not, the assembler has refused it.
+            #[cfg(all(target_arch = "arm", feature = "dsp"))]
+            Isa::Dsp => true,
             #[allow(unreachable_patterns, reason = "the arms above depend on the target")]
             _ => false,
         };

@@ -1,0 +1,114 @@
+//! The board: its clock, its stack, its way to say that something went wrong.
+
+use core::panic::PanicInfo;
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_semihosting::{debug, hprintln};
+
+/// Instructions that one tick of the timer stands for: QEMU started with `-icount shift=0` takes an instruction for a nanosecond, and
+/// the boards' timer runs at 25 MHz.
+const INSTRUCTIONS_A_TICK: u32 = 40;
+const RELOAD: u32 = 0x00ff_ffff;
+
+/// Counts instructions.
+pub struct Counter(SYST);
+
+impl Counter {
+    /// Starts the timer.
+    pub fn new(mut timer: SYST) -> Self {
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(RELOAD);
+        timer.clear_current();
+        timer.enable_counter();
+        Self(timer)
+    }
+
+    /// Instructions of one `run`, by the mean of `times`. At most 670 million in all.
+    pub fn count(&self, times: u32, mut run: impl FnMut()) -> u32 {
+        let start = SYST::get_current();
+        (0..times).for_each(|_| run());
+        // It counts down, and wraps.
+        let ticks = start.wrapping_sub(SYST::get_current()) & RELOAD;
+        (u64::from(ticks) * u64::from(INSTRUCTIONS_A_TICK) / u64::from(times)) as u32
+    }
+}
+
+/// Ends the program, and QEMU with it.
+pub fn exit(is_right: bool) -> ! {
+    debug::exit(if is_right { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
+    loop {}
+}
+
+/// For what can't fail on this board. Unlike `expect` it does not show the error: the code that formats floats alone takes 10 KB.
+pub trait OrFail {
+    /// What is there if nothing failed.
+    type Value;
+
+    /// The value; or says `what` was expected, and ends the program.
+    fn or_fail(self, what: &str) -> Self::Value;
+}
+
+impl<T, E> OrFail for Result<T, E> {
+    type Value = T;
+
+    fn or_fail(self, what: &str) -> T {
+        self.ok().or_fail(what)
+    }
+}
+
+impl<T> OrFail for Option<T> {
+    type Value = T;
+
+    fn or_fail(self, what: &str) -> T {
+        match self {
+            Some(value) => value,
+            None => {
+                hprintln!("failed: {}", what);
+                exit(false)
+            }
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    hprintln!("{}", info);
+    exit(false)
+}
+
+/// What the stack is filled with before `main`, to see later how deep it went.
+const PAINT: u32 = 0x7a17_7a17;
+
+unsafe extern "C" {
+    // Of the linker script: the end of the statics, and where the stack starts, going down.
+    static mut __euninit: u32;
+    static mut _stack_start: u32;
+}
+
+/// The free part of the memory, from the statics to the start of the stack.
+fn stack() -> core::ops::Range<*mut u32> {
+    // The address is what the linker script defines; nothing is read.
+    (&raw mut __euninit)..(&raw mut _stack_start)
+}
+
+/// Fills the unused part of the stack.
+#[inline(never)]
+pub fn paint_stack() {
+    let here = cortex_m::register::msp::read() as usize - 64;
+    let mut at = stack().start;
+    while (at as usize) < here {
+        // SAFETY: between the statics and the stack pointer nothing lies; 64 bytes are left to this function.
+        unsafe { at.write_volatile(PAINT) };
+        at = at.wrapping_add(1);
+    }
+}
+
+/// Bytes of the stack that were used since.
+pub fn stack_used() -> usize {
+    let mut at = stack().start;
+    // SAFETY: the range is memory, aligned, and plain numbers.
+    while at < stack().end && unsafe { at.read_volatile() } == PAINT {
+        at = at.wrapping_add(1);
+    }
+    stack().end as usize - at as usize
+}
