@@ -5,32 +5,52 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_semihosting::{debug, hprintln};
 
-/// Instructions that one tick of the timer stands for: QEMU started with `-icount shift=0` takes an instruction for a nanosecond, and
-/// the boards' timer runs at 25 MHz.
-const INSTRUCTIONS_A_TICK: u32 = 40;
 const RELOAD: u32 = 0x00ff_ffff;
 
-/// Counts instructions.
-pub struct Counter(SYST);
+/// Counts instructions: QEMU started with `-icount shift=0` takes the same time for each.
+pub struct Counter {
+    /// Ticks of the timer that [`CALIBRATION`] instructions take.
+    ticks: u32,
+}
+
+const CALIBRATION: u32 = 1_000_000;
 
 impl Counter {
-    /// Starts the timer.
+    /// Starts the timer, and sees how fast it is on this board.
     pub fn new(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(RELOAD);
         timer.clear_current();
         timer.enable_counter();
-        Self(timer)
+        Self { ticks: ticks(|| run_instructions(CALIBRATION)) }
     }
 
-    /// Instructions of one `run`, by the mean of `times`. At most 670 million in all.
+    /// Instructions of one `run`, by the mean of `times`. The timer wraps at 250 million or more in all.
     pub fn count(&self, times: u32, mut run: impl FnMut()) -> u32 {
-        let start = SYST::get_current();
-        (0..times).for_each(|_| run());
-        // It counts down, and wraps.
-        let ticks = start.wrapping_sub(SYST::get_current()) & RELOAD;
-        (u64::from(ticks) * u64::from(INSTRUCTIONS_A_TICK) / u64::from(times)) as u32
+        let ticks = ticks(|| (0..times).for_each(|_| run()));
+        (u64::from(ticks) * u64::from(CALIBRATION) / u64::from(self.ticks) / u64::from(times)) as u32
     }
+}
+
+/// Takes so many instructions, and a few more.
+fn run_instructions(count: u32) {
+    // SAFETY: counts a register down.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "subs {left}, {left}, #2",
+            "bne 2b",
+            left = inout(reg) count & !1 => _,
+            options(nomem, nostack),
+        );
+    }
+}
+
+/// Ticks of the timer that `run` takes; it counts down, and wraps.
+fn ticks(run: impl FnOnce()) -> u32 {
+    let start = SYST::get_current();
+    run();
+    start.wrapping_sub(SYST::get_current()) & RELOAD
 }
 
 /// Ends the program, and QEMU with it.

@@ -7,26 +7,33 @@ pub const LABELS: [&str; 4] = ["zero", "one", "two", "three"];
 /// Number of classes.
 pub const CLASSES: usize = LABELS.len();
 
+/// Pixels 0 to 15, the first of two in the low bits.
+pub type Row = [u8; FEATURE_DIM / 2];
+
 static ROWS: &[u8] = include_bytes!("../data/digits.rows");
 
-/// Features 0 to 16 and label of each row.
-fn rows() -> impl ExactSizeIterator<Item = (&'static [u8], u16)> {
-    ROWS.chunks_exact(1 + FEATURE_DIM).map(|row| (&row[1..], u16::from(row[0])))
+/// Each row with its label, which stands before it.
+fn rows() -> impl ExactSizeIterator<Item = (&'static Row, u16)> {
+    let (rows, _) = ROWS.as_chunks::<{ 1 + FEATURE_DIM / 2 }>();
+    rows.iter().map(|[label, row @ ..]| (row, u16::from(*label)))
 }
 
 /// Those to learn from.
-pub fn train() -> impl ExactSizeIterator<Item = (&'static [u8], u16)> {
+pub fn train() -> impl ExactSizeIterator<Item = (&'static Row, u16)> {
     rows().take(rows().len() / 2)
 }
 
 /// The others.
-pub fn test() -> impl ExactSizeIterator<Item = (&'static [u8], u16)> {
+pub fn test() -> impl ExactSizeIterator<Item = (&'static Row, u16)> {
     rows().skip(rows().len() / 2)
 }
 
-/// Pixels 0 to 16 as features 0 to 1.
-pub fn features(pixels: &[u8]) -> [f32; FEATURE_DIM] {
-    let mut features = [0.0; FEATURE_DIM];
-    features.iter_mut().zip(pixels).for_each(|(x, pixel)| *x = f32::from(*pixel) / 16.0);
-    features
+/// A pixel a byte, 0 to 15.
+pub fn pixels(row: &Row) -> [u8; FEATURE_DIM] {
+    core::array::from_fn(|i| row[i / 2] >> (4 * (i % 2)) & 15)
+}
+
+/// Pixels 0 to 15 as features 0 to 1.
+pub fn features(row: &Row) -> [f32; FEATURE_DIM] {
+    pixels(row).map(|pixel| f32::from(pixel) / 15.0)
 }

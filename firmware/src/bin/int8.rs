@@ -8,10 +8,10 @@ use topgraft_core::format::Graft;
 use topgraft_core::head::{Head, Quantised};
 use topgraft_core::kernel::{Isa, Kernels};
 use topgraft_firmware::board::{self, Counter, OrFail};
-use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM};
+use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, Row};
 
-/// Pixels are 0 to 16 and serve as they are: 127 / 16 rounded down keeps them in eight bits.
-const PIXEL: i8 = 7;
+/// Pixels are 0 to 15 and serve as they are: 127 / 15 rounded down uses most of the eight bits.
+const PIXEL: i8 = 8;
 
 /// Of the 80 rows that were not learned from, so many must be right.
 const FEWEST: usize = 65;
@@ -34,9 +34,8 @@ fn main() -> ! {
     let head = Quantised::from_head(&head, step, &mut weights, &mut bias).or_fail("of these lengths");
     for kernels in Kernels::available() {
         let mut sums = [0; CLASSES];
-        let is_right = |(pixels, label): &(&[u8], u16)| {
-            head.predict(kernels, &quantised(pixels), &mut sums) == usize::from(*label)
-        };
+        let is_right =
+            |(row, label): &(&Row, u16)| head.predict(kernels, &quantised(row), &mut sums) == usize::from(*label);
         let right = rows::test().filter(is_right).count();
         let row = quantised(rows::test().next().expect("there are rows").0);
         let mut sums = [0; CLASSES];
@@ -45,7 +44,10 @@ fn main() -> ! {
         });
         hprintln!(
             "int8, {}: {} of {} right; a classification: {} instructions",
-            kernels.isa().name(), right, rows::test().len(), count
+            kernels.isa().name(),
+            right,
+            rows::test().len(),
+            count
         );
         if right < FEWEST {
             board::exit(false);
@@ -56,16 +58,14 @@ fn main() -> ! {
     board::exit(true)
 }
 
-fn quantised(pixels: &[u8]) -> [i8; FEATURE_DIM] {
-    let mut row = [0; FEATURE_DIM];
-    row.iter_mut().zip(pixels).for_each(|(x, pixel)| *x = *pixel as i8 * PIXEL);
-    row
+fn quantised(row: &Row) -> [i8; FEATURE_DIM] {
+    rows::pixels(row).map(|pixel| pixel as i8 * PIXEL)
 }
 
 /// Of the rows to learn from, in pixels' units.
 fn mean_length() -> f32 {
-    let square = |pixels: &[u8]| pixels.iter().map(|x| f32::from(*x) * f32::from(*x)).sum::<f32>();
-    let sum: f32 = rows::train().map(|(pixels, _)| topgraft_core::math::sqrt(square(pixels))).sum();
+    let square = |row: &Row| rows::pixels(row).iter().map(|x| f32::from(*x) * f32::from(*x)).sum::<f32>();
+    let sum: f32 = rows::train().map(|(row, _)| topgraft_core::math::sqrt(square(row))).sum();
     sum / rows::train().len() as f32
 }
 

@@ -18,7 +18,7 @@ use topgraft_core::solver::prototype::{self, Mode, Prototypes};
 use topgraft_core::solver::sgd::{Descent, Settings};
 use topgraft_firmware::board::{self, Counter, OrFail};
 use topgraft_firmware::flash::{Board, SLOT};
-use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, LABELS};
+use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, LABELS, Row};
 
 const PARAMETERS: usize = parameter_count(CLASSES, FEATURE_DIM).unwrap();
 /// How often the rows pass by. A board would learn from each row as it comes.
@@ -51,30 +51,34 @@ fn main() -> ! {
 
     let shipped = Graft::parse(&SHIPPED.0).or_fail("came with the firmware");
     report(kernels, "the head in flash", &shipped);
-    let (pixels, label) = rows::test().next().expect("there are rows");
+    let (row, label) = rows::test().next().expect("there are rows");
     let mut logits = [0.0; CLASSES];
-    let count = counter.count(100, || logits = classify(kernels, &shipped, pixels));
+    let count = counter.count(100, || logits = classify(kernels, &shipped, row));
     hprintln!("a classification: {} instructions", count);
 
     let (mut sums, mut counts) = ([0; prototype::sums_len(CLASSES, FEATURE_DIM).unwrap()], [0; CLASSES]);
     let mut prototypes = Prototypes::new(Mode::L2, CLASSES, FEATURE_DIM, &mut sums, &mut counts).or_fail("fits");
-    for (pixels, label) in rows::train() {
-        prototypes.add(&rows::features(pixels), label).or_fail("sound");
+    for (row, label) in rows::train() {
+        prototypes.add(&rows::features(row), label).or_fail("sound");
     }
     let mut parameters = [0.0; PARAMETERS];
     let mut head = Head::new(CLASSES, FEATURE_DIM, &mut parameters[..]).or_fail("of this length");
     prototypes.head(kernels, 10.0, &mut head).or_fail("each class has samples");
     slots.store(head_file(Kind::Prototype, head.parameters(), &mut [0; SLOT])).or_fail("the flash is sound");
-    report(kernels, "nearest mean, each row seen once", &Graft::parse(slots.latest().expect("stored")).or_fail("whole"));
-    let row = rows::features(pixels);
-    let count = counter.count(100, || prototypes.add(&row, label).or_fail("sound"));
+    report(
+        kernels,
+        "nearest mean, each row seen once",
+        &Graft::parse(slots.latest().expect("stored")).or_fail("whole"),
+    );
+    let features = rows::features(row);
+    let count = counter.count(100, || prototypes.add(&features, label).or_fail("sound"));
     hprintln!("a sample more for a mean: {} instructions", count);
 
     let mut descent = Descent::new(SGD).or_fail("sound settings");
     let mut scratch = [0.0; CLASSES];
     head.parameters_mut().fill(0.0);
-    for (pixels, label) in (0..PASSES).flat_map(|_| rows::train()) {
-        let mut row = rows::features(pixels);
+    for (row, label) in (0..PASSES).flat_map(|_| rows::train()) {
+        let mut row = rows::features(row);
         Scaler::<[f32; 0]>::L2.apply(kernels, &mut row);
         descent.step(kernels, &mut head, &row, label, &mut scratch).or_fail("sound");
     }
@@ -82,7 +86,7 @@ fn main() -> ! {
     hprintln!("weights taught on the device: CRC-32 {:08x}", last_crc(slots.latest().expect("stored")));
     report(kernels, "softmax by SGD, ten passes", &Graft::parse(slots.latest().expect("stored")).or_fail("whole"));
     let count = counter.count(100, || {
-        descent.step(kernels, &mut head, &row, label, &mut scratch).or_fail("sound");
+        descent.step(kernels, &mut head, &features, label, &mut scratch).or_fail("sound");
     });
     hprintln!("a step of SGD: {} instructions", count);
     hprintln!("stack: {} bytes at most; slots: {} bytes", board::stack_used(), 2 * SLOT);
@@ -90,8 +94,8 @@ fn main() -> ! {
 }
 
 /// Probabilities of the classes.
-fn classify(kernels: Kernels, graft: &Graft<'_>, pixels: &[u8]) -> [f32; CLASSES] {
-    let mut row = rows::features(pixels);
+fn classify(kernels: Kernels, graft: &Graft<'_>, row: &Row) -> [f32; CLASSES] {
+    let mut row = rows::features(row);
     Scaler::<[f32; 0]>::L2.apply(kernels, &mut row);
     let parameters = graft.parameters().as_slice().expect("aligned");
     let head = Head::new(CLASSES, FEATURE_DIM, parameters).or_fail("the file says so");
@@ -103,9 +107,7 @@ fn classify(kernels: Kernels, graft: &Graft<'_>, pixels: &[u8]) -> [f32; CLASSES
 
 /// Says how many rows that were not learned from a head gets right.
 fn report(kernels: Kernels, name: &str, graft: &Graft<'_>) -> usize {
-    let is_right = |(pixels, label): &(&[u8], u16)| {
-        argmax(&classify(kernels, graft, pixels)) == Some(usize::from(*label))
-    };
+    let is_right = |(row, label): &(&Row, u16)| argmax(&classify(kernels, graft, row)) == Some(usize::from(*label));
     let right = rows::test().filter(is_right).count();
     hprintln!("{}: {} of {} right", name, right, rows::test().len());
     right
@@ -114,7 +116,7 @@ fn report(kernels: Kernels, name: &str, graft: &Graft<'_>) -> usize {
 /// Makes a head file of the parameters, in `buffer`.
 fn head_file<'a>(kind: Kind, parameters: &[f32], buffer: &'a mut [u8; SLOT]) -> &'a [u8] {
     let contents = Contents {
-        fingerprint: *b"8 x 8 pixels, 0 to 16, over 16; ",
+        fingerprint: *b"8 x 8 pixels, 0 to 15, over 15; ",
         backbone: "none",
         cut: "pixels",
         preprocess: Preprocess::IMAGENET,
