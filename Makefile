@@ -1,6 +1,6 @@
 # Shortcuts. `make check` is what every change has to pass.
 .PHONY: check fmt lint test doc demo core-thumb core-aarch64 bench-accuracy bench-memory bench-kernels bench-solver \
-	bench-scaling
+	bench-scaling build-arm deb test-arm firmware
 
 check:
 	.ci/run
@@ -26,6 +26,22 @@ core-thumb:
 
 core-aarch64:
 	cargo check -p topgraft-core --all-features --target aarch64-unknown-linux-gnu
+
+# aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf or arm-unknown-linux-musleabihf; docs/boards.md says which and why.
+TARGET ?= aarch64-unknown-linux-gnu
+
+build-arm:
+	deploy/build-arm $(TARGET)
+
+deb:
+	deploy/deb $(TARGET)
+
+# The tests of core and of the program as ARM CPUs, by QEMU.
+test-arm:
+	.ci/run embedded arm
+
+firmware:
+	firmware/run
 
 # Folder with models/, data/images/ and data/splits/.
 SHARED ?= ../shared

@@ -7,6 +7,7 @@
 //!
 //! Trunk and vision meet here and nowhere else.
 
+mod cache;
 mod calibration;
 mod classifier;
 mod cross_validation;
@@ -23,6 +24,7 @@ mod review;
 mod span;
 mod subsets;
 
+pub use cache::{CacheError, FeatureCache};
 pub use calibration::{Calibration, ECE_BINS, calibration_error, probabilities};
 pub use classifier::{Classifier, Prediction, WrongTrunk};
 pub use cross_validation::{L2_GRID, LEAVE_ONE_OUT_LIMIT};

@@ -442,3 +442,22 @@ fn a_demo_whose_new_photos_cannot_be_read_has_no_accuracy() {
     let json = topgraft(["demo", photos.to_str().unwrap(), "--json"]).json();
     assert_eq!((&json["new"]["accuracy"], json["new"]["n_samples"].as_u64()), (&serde_json::Value::Null, Some(0)));
 }
+
+#[test]
+fn files_of_features_that_are_none_or_of_another_trunk() {
+    let scene = Scene::with_photos(&["birds", "fish"], 2);
+    let cache = scene.path("features");
+    let args = ["--cache", cache.to_str().unwrap()];
+    fs::write(&cache, "a shopping list").unwrap();
+    scene.learn(&args).refuses(&["features: this is no file of features", "--cache"]);
+    assert_eq!(fs::read(&cache).unwrap(), b"a shopping list");
+    fs::remove_file(&cache).unwrap();
+    scene.learn(&args).succeeds();
+    let before = fs::read(&cache).unwrap();
+    scene.learn(&[args[0], args[1], "--force", "--cut", "gap"]).refuses(&["features: these features are of another trunk"]);
+    assert_eq!(fs::read(&cache).unwrap(), before);
+    let nowhere = scene.path("nowhere/features");
+    let run = scene.learn(&["--force", "--cache", nowhere.to_str().unwrap()]);
+    assert_eq!((run.code, run.stderr.lines().count()), (2, 1), "{}", run.stderr);
+    assert!(run.stderr.contains("nowhere/features: No such file"), "{}", run.stderr);
+}

@@ -10,3 +10,5 @@ mod bad_input;
 mod vision;
 // The embedded backbone against ONNX Runtime.
 mod parity;
+// The program on an ARM board, where TOPGRAFT_BOARD names one.
+mod board;

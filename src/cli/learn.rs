@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Advice, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
+    Advice, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
     UNKNOWN_RATE, fit_kinds, held_out_auroc, learning_curve,
 };
 use topgraft::topgraft_core::head::Kind;
@@ -39,6 +39,9 @@ pub struct Args {
     /// Seed of that choice
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// File that keeps the features of photos, so that the trunk runs once on each; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    cache: Option<PathBuf>,
     /// What to do to the features before the head
     #[arg(long, value_enum, default_value = "l2")]
     scaling: ScalingArg,
@@ -121,7 +124,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling, args.head)?;
+    let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
+
+    let lesson = Lesson::teach(&trunk, &dataset, spares, cache.as_mut(), args.scaling, args.head)?;
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -153,6 +158,7 @@ impl Lesson {
         trunk: &Trunk,
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
+        cache: Option<&mut FeatureCache>,
         scaling: ScalingArg,
         head: HeadArg,
     ) -> anyhow::Result<Self> {
@@ -162,7 +168,7 @@ impl Lesson {
             ScalingArg::Standard => Scaling::Standard,
         };
         let with_shots = !spares.is_empty();
-        let (extracted, extract_time) = extract(trunk, dataset, spares)?;
+        let (extracted, extract_time) = extract(trunk, dataset, spares, cache)?;
         extracted.dataset.check_teachable()?;
         if with_shots {
             // As many as were asked for, or none.
@@ -184,7 +190,7 @@ impl Lesson {
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2, HeadArg::Auto)
+        Self::teach(trunk, dataset, Vec::new(), None, ScalingArg::L2, HeadArg::Auto)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, ExtractError, Extracted, Sample};
+use topgraft::learn::{Dataset, Extracted, FeatureCache, Sample};
 use topgraft::trunk::Trunk;
 
 use super::message::message;
@@ -16,22 +16,26 @@ pub fn progress_bar(photos: usize) -> ProgressBar {
 }
 
 /// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
-/// take their places.
+/// take their places. The trunk does not run on photos that the cache knows.
 ///
 /// # Errors
-/// If the trunk fails on every photo.
+/// If the trunk fails on every photo, or the cache cannot be written.
 pub fn extract(
     trunk: &Trunk,
     dataset: &Dataset,
     spares: Vec<Vec<Sample>>,
-) -> Result<(Extracted, Duration), ExtractError> {
+    mut cache: Option<&mut FeatureCache>,
+) -> anyhow::Result<(Extracted, Duration)> {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let mut extracted = Extracted::with_spares(trunk, dataset, spares, || bar.inc(1));
+    let mut extracted = Extracted::with_spares(trunk, dataset, spares, cache.as_deref(), || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
+    }
+    if let Some(cache) = cache.as_deref_mut() {
+        cache.save()?;
     }
     extracted.check_trunk()?;
     Ok((extracted, time))

@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
-    let (extracted, _) = extract(&trunk, &dataset, Vec::new())?;
+    let (extracted, _) = extract(&trunk, &dataset, Vec::new(), None)?;
     extracted.dataset.check_teachable()?;
     let labels = extracted.labels();
     let fitted = fit(extracted.features.view(), &labels, dataset.classes.len(), Scaling::L2)?;

@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::cache::FeatureCache;
 use super::dataset::{Dataset, Sample};
 use crate::trunk::{RunError, Trunk};
 use crate::vision::{self, OpenError, Preprocessor};
@@ -36,6 +37,16 @@ pub fn extract(
     paths: &[impl AsRef<Path> + Sync],
     done: impl Fn() + Sync,
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
+    extract_unless_known(trunk, paths, None, done)
+}
+
+/// As [`extract`], but takes from the cache what it knows, and puts there what it does not.
+fn extract_unless_known(
+    trunk: &Trunk,
+    paths: &[impl AsRef<Path> + Sync],
+    cache: Option<&FeatureCache>,
+    done: impl Fn() + Sync,
+) -> Vec<Result<Vec<f32>, ExtractError>> {
     let budget = Budget::new(PHOTO_MEMORY);
     let features = |preprocessor: &mut Preprocessor, path: &Path| {
         let input = {
@@ -53,7 +64,16 @@ pub fn extract(
     paths
         .par_iter()
         .map_init(preprocessor, |preprocessor, path| {
-            let result = features(preprocessor, path.as_ref());
+            // A file that cannot be read has no key; why is found out below.
+            let entry = cache.and_then(|cache| Some((cache, FeatureCache::key(path.as_ref()).ok()?)));
+            let known = entry.and_then(|(cache, key)| cache.get(&key));
+            let result = match known {
+                Some(row) => Ok(row.to_vec()),
+                None => features(preprocessor, path.as_ref()),
+            };
+            if let (None, Some((cache, key)), Ok(row)) = (known, entry, &result) {
+                cache.put(key, row);
+            }
             done();
             result
         })
@@ -74,18 +94,25 @@ pub struct Extracted {
 impl Extracted {
     /// [`extract`]s the features of a dataset; a photo that cannot be read is skipped.
     pub fn new(trunk: &Trunk, dataset: &Dataset, done: impl Fn() + Sync) -> Self {
-        Self::with_spares(trunk, dataset, Vec::new(), done)
+        Self::with_spares(trunk, dataset, Vec::new(), None, done)
     }
 
     /// As [`new`](Self::new), and for each photo that is skipped the next readable one of its class's `spares`
     /// ([`Dataset::shots_and_spares`]) takes its place, as long as there are any. Samples come out sorted by class and path.
-    pub fn with_spares(trunk: &Trunk, dataset: &Dataset, spares: Vec<Vec<Sample>>, done: impl Fn() + Sync) -> Self {
+    /// The trunk does not run on photos that the cache knows.
+    pub fn with_spares(
+        trunk: &Trunk,
+        dataset: &Dataset,
+        spares: Vec<Vec<Sample>>,
+        cache: Option<&FeatureCache>,
+        done: impl Fn() + Sync,
+    ) -> Self {
         let mut spares: Vec<_> = spares.into_iter().map(Vec::into_iter).collect();
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         let mut samples = dataset.samples.clone();
         while !samples.is_empty() {
             let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
-            let results = extract(trunk, &paths, &done);
+            let results = extract_unless_known(trunk, &paths, cache, &done);
             for (sample, result) in std::mem::take(&mut samples).into_iter().zip(results) {
                 match result {
                     Ok(features) => kept.push((sample, features)),
