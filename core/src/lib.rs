@@ -6,7 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON |
+//! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON of 64 and of 32 bits |
 //! | [`math`] | `exp`, `ln` ... with stated bounds |
 //! | [`head`] | [`head::Head`]: a linear classifier over any buffer |
 //! | [`scaler`] | what happens to features before the head |
@@ -29,3 +29,6 @@ pub mod preprocess;
 pub mod rejection;
 pub mod scaler;
 pub mod solver;
+
+#[cfg(test)]
+mod training_tests;

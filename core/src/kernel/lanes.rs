@@ -1,15 +1,19 @@
 //! Each kernel once, over blocks of `LANES` floats in whatever registers the instruction set has.
 //!
-//! Every function here is inlined into a function of `avx2.rs`, `avx512.rs` or `neon.rs` that enables the instruction
-//! set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
+//! Every function here is inlined into a function of `avx2.rs`, `avx512.rs`, `neon.rs` or `armv7.rs` that enables the
+//! instruction set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
 
 mod chain;
 mod dots;
 mod factor;
 mod narrow;
 
-pub(super) use chain::{gemm_tn, tile};
-pub(super) use dots::{dot, dot_tile, gemm_nt, syrk_nt};
+pub(super) use chain::gemm_tn;
+#[cfg(target_arch = "arm")]
+pub(super) use chain::tile;
+#[cfg(target_arch = "arm")]
+pub(super) use dots::dot_tile;
+pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
 pub(super) use narrow::dot_f16;
 
