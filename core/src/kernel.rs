@@ -2,6 +2,15 @@
 //!
 //! A [`Kernels`] value proves that the CPU has its instruction set; only checked constructors make one. What each kernel
 //! computes, and in which order it sums, is written down once, in `kernel/scalar.rs`: that file is the specification.
+//!
+//! | CPU | kernels |
+//! |---|---|
+//! | x86-64 with AVX2 or AVX-512 | [`Isa::Avx2`], [`Isa::Avx512`] |
+//! | aarch64: each | [`Isa::Neon`]; dot products of bytes with `sdot` where the CPU has it (Pi 5) |
+//! | 32-bit ARM Linux, hard-float, with NEON and VFPv4: Cortex-A7, A15, A53, A72 (Pi 2, 3, 4, Zero 2) | [`Isa::Armv7`] |
+//! | Cortex-M4F, M7, M33 ... with `eabihf` | [`Isa::Scalar`], with the hardware's fused multiply-add and square root |
+//! | ARMv6 (Pi Zero), Cortex-A8, A9, soft-float ABIs, all others | [`Isa::Scalar`]; fused multiply-add by software, slower |
+//!
 //! Matrices are row-major. NaN in gives NaN out, its payload is not specified.
 //!
 //! ```

@@ -17,7 +17,8 @@
 //!
 //! # Features
 //! `std` (default): detects the CPU's instruction set at run time, and takes fused multiply-add and square root from the
-//! standard library. Without it the instruction set is the one that is enabled at compile time; the results are the same.
+//! standard library. Without it the instruction set is the one that is enabled at compile time; on
+//! Cortex-M with an FPU these two are its instructions, elsewhere software. The results are the same.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
