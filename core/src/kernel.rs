@@ -2,6 +2,15 @@
 //!
 //! A [`Kernels`] value proves that the CPU has its instruction set; only checked constructors make one. What each kernel
 //! computes, and in which order it sums, is written down once, in `kernel/scalar.rs`: that file is the specification.
+//!
+//! | CPU | kernels |
+//! |---|---|
+//! | x86-64 with AVX2 or AVX-512 | [`Isa::Avx2`], [`Isa::Avx512`] |
+//! | aarch64: each | [`Isa::Neon`]; dot products of bytes with `sdot` where the CPU has it (Pi 5) |
+//! | 32-bit ARM Linux, hard-float, with NEON and VFPv4: Cortex-A7, A15, A53, A72 (Pi 2, 3, 4, Zero 2) | [`Isa::Armv7`] |
+//! | Cortex-M4F, M7, M33 ... with `eabihf` | [`Isa::Scalar`], with the hardware's fused multiply-add and square root |
+//! | ARMv6 (Pi Zero), Cortex-A8, A9, soft-float ABIs, all others | [`Isa::Scalar`]; fused multiply-add by software, slower |
+//!
 //! Matrices are row-major. NaN in gives NaN out, its payload is not specified.
 //!
 //! ```
@@ -10,13 +19,19 @@
 //! assert_eq!(kernels.dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
 //! ```
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+mod armv7;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 mod dsp;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")
+))]
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -37,6 +52,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// 32-bit ARM Linux with Advanced SIMD and VFPv4 (Cortex-A7, A15, A53, A72 ...), hard-float ABI.
+    Armv7,
     /// aarch64 Advanced SIMD.
     Neon,
     /// The DSP extension of Cortex-M4, M7 and M33, with the feature `dsp`: for int8 only.
@@ -45,7 +62,7 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, the fastest last.
-    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon, Isa::Dsp];
+    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Dsp, Isa::Avx2, Isa::Avx512, Isa::Armv7, Isa::Neon];
 
     /// Lower-case name, as in messages and benches.
     pub fn name(self) -> &'static str {
@@ -53,6 +70,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Armv7 => "armv7",
             Isa::Neon => "neon",
             Isa::Dsp => "dsp",
         }
@@ -82,6 +100,9 @@ macro_rules! dispatch {
             #[cfg(all(target_arch = "arm", feature = "dsp"))]
             #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
             Isa::Dsp => unsafe { dsp::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => unsafe { armv7::$kernel($($argument),*) },
             _ => scalar::$kernel($($argument),*),
         }
     };
@@ -107,6 +128,8 @@ impl Kernels {
             }
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
             Isa::Avx512 => cfg!(target_feature = "avx512f"),
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => crate::math::arm::has_simd(),
             // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => cfg!(target_feature = "neon"),
@@ -140,7 +163,7 @@ impl Kernels {
     /// If the lengths differ.
     #[inline]
     pub fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        assert_eq!(a.len(), b.len(), "dot: lengths differ");
+        assert!(a.len() == b.len(), "dot: lengths differ");
         dispatch!(self.dot(a, b))
     }
 
@@ -150,7 +173,7 @@ impl Kernels {
     /// If the lengths differ.
     #[inline]
     pub fn axpy(self, alpha: f32, x: &[f32], y: &mut [f32]) {
-        assert_eq!(x.len(), y.len(), "axpy: lengths differ");
+        assert!(x.len() == y.len(), "axpy: lengths differ");
         dispatch!(self.axpy(alpha, x, y))
     }
 
@@ -320,7 +343,7 @@ impl Kernels {
     /// If the lengths differ.
     #[inline]
     pub fn dot_f16(self, a: &[u16], b: &[f32]) -> f32 {
-        assert_eq!(a.len(), b.len(), "dot_f16: lengths differ");
+        assert!(a.len() == b.len(), "dot_f16: lengths differ");
         dispatch!(self.dot_f16(a, b))
     }
 
@@ -340,7 +363,7 @@ impl Kernels {
     /// If the lengths differ, or are above [`MAX_LEN_I8`].
     #[inline]
     pub fn dot_i8(self, a: &[i8], b: &[i8]) -> i32 {
-        assert_eq!(a.len(), b.len(), "dot_i8: lengths differ");
+        assert!(a.len() == b.len(), "dot_i8: lengths differ");
         assert!(a.len() <= MAX_LEN_I8, "dot_i8: longer than {MAX_LEN_I8}");
         dispatch!(self.dot_i8(a, b))
     }
@@ -360,7 +383,8 @@ impl Kernels {
 /// Panics unless each length is the product of its shape. The kernels' unchecked reads rest on this.
 fn check<const N: usize>(kernel: &str, lengths: [usize; N], shapes: [(usize, usize); N]) {
     for (length, (rows, columns)) in lengths.into_iter().zip(shapes) {
-        assert_eq!(Some(length), rows.checked_mul(columns), "{kernel}: slice is not [{rows}, {columns}]");
+        // No `assert_eq`: a firmware would carry the code that shows two values.
+        assert!(rows.checked_mul(columns) == Some(length), "{kernel}: slice is not [{rows}, {columns}]");
     }
 }
 
