@@ -111,7 +111,7 @@ impl<W: AsRef<[i8]>, B: AsRef<[i32]>> Quantised<W, B> {
     /// # Panics
     /// If the lengths differ.
     pub fn quantise(&self, features: &[f32], quantised: &mut [i8]) {
-        assert_eq!(features.len(), quantised.len(), "quantise: lengths differ");
+        assert!(features.len() == quantised.len(), "quantise: lengths differ");
         for (to, x) in quantised.iter_mut().zip(features) {
             *to = round(*x / self.feature_step);
         }

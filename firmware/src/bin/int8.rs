@@ -13,8 +13,8 @@ use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, Row};
 /// Pixels are 0 to 15 and serve as they are: 127 / 15 rounded down uses most of the eight bits.
 const PIXEL: i8 = 8;
 
-/// Of the 80 rows that were not learned from, so many must be right.
-const FEWEST: usize = 65;
+/// Of the 60 rows that were not learned from, so many must be right.
+const FEWEST: usize = 50;
 
 #[repr(align(4))]
 struct Aligned<B: ?Sized>(B);
@@ -25,13 +25,13 @@ fn main() -> ! {
     board::paint_stack();
     let core = cortex_m::Peripherals::take().expect("taken once");
     let counter = Counter::new(core.SYST);
-    let shipped = Graft::parse(&SHIPPED.0).or_fail("came with the firmware");
+    let shipped = Graft::parse(&SHIPPED.0).or_fail("shipped");
     let parameters = shipped.parameters().as_slice().expect("aligned");
-    let head = Head::new(CLASSES, FEATURE_DIM, parameters).or_fail("the file says so");
+    let head = Head::new(CLASSES, FEATURE_DIM, parameters).or_fail("length");
     let (mut weights, mut bias) = ([0; CLASSES * FEATURE_DIM], [0; CLASSES]);
     // The head was taught with features of length 1: the rows' mean length takes the place of each row's own.
     let step = 1.0 / (f32::from(PIXEL) * mean_length());
-    let head = Quantised::from_head(&head, step, &mut weights, &mut bias).or_fail("of these lengths");
+    let head = Quantised::from_head(&head, step, &mut weights, &mut bias).or_fail("length");
     for kernels in Kernels::available() {
         let mut sums = [0; CLASSES];
         let is_right =
