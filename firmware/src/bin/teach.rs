@@ -43,7 +43,7 @@ fn main() -> ! {
     if let Some(file) = slots.latest() {
         let stored = Graft::parse(file).or_fail("whole");
         hprintln!("after the reset: a head of kind {} in a slot, {} bytes", stored.kind().name(), file.len());
-        let right = report(kernels, "the head that was taught before", &stored);
+        let right = report(kernels, "the head taught before", &stored);
         lose_power(slots);
         hprintln!("stack: {} bytes at most", board::stack_used());
         board::exit(right >= FEWEST);
@@ -65,11 +65,7 @@ fn main() -> ! {
     let mut head = Head::new(CLASSES, FEATURE_DIM, &mut parameters[..]).or_fail("length");
     prototypes.head(kernels, 10.0, &mut head).or_fail("classes");
     slots.store(head_file(Kind::Prototype, head.parameters(), &mut [0; SLOT])).or_fail("flash");
-    report(
-        kernels,
-        "nearest mean, each row seen once",
-        &Graft::parse(slots.latest().expect("stored")).or_fail("whole"),
-    );
+    report(kernels, "nearest mean, one pass", &Graft::parse(slots.latest().expect("stored")).or_fail("whole"));
     let features = rows::features(row);
     let count = counter.count(100, || prototypes.add(&features, label).or_fail("sound"));
     hprintln!("a sample more for a mean: {} instructions", count);
@@ -83,7 +79,7 @@ fn main() -> ! {
         descent.step(kernels, &mut head, &row, label, &mut scratch).or_fail("sound");
     }
     slots.store(head_file(Kind::Softmax, head.parameters(), &mut [0; SLOT])).or_fail("flash");
-    hprintln!("weights taught on the device: CRC-32 {:08x}", last_crc(slots.latest().expect("stored")));
+    hprintln!("taught on the device: CRC-32 {:08x}", last_crc(slots.latest().expect("stored")));
     report(kernels, "softmax by SGD, ten passes", &Graft::parse(slots.latest().expect("stored")).or_fail("whole"));
     let count = counter.count(100, || {
         descent.step(kernels, &mut head, &features, label, &mut scratch).or_fail("sound");
@@ -157,7 +153,7 @@ fn lose_power(slots: Slots<Board>) {
         flash.power = usize::MAX;
     }
     let [old, new] = seen;
-    hprintln!("power lost at {} bytes: {} times the old head is there, {} times the new one", old + new, old, new);
+    hprintln!("power lost at {} bytes: {} times the old head, {} the new", old + new, old, new);
     (old > 0 && new > 0).then_some(()).or_fail("both");
 }
 
