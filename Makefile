@@ -38,7 +38,7 @@ deb:
 
 # The tests of core and of the program as ARM CPUs, by QEMU.
 test-arm:
-	.ci/run embedded arm
+	.ci/run embedded firmware arm
 
 firmware:
 	firmware/run

@@ -12,3 +12,5 @@ mod vision;
 mod parity;
 // The program on an ARM board, where TOPGRAFT_BOARD names one.
 mod board;
+// What is handed out beside the program.
+mod deploy;
