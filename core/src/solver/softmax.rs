@@ -9,7 +9,9 @@
 //! alone; otherwise by passes over the features, at first over a part of them.
 
 pub mod dual;
+mod inverse;
 mod loss;
+mod near;
 pub mod online;
 mod primal;
 mod sketch;
@@ -17,7 +19,7 @@ mod sketch;
 use self::dual::{Span, Start};
 use self::primal::Primal;
 use self::sketch::Sketch;
-use super::lbfgs::{self, Limits, Memory};
+use super::lbfgs::{self, Limits};
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
 use crate::kernel::Kernels;
@@ -49,7 +51,7 @@ impl Settings {
     }
 
     const fn limits(&self) -> Limits {
-        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations, has_preconditioner: false }
+        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations }
     }
 
     fn check(&self) -> Result<(), FitError> {
@@ -193,12 +195,11 @@ fn fit_primal(
         if is_worth_it && primal.rarest(rows) >= LEAST_STAGE_OF_CLASS {
             primal.look_at(rows);
             let limits = Limits { tolerance: STAGE_TOLERANCE, ..settings.limits() };
-            lbfgs::minimise(kernels, &mut primal, limits, parameters, search, &mut Memory::EMPTY.clone());
+            lbfgs::minimise(kernels, &mut primal, limits, parameters, search);
         }
     }
     primal.look_at(n);
-    let minimum =
-        lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search, &mut Memory::EMPTY.clone());
+    let minimum = lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search);
     primal.leave(parameters);
     Ok(minimum.into())
 }
