@@ -38,6 +38,12 @@ pub(super) trait Register: Copy {
     /// The CPU has the instruction set, and those floats are there.
     unsafe fn load_part(at: *const f32, count: usize) -> Self;
 
+    /// Asks for the cache line of a place, which need not exist.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn prefetch(at: *const f32);
+
     /// Loads `WIDTH` numbers of IEEE 754 binary16.
     ///
     /// # Safety
