@@ -22,7 +22,7 @@ use self::sketch::Sketch;
 use super::lbfgs::{self, Limits};
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
-use crate::kernel::Kernels;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 
 /// The most samples whose inner products are all computed: their matrix is 4 MB.
 pub const GRAM_LIMIT: usize = 1024;
@@ -81,7 +81,8 @@ pub const fn scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize)
         (both.checked_add(feature_dim), lbfgs::scratch_len(parameters))
     };
     let (Some(fixed), Some(rest)) = (fixed, rest) else { return None };
-    fixed.checked_add(rest)
+    let Some(all) = fixed.checked_add(rest) else { return None };
+    all.checked_add(ALIGNMENT_SLACK)
 }
 
 /// Fits `head` to `set`. Where that takes passes over the features, it starts from the parameters that the head has: zeros
@@ -121,7 +122,7 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
     let fit = if is_dual(n_samples, feature_dim) { fit_dual } else { fit_primal };
-    fit(kernels, set, settings, [n_classes, feature_dim], head.parameters_mut(), scratch)
+    fit(kernels, set, settings, [n_classes, feature_dim], head.parameters_mut(), aligned(scratch))
 }
 
 /// Seeks the optimum in the span of the samples.

@@ -7,7 +7,7 @@
 
 use super::Settings;
 use super::loss::{BLOCK, cross_entropy};
-use crate::kernel::Kernels;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 use crate::math;
 use crate::solver::lbfgs::{self, Problem};
 
@@ -46,7 +46,8 @@ pub const fn scratch_len(n_samples: usize, n_classes: usize) -> Option<usize> {
     let Some(point) = point_len(n_samples, n_classes) else { return None };
     let Some(search) = lbfgs::scratch_len(point) else { return None };
     let Some(rows) = n_samples.checked_mul(n_samples + 2) else { return None };
-    rows.checked_add(search)
+    let Some(all) = rows.checked_add(search) else { return None };
+    all.checked_add(ALIGNMENT_SLACK)
 }
 
 /// Where a fit starts.
@@ -76,7 +77,7 @@ pub fn fit(
 ) -> Result<FitReport, FitError> {
     span.check(settings, point, scratch)?;
     let n = span.labels.len();
-    let (factor, rest) = scratch.split_at_mut(n * n);
+    let (factor, rest) = aligned(scratch).split_at_mut(n * n);
     let (curvature, rest) = rest.split_at_mut(n);
     let (root, search) = rest.split_at_mut(n);
     let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None };

@@ -2,7 +2,7 @@
 //! that comes or goes changes it by a matrix of rank one.
 
 use super::dual::{Dual, Span};
-use crate::kernel::Kernels;
+use crate::kernel::{Kernels, aligned};
 use crate::math;
 
 /// `D^½ K D^½ + l2`, inverted: K the inner products, D the curvatures of the samples' losses.
@@ -57,7 +57,7 @@ impl<'a> Inverse<'a> {
     /// If a slice is of other samples.
     pub fn renew(&mut self, kernels: Kernels, span: &Span<'_>, l2: f32, point: &[f32], scratch: &mut [f32]) -> bool {
         let n = span.labels.len();
-        let (factor, rest) = scratch.split_at_mut(n * n);
+        let (factor, rest) = aligned(scratch).split_at_mut(n * n);
         let (curvature, rest) = rest.split_at_mut(n);
         let gradient = &mut rest[n..][..point.len() / 2];
         span.evaluate(kernels, l2, point, gradient, curvature);
@@ -73,13 +73,13 @@ impl<'a> Inverse<'a> {
     }
 
     /// Takes in sample `i`, which was not there, with its `inner_products [n]`: the inverse of a matrix with one row and
-    /// column more. Its curvature is that of the others on average. `scratch` has `2 n` elements or more.
+    /// column more. Its curvature is that of the others on average. `scratch` has `2 n + 15` elements or more.
     ///
     /// # Panics
     /// If a slice is too short.
     pub fn add(&mut self, kernels: Kernels, i: usize, inner_products: &[f32], l2: f32, scratch: &mut [f32]) {
         let n = self.root.len();
-        let (column, rest) = scratch.split_at_mut(n);
+        let (column, rest) = aligned(scratch).split_at_mut(n);
         let solution = &mut rest[..n];
         let others = self.root.iter().filter(|root| **root > 0.0).count();
         let curvature = self.total / others.max(1) as f32;
@@ -99,13 +99,13 @@ impl<'a> Inverse<'a> {
         self.total += curvature;
     }
 
-    /// Takes out sample `i`. `scratch` has `n` elements or more.
+    /// Takes out sample `i`. `scratch` has `n + 15` elements or more.
     ///
     /// # Panics
     /// If it has fewer.
     pub fn remove(&mut self, kernels: Kernels, i: usize, l2: f32, scratch: &mut [f32]) {
         let n = self.root.len();
-        let row = &mut scratch[..n];
+        let row = &mut aligned(scratch)[..n];
         row.copy_from_slice(&self.matrix[i * n..][..n]);
         kernels.ger(-1.0 / row[i], row, row, self.matrix);
         self.matrix[i * n..][..n].fill(0.0);

@@ -8,7 +8,7 @@ use super::Settings;
 use super::dual::Span;
 use super::inverse::Inverse;
 use super::loss::BLOCK;
-use crate::kernel::Kernels;
+use crate::kernel::{Kernels, aligned};
 use crate::math;
 use crate::solver::{FitError, FitReport};
 
@@ -33,7 +33,7 @@ pub fn fit_near(
     }
     span.check(settings, point, scratch)?;
     let (half, alphas) = (point.len() / 2, n_classes * n);
-    let mut rest = scratch;
+    let mut rest = aligned(scratch);
     let mut next = |len: usize| {
         let (first, others) = core::mem::take(&mut rest).split_at_mut(len);
         rest = others;

@@ -3,7 +3,7 @@
 use super::dual::{self, Inverse, Span, Start};
 use super::{Settings, near, primal::Primal};
 use crate::head::Head;
-use crate::kernel::Kernels;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 use crate::solver::{FitError, FitReport, TrainingSet};
 
 /// Samples with their inner products, and the optimum of the last [`fit`](Self::fit): one sample more costs a row of inner
@@ -70,7 +70,8 @@ impl<'a> Online<'a> {
         let Some(inverse) = Inverse::buffer_len(capacity) else { return None };
         let Some(all) = all.checked_add(inverse) else { return None };
         let Some(all) = all.checked_add(point) else { return None };
-        all.checked_add(scratch)
+        let Some(all) = all.checked_add(scratch) else { return None };
+        all.checked_add(ALIGNMENT_SLACK)
     }
 
     /// No samples yet. There is room for as many as `labels` is long; a multiple of 32 is fastest.
@@ -92,11 +93,12 @@ impl<'a> Online<'a> {
         if floats.len() < expected {
             return Err(FitError::Length { what: "floats", expected, got: floats.len() });
         }
-        let (weights, rest) = floats.split_at_mut(capacity);
-        let (center, rest) = rest.split_at_mut(feature_dim);
-        let (features, rest) = rest.split_at_mut(capacity * feature_dim);
-        let (gram, rest) = rest.split_at_mut(capacity * capacity);
+        // The matrices first, which gain most from being aligned.
+        let (gram, rest) = aligned(floats).split_at_mut(capacity * capacity);
         let (inverse, rest) = rest.split_at_mut(Inverse::buffer_len(capacity).unwrap_or(0));
+        let (features, rest) = rest.split_at_mut(capacity * feature_dim);
+        let (weights, rest) = rest.split_at_mut(capacity);
+        let (center, rest) = rest.split_at_mut(feature_dim);
         let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
         weights.fill(0.0);
         features.fill(0.0);
