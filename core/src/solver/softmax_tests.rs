@@ -279,7 +279,7 @@ fn online_finds_the_optimum_from_far_away() {
 
 #[test]
 fn online_refuses_what_is_no_sample() {
-    let mut floats = vec![0.0; online::Online::buffer_len(4, 2, 2).expect("small")];
+    let mut floats = vec![f32::NAN; online::Online::buffer_len(4, 2, 2).expect("small")];
     let (mut slots, kernels) = ([0; 4], Kernels::detect());
     assert!(matches!(
         online::Online::new(kernels, 1, 2, &mut floats, &mut slots),
@@ -293,6 +293,10 @@ fn online_refuses_what_is_no_sample() {
     assert!(online.is_empty());
     online.add(&[1.0, 0.0], 0).expect("there is room");
     assert_eq!(online.fit(&Settings::new(1.0)), Err(FitError::EmptyClass { class: 1 }));
+    // What was refused has left nothing behind that the next fit would start from.
+    online.add(&[0.0, 1.0], 1).expect("there is room");
+    assert_eq!(online.fit(&Settings::new(0.0)), Err(FitError::L2 { l2: 0.0 }));
+    assert!(online.fit(&Settings::new(1.0)).expect("sound").converged);
 }
 
 /// A choice of every fourth sample would see one class of the two, or five of the ten.

@@ -80,7 +80,12 @@ pub fn fit_near(
             along = slope;
         }
         let penalty = f64::from(l2) * f64::from(kernels.dot(&direction[..alphas], &direction[half..][..alphas]));
-        let mut step = along / (penalty + curvature_along(span, probabilities, direction));
+        let bend = penalty + curvature_along(span, probabilities, direction);
+        if bend <= 0.0 || bend.is_nan() {
+            // Rounding has taken all of it.
+            return Ok(report);
+        }
+        let mut step = along / bend;
         old_gradient.copy_from_slice(gradient);
         kernels.axpy(-step as f32, direction, point);
         let mut new_value = evaluate(point, gradient, probabilities);

@@ -208,6 +208,7 @@ impl<'a> Online<'a> {
         if let Some(class) = (0..self.n_classes).find(|class| !has_sample(*class)) {
             return Err(FitError::EmptyClass { class });
         }
+        settings.check()?;
         let (capacity, feature_dim) = (self.labels.len(), self.feature_dim);
         let start = if self.is_fitted { Start::Warm } else { Start::Cold };
         if !self.is_fitted {
