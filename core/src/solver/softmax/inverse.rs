@@ -129,8 +129,9 @@ impl<'a> Inverse<'a> {
     }
 
     /// Multiplies the first half of a gradient with the inverse of the Hessian without the coupling of the classes, `Xᵀ D X +
-    /// l2`: in the span that is `D^½ (D^½ K D^½ + l2)⁻¹ D^-½`. `vector` gets both halves. `work` has twice
-    /// `n_classes * n` elements or more.
+    /// l2`: in the span that is `D^½ (D^½ K D^½ + l2)⁻¹ D^-½`. `vector` gets both halves. Both sum to zero over the classes,
+    /// as softmax's gradients do, so that the last class need not be multiplied. `work` has twice `n_classes * n` elements or
+    /// more.
     pub(super) fn apply(
         &self,
         kernels: Kernels,
@@ -140,21 +141,29 @@ impl<'a> Inverse<'a> {
         vector: &mut [f32],
         work: &mut [f32],
     ) {
-        let (n, n_classes) = (self.root.len(), span.n_classes);
-        let alphas = n_classes * n;
-        let (sides, rest) = work.split_at_mut(alphas);
-        let solutions = &mut rest[..alphas];
+        let (n, alphas) = (self.root.len(), span.n_classes * self.root.len());
+        let most = alphas - n;
+        let (sides, rest) = work.split_at_mut(most);
+        let solutions = &mut rest[..most];
         for (to, from) in sides.chunks_exact_mut(n).zip(gradient.chunks_exact(n)) {
             let share = |from: f32, root: f32| if root > 0.0 { from / root } else { 0.0 };
             to.iter_mut().zip(from).zip(&*self.root).for_each(|((to, from), root)| *to = share(*from, *root));
         }
-        kernels.gemm_nt([n_classes, n, n], sides, self.matrix, solutions);
+        kernels.gemm_nt([most / n, n, n], sides, self.matrix, solutions);
         let [alpha, bias, product, again] = span.split(vector);
-        finish(l2, self.root, [gradient, solutions], alpha, product);
+        let ((alpha, last_alpha), (product, last_product)) = (alpha.split_at_mut(most), product.split_at_mut(most));
+        finish(l2, self.root, [&gradient[..most], solutions], alpha, product);
         for (i, _) in self.root.iter().enumerate().filter(|(_, root)| **root == 0.0) {
+            let inner_products = &span.gram[i * n..][..n];
+            // Of a free slot all are zero.
+            let is_there = inner_products[i] > 0.0;
             for (alpha, product) in alpha.chunks_exact(n).zip(product.chunks_exact_mut(n)) {
-                product[i] = kernels.dot(alpha, &span.gram[i * n..][..n]);
+                product[i] = if is_there { kernels.dot(alpha, inner_products) } else { 0.0 };
             }
+        }
+        for (rows, last) in [(&*alpha, last_alpha), (&*product, last_product)] {
+            last.fill(0.0);
+            rows.chunks_exact(n).for_each(|row| last.iter_mut().zip(row).for_each(|(last, x)| *last -= x));
         }
         let curvature = self.total * span.bias_unit * span.bias_unit;
         bias.iter_mut().zip(&gradient[alphas..]).for_each(|(b, g)| *b = g / curvature);
