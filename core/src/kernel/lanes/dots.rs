@@ -64,7 +64,8 @@ impl<'a> Rows<'a> {
 }
 
 /// The dot products of `R` rows with `C` rows of `width` floats: each register that is loaded serves several of them. The
-/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block.
+/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block. `after`
+/// is where the rows begin that will be asked for next, if they are there.
 ///
 /// # Safety
 /// The CPU has the instruction set of `V`, and the rows are there.
@@ -73,6 +74,7 @@ unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     width: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
+    after: *const f32,
 ) -> [[f32; C]; R] {
     const { assert!(LANES.is_multiple_of(P * V::WIDTH)) }
     let passes = LANES / (P * V::WIDTH);
@@ -88,8 +90,9 @@ unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
             let end = whole.min(chunk + size);
             for pass in 0..passes {
                 let offset = pass * P * V::WIDTH;
-                // What the next chunk needs of `b`, a part in each pass; after the last chunk, the rows that follow.
-                let next = b.wrapping_add(if end < whole { end } else { C * b_stride } + pass * (size / passes));
+                // What the next chunk needs of `b`, a part in each pass.
+                let next = if end < whole { b.wrapping_add(end) } else { after };
+                let next = next.wrapping_add(pass * (size / passes));
                 let (a, b) = ((a.add(chunk + offset), a_stride), (b.add(chunk + offset), b_stride));
                 add_pass::<V, R, C, P>(&mut blocks, pass, end - chunk, a, b, next);
             }
@@ -232,10 +235,13 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
     let mut j = from;
     while j < to {
         let size = next_tile::<C>(to - j);
+        // The next rows of `a` begin with the first ones of `b` again.
+        let after = b.at(if j + size < to { j + size } else { from });
         macro_rules! tile {
             ($width:literal) => {{
                 // SAFETY: the caller's promise.
-                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
+                let tile =
+                    unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride), after) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);
