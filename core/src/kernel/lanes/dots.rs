@@ -239,9 +239,9 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
         let after = b.at(if j + size < to { j + size } else { from });
         macro_rules! tile {
             ($width:literal) => {{
+                let (a_rows, b_rows) = ((a.at(i), a.stride), (b.at(j), b.stride));
                 // SAFETY: the caller's promise.
-                let tile =
-                    unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride), after) };
+                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, a_rows, b_rows, after) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);
