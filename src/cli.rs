@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.
 
 mod backbone;
+mod budget;
 mod classify;
 mod demo;
 mod eval;

@@ -9,6 +9,7 @@
 
 mod calibration;
 mod classifier;
+mod cost;
 mod cross_validation;
 mod curve;
 mod dataset;
@@ -25,6 +26,7 @@ mod subsets;
 
 pub use calibration::{Calibration, ECE_BINS, calibration_error, probabilities};
 pub use classifier::{Classifier, Prediction, WrongTrunk};
+pub use cost::Cost;
 pub use cross_validation::{L2_GRID, LEAVE_ONE_OUT_LIMIT};
 pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};

@@ -184,6 +184,42 @@ fn learn_advises_from_its_learning_curve() {
 }
 
 #[test]
+fn a_fit_says_what_it_needs_and_is_refused_above_what_is_allowed() {
+    let scene = Scene::with_photos(&["birds", "tools"], 5);
+    let run = scene.learn(&["--json", "--max-memory", "1G"]).succeeds();
+    let needed = run.json()["memory"]["estimate"].as_u64().unwrap();
+    let said = run.estimate.expect("is said");
+    assert!(said.contains("10 photos of 2 classes, 1280 features, needs up to"), "{said}");
+    assert!((100_000..2_000_000).contains(&needed), "{needed}");
+    scene.learn(&["--force", "--max-memory", &needed.to_string()]).succeeds();
+
+    fs::remove_file(scene.head()).unwrap();
+    let refused = |more: &[&str], words: &[&str]| {
+        let run = scene.learn(more);
+        assert_eq!(run.estimate, None, "nothing is fitted");
+        run.refuses(words);
+        scene.is_untouched();
+    };
+    let shots = |shots: &str| scene.learn(&["--force", "--json", "--shots", shots]).json()["memory"]["estimate"].as_u64();
+    let four = shots("4").unwrap();
+    fs::remove_file(scene.head()).unwrap();
+    let less = (needed - 1).to_string();
+    refused(&["--max-memory", &less], &["--max-memory allows", "10 photos of 2 classes needs", "use --shots 4 (", " KB)"]);
+    refused(&["--max-memory", &four.to_string()], &["use --shots 4 (", "or --head softmax ("]);
+    refused(&["--max-memory", "1K"], &["neither fewer --shots nor another --head", "allow more"]);
+    refused(&["--max-memory", "1K", "--head", "ridge"], &["--max-memory allows 1.0 KB"]);
+    let nonsense = scene.learn(&["--max-memory", "much"]);
+    assert!(nonsense.code == 2 && nonsense.stderr.contains("give a size in bytes above 0"), "{}", nonsense.stderr);
+    scene.is_untouched();
+
+    let photos = scene.photos();
+    let review = |more: &[&str]| topgraft(["review", photos.to_str().unwrap()].iter().chain(more));
+    let run = review(&["--json", "--max-memory", "64MiB"]).succeeds();
+    assert!(run.estimate.is_some() && run.json()["memory"]["estimate"].as_u64() >= Some(needed));
+    review(&["--max-memory", "100k"]).refuses(&["--max-memory allows 100.0 KB", "review fewer photos"]);
+}
+
+#[test]
 fn the_same_photos_give_the_same_bytes() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     scene.learn(&["--shots", "3", "--seed", "5"]).succeeds();

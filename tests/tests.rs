@@ -10,3 +10,5 @@ mod bad_input;
 mod vision;
 // The embedded backbone against ONNX Runtime.
 mod parity;
+// What a fit takes, and what it is said to take.
+mod memory;

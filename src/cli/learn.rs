@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Advice, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
+    Advice, Cost, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
     UNKNOWN_RATE, fit_kinds, held_out_auroc, learning_curve,
 };
 use topgraft::topgraft_core::head::Kind;
@@ -17,6 +17,7 @@ use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::budget::{self, BudgetArgs};
 use super::photos::{extract, skipped_json};
 use super::text::{duration, hex, percent, plain, plain_path, shortest};
 
@@ -48,6 +49,8 @@ pub struct Args {
     /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
     unknown_rate: f64,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Replace the head file if it is there
     #[arg(long)]
     force: bool,
@@ -121,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling, args.head)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling, args.head, &args.budget)?;
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -141,6 +144,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 pub struct Lesson {
     extracted: Extracted,
     extract_time: Duration,
+    /// What the fit was said to take.
+    cost: Cost,
     fitted: Fitted,
     /// How well a class that was held out is told apart, and the time that it took to see.
     auroc: Option<f64>,
@@ -155,7 +160,18 @@ impl Lesson {
         spares: Vec<Vec<Sample>>,
         scaling: ScalingArg,
         head: HeadArg,
+        budget: &BudgetArgs,
     ) -> anyhow::Result<Self> {
+        let (kinds, feature_dim) = (head.kinds(), trunk.feature_dim());
+        let cost = |counts: &[usize], kinds: &[Kind]| {
+            Cost::of_fit(counts, feature_dim, kinds, rayon::current_num_threads())
+        };
+        let check = |dataset: &Dataset| {
+            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, &kinds, allowed);
+            budget.check(dataset, |counts| cost(counts, &kinds), remedy)
+        };
+        // Before the photos are read; and again, as fewer of them may need another way to fit.
+        check(dataset)?;
         let scaling = match scaling {
             ScalingArg::None => Scaling::None,
             ScalingArg::L2 => Scaling::L2,
@@ -173,18 +189,21 @@ impl Lesson {
                 }
             }
         }
+        check(&extracted.dataset)?;
+        let cost = cost(&extracted.dataset.counts(), &kinds);
+        budget::state(&extracted.dataset, feature_dim, &cost);
         let n_classes = dataset.classes.len();
-        let fitted = fit_kinds(extracted.features.view(), &extracted.labels(), n_classes, scaling, &head.kinds())?;
+        let fitted = fit_kinds(extracted.features.view(), &extracted.labels(), n_classes, scaling, &kinds)?;
         let start = Instant::now();
         let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
         let auroc_time = start.elapsed();
         let curve = learning_curve(extracted.features.view(), &extracted.labels(), &fitted)?;
-        Ok(Self { extracted, extract_time, fitted, auroc, auroc_time, curve })
+        Ok(Self { extracted, extract_time, cost, fitted, auroc, auroc_time, curve })
     }
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2, HeadArg::Auto)
+        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2, HeadArg::Auto, &BudgetArgs::NONE)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
@@ -346,6 +365,7 @@ impl Lesson {
                     "gain": advice.gain,
                 })
             }),
+            "memory": { "estimate": self.cost.bytes },
             "seconds": {
                 "features": extract_time.as_secs_f64(),
                 "fit": fitted.fit_time.as_secs_f64(),

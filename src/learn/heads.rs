@@ -13,10 +13,10 @@ use super::cross_validation::{assign_folds, cross_validate, folds_for};
 use super::fit::zero_head;
 
 /// Shares of the mean variance that LDA's covariance is tried with.
-const SHRINKAGE: [f32; 9] = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97];
+pub(super) const SHRINKAGE: [f32; 9] = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97];
 /// Penalties of ridge regression that are tried: so many, from the first to the last in equal ratios, in units of the
 /// features' mean squared length.
-const RIDGE_PATH: (usize, f64, f64) = (20, 1e-3, 1e3);
+pub(super) const RIDGE_PATH: (usize, f64, f64) = (20, 1e-3, 1e3);
 
 /// What heads of one kind say of samples that they have not seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +103,7 @@ impl Samples<'_> {
                 let shape = [n_classes, feature_dim];
                 let set = self.set();
                 let best = lda::choose(Kernels::detect(), &set, shape, &path, false, &mut losses, &mut scratch)?;
+                drop(scratch);
                 self.left_out_by_folds(kind, SHRINKAGE[best])
             }
             Kind::Prototype => self.left_out_by_folds(kind, 1.0),

@@ -15,11 +15,11 @@ use super::subsets::{Subsets, class_means};
 /// Share of the samples of the taught classes that may be called unknown, unless the user says otherwise.
 pub const UNKNOWN_RATE: f64 = 0.05;
 /// Folds of the known classes while one is held out.
-const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 /// Multiply-adds of a pass over the samples, for all heads of [`held_out_auroc`] together: about a second.
-const WORK_LIMIT: u64 = 300_000_000;
+pub(super) const WORK_LIMIT: u64 = 300_000_000;
 /// Rows of distances at a time.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// How much the samples look like their classes, left out: from this follows a threshold for every rate.
 #[derive(Clone, Debug, PartialEq)]

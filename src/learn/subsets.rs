@@ -28,7 +28,8 @@ impl Subsets {
         scaled.chunks_exact_mut(feature_dim.max(1)).for_each(|row| fitted.scaler.apply(kernels, row));
         let (kind, setting, unit) = (fitted.left_out.kind, fitted.left_out.setting, fitted.unit);
         // The shrinkage of LDA is relative to the number of features.
-        let (rows, dim) = if kind == Kind::Softmax { span(&scaled, n, feature_dim) } else { (scaled, feature_dim) };
+        let in_span = kind == Kind::Softmax && n < feature_dim;
+        let (rows, dim) = if in_span { span(&scaled, n, feature_dim) } else { (scaled, feature_dim) };
         Self { rows, dim, kind, setting, unit }
     }
 
@@ -43,7 +44,9 @@ impl Subsets {
     }
 
     fn select(&self, samples: &[usize]) -> Vec<f32> {
-        samples.iter().flat_map(|sample| self.row(*sample)).copied().collect()
+        let mut rows = Vec::with_capacity(samples.len() * self.dim);
+        samples.iter().for_each(|sample| rows.extend_from_slice(self.row(*sample)));
+        rows
     }
 
     /// Logits `[asked.len(), n_classes]` of a head that is fitted to the samples `training`, `labels` being theirs.
