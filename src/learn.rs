@@ -8,6 +8,7 @@
 //! Trunk and vision meet here and nowhere else.
 
 mod calibration;
+mod choice;
 mod classifier;
 mod cost;
 mod cross_validation;
@@ -21,6 +22,7 @@ mod model;
 mod random;
 mod rejection;
 mod review;
+mod scaling;
 mod span;
 mod subsets;
 
@@ -32,8 +34,9 @@ pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
-pub use fit::{Fitted, LearnError, Scaling, fit, fit_kinds};
+pub use fit::{Fitted, LearnError, Settings, fit, fit_with};
 pub use heads::LeftOut;
 pub use model::{Model, ModelError, NotFinite, SaveError};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
 pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};
+pub use scaling::Scaling;

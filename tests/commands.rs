@@ -200,11 +200,15 @@ fn a_fit_says_what_it_needs_and_is_refused_above_what_is_allowed() {
         run.refuses(words);
         scene.is_untouched();
     };
-    let shots = |shots: &str| scene.learn(&["--force", "--json", "--shots", shots]).json()["memory"]["estimate"].as_u64();
+    let shots =
+        |shots: &str| scene.learn(&["--force", "--json", "--shots", shots]).json()["memory"]["estimate"].as_u64();
     let four = shots("4").unwrap();
     fs::remove_file(scene.head()).unwrap();
     let less = (needed - 1).to_string();
-    refused(&["--max-memory", &less], &["--max-memory allows", "10 photos of 2 classes needs", "use --shots 4 (", " KB)"]);
+    refused(
+        &["--max-memory", &less],
+        &["--max-memory allows", "10 photos of 2 classes needs", "use --shots 4 (", " KB)"],
+    );
     refused(&["--max-memory", &four.to_string()], &["use --shots 4 (", "or --head softmax ("]);
     refused(&["--max-memory", "1K"], &["neither fewer --shots nor another --head", "allow more"]);
     refused(&["--max-memory", "1K", "--head", "ridge"], &["--max-memory allows 1.0 KB"]);
@@ -279,10 +283,11 @@ fn another_backbone_and_another_cut_make_heads_of_their_own() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("warning") && run.stderr.contains("catalog.toml"), "{}", run.stderr);
     topgraft(["classify", "-m", head.to_str().unwrap(), "--backbone", &tiny, &photo]).succeeds();
-    for scaling in ["standard", "none"] {
-        scene.learn(&["--scaling", scaling, "--force"]).succeeds();
+    for scaling in ["standard", "none", "centred-l2", "l2", "auto"] {
+        let learned = scene.learn(&["--scaling", scaling, "--force", "--json"]).succeeds().json();
+        assert!(scaling == "auto" || learned["scaling"] == scaling, "{learned}");
         let inspected = topgraft(["inspect", head.to_str().unwrap(), "--json"]).succeeds().json();
-        assert_eq!(inspected["scaling"], scaling);
+        assert_eq!(inspected["scaling"], learned["scaling"]);
         topgraft(["classify", "-m", head.to_str().unwrap(), &photo]).succeeds();
     }
 }

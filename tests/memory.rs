@@ -4,7 +4,7 @@ use std::process::Command;
 
 use ndarray::Array2;
 use peak_alloc::PeakAlloc;
-use topgraft::learn::{Cost, Scaling, fit_kinds, held_out_auroc, learning_curve};
+use topgraft::learn::{Cost, Scaling, Settings, fit_with, held_out_auroc, learning_curve};
 use topgraft::topgraft_core::head::Kind;
 
 #[global_allocator]
@@ -28,14 +28,14 @@ fn shapes() -> Vec<(Vec<usize>, usize)> {
 }
 
 /// Fits as `learn` does; bytes that were allocated at the same time beyond the features.
-fn measure(counts: &[usize], dim: usize, kinds: &[Kind]) -> usize {
+fn measure(counts: &[usize], dim: usize, settings: &Settings<'_>) -> usize {
     let labels: Vec<u16> = counts.iter().zip(0..).flat_map(|(count, class)| vec![class; *count]).collect();
     let features = Array2::from_shape_fn((labels.len(), dim), |(i, j)| {
         ((i * dim + j) as f32 * 0.71).sin() + if j % counts.len() == usize::from(labels[i]) { 1.0 } else { 0.0 }
     });
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
-    let fitted = fit_kinds(features.view(), &labels, counts.len(), Scaling::L2, kinds).expect("fits");
+    let fitted = fit_with(features.view(), &labels, counts.len(), settings).expect("fits");
     held_out_auroc(features.view(), &labels, &fitted).expect("fits");
     learning_curve(features.view(), &labels, &fitted).expect("fits");
     ALLOCATED.peak_usage() - before
@@ -69,10 +69,13 @@ fn report() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             for (counts, dim) in shapes() {
-                let all = Kind::ALL.iter().map(|kind| vec![*kind]).chain([Kind::ALL.to_vec()]);
-                for kinds in all {
-                    let said = Cost::of_fit(&counts, dim, &kinds, threads).bytes;
-                    println!("{kinds:?} {counts:?} {dim} bytes: {threads} {said} {}", measure(&counts, dim, &kinds));
+                let one =
+                    |kind: &'static Kind| Settings { scalings: &[Scaling::L2], kinds: std::slice::from_ref(kind) };
+                let any = Settings { scalings: &Scaling::ALL, kinds: &Kind::ALL };
+                for settings in Kind::ALL.iter().map(one).chain([any]) {
+                    let said = Cost::of_fit(&counts, dim, &settings, threads).bytes;
+                    let taken = measure(&counts, dim, &settings);
+                    println!("{:?} {counts:?} {dim} bytes: {threads} {said} {taken}", settings.kinds);
                 }
             }
         });

@@ -26,8 +26,10 @@ pub fn topgraft<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) ->
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output();
     let Output { status, stdout, stderr } = output.expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let (estimates, stderr): (Vec<String>, Vec<String>) =
-        text(stderr).split_inclusive('\n').map(str::to_owned).partition(|line| line.starts_with("topgraft: the fit to "));
+    let (estimates, stderr): (Vec<String>, Vec<String>) = text(stderr)
+        .split_inclusive('\n')
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("topgraft: the fit to "));
     assert!(estimates.len() <= 1, "{estimates:?}");
     let (code, estimate) = (status.code().expect("no signal"), estimates.into_iter().next());
     Run { code, stdout: text(stdout), stderr: stderr.concat(), estimate }

@@ -121,7 +121,8 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "0", "M", "-1", "-1M", "12X", "1e9", "nan", "inf", "1.2.3", "0.1", "10 M B", "99999999G", "∞"] {
+        for text in ["", "0", "M", "-1", "-1M", "12X", "1e9", "nan", "inf", "1.2.3", "0.1", "10 M B", "99999999G", "∞"]
+        {
             assert!(size(text).is_err(), "{text}");
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Advice, Cost, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
-    UNKNOWN_RATE, fit_kinds, held_out_auroc, learning_curve,
+    Advice, Cost, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, Settings,
+    TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve,
 };
 use topgraft::topgraft_core::head::Kind;
 use topgraft::topgraft_core::rejection::Rejection;
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     /// What to do to the features before the head
-    #[arg(long, value_enum, default_value = "l2")]
+    #[arg(long, value_enum, value_name = "SCALING", default_value = "l2")]
     scaling: ScalingArg,
     /// Kind of head
     #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
@@ -61,12 +61,28 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ScalingArg {
+    /// L2, unless another one has a clearly lower left-out log-loss
+    Auto,
     /// Scale each feature vector to length 1
     L2,
     /// Subtract the mean and divide by the deviation, feature by feature
     Standard,
     /// Leave the features as they are
     None,
+    /// Subtract the mean, then scale to length 1
+    CentredL2,
+}
+
+impl ScalingArg {
+    fn scalings(self) -> Vec<Scaling> {
+        match self {
+            Self::Auto => Scaling::ALL.to_vec(),
+            Self::L2 => vec![Scaling::L2],
+            Self::Standard => vec![Scaling::Standard],
+            Self::None => vec![Scaling::None],
+            Self::CentredL2 => vec![Scaling::CentredL2],
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -162,9 +178,10 @@ impl Lesson {
         head: HeadArg,
         budget: &BudgetArgs,
     ) -> anyhow::Result<Self> {
-        let (kinds, feature_dim) = (head.kinds(), trunk.feature_dim());
+        let (scalings, kinds, feature_dim) = (scaling.scalings(), head.kinds(), trunk.feature_dim());
+        let settings = Settings { scalings: &scalings, kinds: &kinds };
         let cost = |counts: &[usize], kinds: &[Kind]| {
-            Cost::of_fit(counts, feature_dim, kinds, rayon::current_num_threads())
+            Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
         let check = |dataset: &Dataset| {
             let remedy = |allowed| budget::remedy(&dataset.counts(), cost, &kinds, allowed);
@@ -172,11 +189,6 @@ impl Lesson {
         };
         // Before the photos are read; and again, as fewer of them may need another way to fit.
         check(dataset)?;
-        let scaling = match scaling {
-            ScalingArg::None => Scaling::None,
-            ScalingArg::L2 => Scaling::L2,
-            ScalingArg::Standard => Scaling::Standard,
-        };
         let with_shots = !spares.is_empty();
         let (extracted, extract_time) = extract(trunk, dataset, spares)?;
         extracted.dataset.check_teachable()?;
@@ -193,7 +205,7 @@ impl Lesson {
         let cost = cost(&extracted.dataset.counts(), &kinds);
         budget::state(&extracted.dataset, feature_dim, &cost);
         let n_classes = dataset.classes.len();
-        let fitted = fit_kinds(extracted.features.view(), &extracted.labels(), n_classes, scaling, &kinds)?;
+        let fitted = fit_with(extracted.features.view(), &extracted.labels(), n_classes, &settings)?;
         let start = Instant::now();
         let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
         let auroc_time = start.elapsed();
@@ -283,7 +295,8 @@ impl Lesson {
             }
         };
         let kind = model.kind.name();
-        writeln!(out, "training   {kind}, {} {exactly}{}", duration(fitted.fit_time), setting(model))?;
+        let (scaling, setting) = (fitted.scaling.name(), setting(model));
+        writeln!(out, "training   {kind}, {} {exactly}{setting}; scaling {scaling}", duration(fitted.fit_time))?;
         let evaluation = &fitted.evaluation;
         let [low, high] = evaluation.interval();
         writeln!(
@@ -338,6 +351,7 @@ impl Lesson {
             "n_samples": evaluation.n_samples(),
             "l2": shortest(model.l2),
             "head": model.kind.name(),
+            "scaling": fitted.scaling.name(),
             "converged": fitted.report.is_none_or(|report| report.converged),
             "accuracy": evaluation.accuracy(),
             "interval": evaluation.interval(),

@@ -54,7 +54,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     dataset.check_teachable()?;
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
     let cost = |counts: &[usize]| Cost::of_review(counts, trunk.feature_dim(), rayon::current_num_threads());
-    let check = |dataset: &Dataset| args.budget.check(dataset, cost, |_| "review fewer photos, or allow more".to_owned());
+    let check =
+        |dataset: &Dataset| args.budget.check(dataset, cost, |_| "review fewer photos, or allow more".to_owned());
     check(&dataset)?;
     let (extracted, _) = extract(&trunk, &dataset, Vec::new())?;
     extracted.dataset.check_teachable()?;

@@ -9,6 +9,7 @@ use topgraft_core::solver::softmax::{self, GRAM_LIMIT};
 use topgraft_core::solver::{lda, ridge};
 
 use super::cross_validation::{L2_GRID, folds_for};
+use super::fit::Settings;
 use super::heads::{RIDGE_PATH, SHRINKAGE};
 use super::{curve, rejection, review};
 
@@ -16,9 +17,10 @@ use super::{curve, rejection, review};
 const SMALL_THINGS: f64 = 160.0;
 /// The same for a sample on each core.
 const SMALL_THINGS_OF_A_CORE: f64 = 32.0;
-/// Passes of softmax regression from nothing, and from an optimum nearby; docs/performance.md counts 20 to 50 of the first.
+/// Passes of softmax regression from nothing, of which docs/performance.md counts 20 to 50, and from an optimum nearby,
+/// which the weakest penalties need nearly as many of.
 const COLD_PASSES: f64 = 30.0;
-const WARM_PASSES: f64 = 10.0;
+const WARM_PASSES: f64 = 25.0;
 
 /// What a fit with all that belongs to it takes: the choice of its settings, the threshold of `unknown`, the learning curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,31 +33,35 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Of [`fit_kinds`](super::fit_kinds), [`held_out_auroc`](super::held_out_auroc) and
-    /// [`learning_curve`](super::learning_curve), for classes of `counts` samples and heads of some `kinds`, on as many
-    /// `threads` as rayon has.
+    /// Of [`fit_with`](super::fit_with), [`held_out_auroc`](super::held_out_auroc) and
+    /// [`learning_curve`](super::learning_curve), for classes of `counts` samples and some `settings`, on as many `threads`
+    /// as rayon has.
     ///
     /// ```
-    /// use topgraft::{learn::Cost, topgraft_core::head::Kind};
-    /// let [small, large] = [5, 50].map(|shots| Cost::of_fit(&[shots; 4], 1280, &Kind::ALL, 2));
+    /// use topgraft::learn::{Cost, Settings};
+    /// let [small, large] = [5, 50].map(|shots| Cost::of_fit(&[shots; 4], 1280, &Settings::default(), 2));
     /// assert!(small.bytes < large.bytes && large.bytes < 10_000_000);
     /// ```
-    pub fn of_fit(counts: &[usize], feature_dim: usize, kinds: &[Kind], threads: usize) -> Self {
+    pub fn of_fit(counts: &[usize], feature_dim: usize, settings: &Settings<'_>, threads: usize) -> Self {
+        let Settings { scalings, kinds, .. } = *settings;
         let fit = Fit::new(counts, feature_dim, threads);
         let worst = |cost: &dyn Fn(Kind) -> f64| kinds.iter().map(|kind| cost(*kind)).fold(0.0, f64::max);
-        let kept = (kinds.len() + 1) as f64 * fit.left_out_logits();
+        // All logits of the first step, or of the second those of the kinds, and of the one that was taken twice.
+        let logits = (scalings.len().max(kinds.len() + 1) + 1) as f64 * floats(fit.n.checked_mul(fit.classes));
+        let kept = logits + 10.0 * fit.n as f64 * (scalings.len() * kinds.len()) as f64;
         let choice = fit.rows() + kept + worst(&|kind| fit.left_out(kind));
         let last = fit.rows() + kept + worst(&|kind| fit.one(kind, fit.n)).max(fit.novelty());
         let after = fit.left_out_logits() + fit.novelty() + worst(&|kind| fit.smaller_heads(kind, counts));
         let bytes = choice.max(last).max(after) + fit.small_things();
-        let tries: f64 = kinds.iter().map(|kind| fit.work_of_left_out(*kind)).sum();
+        let kind = |kind: &Kind| fit.work_of_left_out(*kind);
+        let tries = scalings.len() as f64 * kind(&kinds[0]) + kinds[1..].iter().map(kind).sum::<f64>();
         Self { bytes: bytes as u64, multiply_adds: tries + worst(&|kind| fit.work_of_smaller_heads(kind, counts)) }
     }
 
     /// Of what `review` does: [`fit`](super::fit), then [`near_duplicates`](super::near_duplicates), but for the list of these.
     pub fn of_review(counts: &[usize], feature_dim: usize, threads: usize) -> Self {
         let fit = Fit::new(counts, feature_dim, threads);
-        let choice = Self::of_fit(counts, feature_dim, &Kind::ALL, threads);
+        let choice = Self::of_fit(counts, feature_dim, &Settings::default(), threads);
         let at_once = threads.min(fit.n.div_ceil(review::BLOCK)) as f64;
         let blocks = at_once * floats(fit.n.checked_mul(review::BLOCK.min(fit.n)));
         let cosines = fit.left_out_logits() + fit.novelty() + fit.rows() + blocks + fit.small_things();
@@ -231,9 +237,9 @@ impl Fit {
         let rank = n.min(dim);
         match kind {
             Kind::Softmax if self.in_span() => {
-                // A pass goes over the inner products and over the preconditioner; this is made anew, or for a fold of one
-                // sample changed.
-                let pass = 2.0 * n * n * classes;
+                // A pass goes over the inner products and over the preconditioner, at half the speed of large products, and
+                // over the history of steps. The preconditioner is made anew, or for a fold of one sample changed.
+                let pass = 4.0 * n * n * classes + 400.0 * n * classes;
                 let renewal = if folds == n { 2.0 * n * n } else { n * n * n / 3.0 };
                 let all = COLD_PASSES * pass + 1.5 * n * n * n;
                 n * n * dim / 2.0 + L2_GRID.len() as f64 * (all + folds / threads * (WARM_PASSES * pass + renewal))
@@ -272,26 +278,27 @@ mod tests {
 
     #[test]
     fn more_samples_features_classes_and_cores_take_more() {
-        let bytes = |counts: &[usize], dim, threads| Cost::of_fit(counts, dim, &Kind::ALL, threads).bytes;
+        let bytes = |counts: &[usize], dim, threads| Cost::of_fit(counts, dim, &Settings::default(), threads).bytes;
         let base = bytes(&[20; 5], 1280, 2);
-        for more in [bytes(&[40; 5], 1280, 2), bytes(&[20; 5], 2560, 2), bytes(&[20; 10], 1280, 2), bytes(&[20; 5], 1280, 4)]
+        for more in
+            [bytes(&[40; 5], 1280, 2), bytes(&[20; 5], 2560, 2), bytes(&[20; 10], 1280, 2), bytes(&[20; 5], 1280, 4)]
         {
             assert!(more > base, "{more} {base}");
         }
-        let work = |threads| Cost::of_fit(&[20; 5], 1280, &Kind::ALL, threads).multiply_adds;
+        let work = |threads| Cost::of_fit(&[20; 5], 1280, &Settings::default(), threads).multiply_adds;
         assert!(work(4) < work(1) && work(1) < 4.0 * work(4));
     }
 
     #[test]
     fn what_no_memory_holds_is_the_largest_number() {
-        let cost = Cost::of_fit(&[usize::MAX / 64; 2], 1280, &[Kind::Lda], 2);
+        let cost = Cost::of_fit(&[usize::MAX / 64; 2], 1280, &Settings::default(), 2);
         assert_eq!((cost.bytes, cost.duration() > Duration::from_secs(1 << 30)), (u64::MAX, true));
     }
 
     #[test]
     fn a_review_takes_no_less_than_a_fit_and_grows_with_the_square_of_the_samples() {
         let review = Cost::of_review(&[30; 3], 64, 2);
-        assert!(review.bytes >= Cost::of_fit(&[30; 3], 64, &Kind::ALL, 2).bytes);
+        assert!(review.bytes >= Cost::of_fit(&[30; 3], 64, &Settings::default(), 2).bytes);
         let [once, twice] = [20_000, 40_000].map(|n| Cost::of_review(&[n; 2], 32, 2).multiply_adds);
         assert!(twice > 3.0 * once);
     }

@@ -243,7 +243,8 @@ impl LearningCurve {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 

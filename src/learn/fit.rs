@@ -2,27 +2,33 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use topgraft_core::head::{Head, Kind, parameter_count};
-use topgraft_core::kernel::Kernels;
-use topgraft_core::scaler::{Scaler, standard};
+use topgraft_core::scaler::Scaler;
 use topgraft_core::solver::{FitError, FitReport, softmax};
 
 use super::calibration::Calibration;
+use super::choice::choose;
 use super::evaluation::Evaluation;
 use super::heads::{LeftOut, Samples};
 use super::rejection::Novelty;
+use super::scaling::{Scaled, Scaling};
 
-/// How features are scaled before the head.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scaling {
-    /// As the trunk gives them.
-    None,
-    /// To length 1: the default. Up to 12 points better than standardising in docs/accuracy.md.
-    #[default]
-    L2,
-    /// To mean 0 and deviation 1 in each column.
-    Standard,
+/// What a fit chooses from; in doubt it takes the first of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// Scalings of the features, one or more.
+    pub scalings: &'a [Scaling],
+    /// Kinds of heads, one or more.
+    pub kinds: &'a [Kind],
+}
+
+impl Default for Settings<'_> {
+    /// Features of length 1 and every kind, in doubt softmax regression. With a few samples a choice among the scalings costs
+    /// accuracy (docs/accuracy.md).
+    fn default() -> Self {
+        Self { scalings: &[Scaling::L2], kinds: &Kind::ALL }
+    }
 }
 
 /// A fitted head, and how it was come by.
@@ -30,7 +36,9 @@ pub enum Scaling {
 pub struct Fitted {
     /// The head.
     pub head: Head<Vec<f32>>,
-    /// Scaling that goes before it.
+    /// Scaling that goes before it,
+    pub scaling: Scaling,
+    /// and the scaler that this calls for.
     pub scaler: Scaler<Vec<f32>>,
     /// Report of the final fit, of softmax regression; the other kinds have a closed form.
     pub report: Option<FitReport>,
@@ -95,22 +103,22 @@ pub fn fit(
     n_classes: usize,
     scaling: Scaling,
 ) -> Result<Fitted, LearnError> {
-    fit_kinds(features, labels, n_classes, scaling, &Kind::ALL)
+    fit_with(features, labels, n_classes, &Settings { scalings: &[scaling], ..Settings::default() })
 }
 
-/// [`fit`], with the best of some `kinds` of heads only; in doubt the first.
+/// [`fit`], with the scaling and the kind of head that suit the samples best, out of those that `settings` allow. The scaling
+/// is chosen with the first kind, the kind then with that scaling.
 ///
 /// # Errors
 /// As [`fit`].
 ///
 /// # Panics
-/// If `kinds` is empty.
-pub fn fit_kinds(
+/// If there is no scaling or no kind to choose from.
+pub fn fit_with(
     features: ArrayView2<'_, f32>,
     labels: &[u16],
     n_classes: usize,
-    scaling: Scaling,
-    kinds: &[Kind],
+    settings: &Settings<'_>,
 ) -> Result<Fitted, LearnError> {
     let (n_samples, feature_dim) = features.dim();
     if n_samples != labels.len() {
@@ -122,22 +130,13 @@ pub fn fit_kinds(
             return Err(LearnError::ClassTooSmall { class, samples });
         }
     }
-    let mut scaled: Array2<f32> = features.as_standard_layout().into_owned();
-    let rows = scaled.as_slice_mut().expect("standard layout");
-    let kernels = Kernels::detect();
-    let scaler = scaler_for(scaling, rows, feature_dim);
-    rows.chunks_exact_mut(feature_dim.max(1)).for_each(|row| scaler.apply(kernels, row));
-
-    // The mean squared length: 1 by definition where the features were scaled to it.
-    let squares = kernels.dot(rows, rows) / n_samples as f32;
-    let unit = if scaling == Scaling::L2 || squares == 0.0 { 1.0 } else { squares };
-
-    let samples = Samples { rows, labels, n_classes, feature_dim, unit };
     let start = Instant::now();
-    let left_out = samples.best_left_out(kinds)?;
+    let (scaling, left_out) = choose(features, labels, n_classes, settings.scalings, settings.kinds)?;
     let left_out_time = start.elapsed();
 
+    let Scaled { rows, scaler, unit, .. } = &Scaled::new(features, scaling);
     let start = Instant::now();
+    let samples = Samples { rows, labels, n_classes, feature_dim, unit: *unit };
     let (head, report) = samples.fit(left_out.kind, left_out.setting, None)?;
     let fit_time = start.elapsed();
 
@@ -146,22 +145,19 @@ pub fn fit_kinds(
     let calibration = Calibration::fit(&left_out.logits, labels, n_classes);
     let temperature = calibration.temperature;
     let novelty = Novelty::fit(rows, feature_dim, labels, n_classes, &left_out.logits, temperature);
-    Ok(Fitted { head, scaler, report, fit_time, left_out, left_out_time, unit, evaluation, calibration, novelty })
-}
-
-/// The scaler that these features call for.
-fn scaler_for(scaling: Scaling, rows: &[f32], feature_dim: usize) -> Scaler<Vec<f32>> {
-    match scaling {
-        Scaling::None => Scaler::None,
-        Scaling::L2 => Scaler::L2,
-        Scaling::Standard => {
-            let (mut mean, mut scale) = (vec![0.0; feature_dim], vec![0.0; feature_dim]);
-            if feature_dim > 0 {
-                standard(rows, &mut mean, &mut scale);
-            }
-            Scaler::Standard { mean, scale }
-        }
-    }
+    Ok(Fitted {
+        head,
+        scaling,
+        scaler: scaler.clone(),
+        report,
+        fit_time,
+        left_out,
+        left_out_time,
+        unit: *unit,
+        evaluation,
+        calibration,
+        novelty,
+    })
 }
 
 /// A head of zeros, and the scratch to fit it.
@@ -196,7 +192,7 @@ mod tests {
     #[test]
     fn every_scaling_separates_what_is_separable() {
         let features = array![[9.0, 1.0], [8.0, 2.0], [7.0, 1.5], [1.0, 8.0], [2.0, 9.0], [1.5, 7.0]];
-        for scaling in [Scaling::None, Scaling::L2, Scaling::Standard] {
+        for scaling in Scaling::ALL {
             let fitted = fit(features.view(), &[0, 0, 0, 1, 1, 1], 2, scaling).expect("fits");
             assert_eq!(fitted.evaluation.correct(), 6, "{scaling:?}");
             assert!(fitted.report.is_none_or(|report| report.converged));

@@ -1,4 +1,4 @@
-//! The kinds of heads: each is asked for samples that it has not seen, and the one that does best is taken.
+//! The kinds of heads: how each is fitted, and what it says of samples that it has not seen.
 
 use rayon::prelude::*;
 use topgraft_core::head::{Head, Kind, argmax};
@@ -59,6 +59,11 @@ impl LeftOut {
         let losses = logits.chunks_exact(n_classes).zip(samples.labels).map(loss).collect();
         let predictions = logits.chunks_exact(n_classes).map(|row| argmax(row).unwrap_or(0) as u16).collect();
         Self { kind, setting, folds, logits, predictions, losses }
+    }
+
+    /// Log-loss of one left-out sample.
+    pub(super) fn loss(&self, sample: usize) -> f64 {
+        self.losses[sample]
     }
 
     /// Mean log-loss of the left-out samples, natural logarithm, at the temperature that suits them.
@@ -171,42 +176,6 @@ impl Samples<'_> {
         }
         Ok((head, report))
     }
-
-    /// The kind with the least left-out log-loss; but the first, unless another one is better by more than the standard
-    /// error of the difference: with few samples the least loss is a matter of luck (Breiman et al. 1984, "Classification
-    /// and regression trees", the one standard error rule). What it reports is honest about the choice: each sample is
-    /// answered by the kind that is chosen from all the others.
-    ///
-    /// # Panics
-    /// If `kinds` is empty.
-    pub fn best_left_out(&self, kinds: &[Kind]) -> Result<LeftOut, FitError> {
-        let mut candidates = vec![self.left_out(kinds[0])?];
-        // One that cannot be fitted, e.g. to features too large for the sums of prototypes, is no candidate.
-        candidates.extend(kinds[1..].iter().filter_map(|kind| self.left_out(*kind).ok()));
-        let gain = |i: usize, sample: usize| candidates[0].losses[sample] - candidates[i].losses[sample];
-        let n = self.labels.len();
-        let sums: Vec<[f64; 2]> = (0..candidates.len())
-            .map(|i| (0..n).fold([0.0; 2], |[sum, squares], s| [sum + gain(i, s), squares + gain(i, s).powi(2)]))
-            .collect();
-        let choose = |without: Option<usize>| {
-            let count = (n - usize::from(without.is_some())).max(1) as f64;
-            let mean_and_error = |i: usize| {
-                let own = without.map_or(0.0, |sample| gain(i, sample));
-                let mean = (sums[i][0] - own) / count;
-                let variance = ((sums[i][1] - own * own) / count - mean * mean).max(0.0);
-                (mean, (variance / count).sqrt())
-            };
-            let gains = (0..candidates.len()).map(mean_and_error).enumerate();
-            gains
-                .filter(|(_, (mean, error))| mean > error)
-                .fold((0, 0.0), |best, (i, (mean, _))| if mean > best.1 { (i, mean) } else { best })
-        };
-        let mut best = candidates[choose(None).0].clone();
-        for sample in 0..n {
-            best.predictions[sample] = candidates[choose(Some(sample)).0].predictions[sample];
-        }
-        Ok(best)
-    }
 }
 
 /// Penalties of ridge regression, for features of mean squared length `unit`.
@@ -217,11 +186,11 @@ fn ridge_path(unit: f32) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Three classes around their means, `[n, 40]`.
-    fn samples(n: usize, spread: f32) -> (Vec<f32>, Vec<u16>) {
+    pub(in super::super) fn samples(n: usize, spread: f32) -> (Vec<f32>, Vec<u16>) {
         let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
         let mut state = 3u32;
         let mut random = || {
@@ -266,34 +235,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn another_kind_is_taken_where_it_is_clearly_better_and_only_there() {
-        let (rows, labels) = samples(30, 4.0);
-        let noise = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 60.0 };
-        let gains = |samples: &Samples<'_>, kind: Kind| -> Vec<f64> {
-            let [first, other] = [Kind::Softmax, kind].map(|kind| samples.left_out(kind).expect("fits").losses);
-            first.iter().zip(other).map(|(a, b)| a - b).collect()
-        };
-        let is_clear = |gains: &[f64]| {
-            let n = gains.len() as f64;
-            let mean = gains.iter().sum::<f64>() / n;
-            mean > (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n / n).sqrt()
-        };
-        // Two noisy classes of very unequal spread in many directions: what LDA's covariance is made for.
-        let mut skewed = rows.clone();
-        for row in skewed.chunks_exact_mut(40) {
-            row[20..].iter_mut().for_each(|x| *x *= 30.0);
-        }
-        let skewed = Samples { rows: &skewed, unit: 9000.0, ..noise };
-        let mut taken = Vec::new();
-        for samples in [noise, skewed] {
-            let best = samples.best_left_out(&Kind::ALL).expect("fits");
-            let clear = Kind::ALL.map(|kind| is_clear(&gains(&samples, kind)));
-            assert_eq!(best.kind != Kind::Softmax, clear.contains(&true), "{:?} {clear:?}", best.kind);
-            taken.push(best.kind);
-        }
-        assert!(taken.contains(&Kind::Softmax) || taken[0] != taken[1], "{taken:?}");
     }
 }

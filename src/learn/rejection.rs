@@ -220,7 +220,8 @@ pub fn auroc(known: &[f64], unknown: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 

@@ -149,8 +149,9 @@ pub fn confusions(evaluation: &Evaluation) -> Vec<Confusion> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
     use super::super::random::SplitMix64;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::{Array2, Axis, concatenate};
 

@@ -94,7 +94,8 @@ pub(super) fn class_means(rows: &[f32], dim: usize, labels: &[u16], n_classes: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit, fit_kinds};
+    use super::super::fit::{Settings, fit, fit_with};
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 
@@ -103,7 +104,8 @@ mod tests {
         for ((n, d), kind) in [(12, 40), (40, 5)].into_iter().flat_map(|shape| Kind::ALL.map(|kind| (shape, kind))) {
             let features = Array2::from_shape_fn((n, d), |(i, j)| ((i * d + j) as f32 * 0.71).sin() + (i % 3) as f32);
             let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
-            let fitted = fit_kinds(features.view(), &labels, 3, Scaling::L2, &[kind]).expect("fits");
+            let settings = Settings { scalings: &[Scaling::L2], kinds: &[kind] };
+            let fitted = fit_with(features.view(), &labels, 3, &settings).expect("fits");
             let subsets = Subsets::new(features.view(), &fitted);
             let all: Vec<usize> = (0..n).collect();
             let logits = subsets.logits(&all, &labels, 3, &all).expect("fits");
