@@ -12,6 +12,7 @@ mod message;
 mod photos;
 mod review;
 mod text;
+mod weights;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -34,7 +34,7 @@ pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
-pub use fit::{Fitted, LearnError, Settings, fit, fit_with};
+pub use fit::{Fitted, LearnError, Settings, balanced, fit, fit_with, takes_class_weights};
 pub use heads::LeftOut;
 pub use model::{Model, ModelError, NotFinite, SaveError};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};

@@ -69,9 +69,12 @@ fn report() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             for (counts, dim) in shapes() {
-                let one =
-                    |kind: &'static Kind| Settings { scalings: &[Scaling::L2], kinds: std::slice::from_ref(kind) };
-                let any = Settings { scalings: &Scaling::ALL, kinds: &Kind::ALL };
+                let one = |kind: &'static Kind| Settings {
+                    scalings: &[Scaling::L2],
+                    kinds: std::slice::from_ref(kind),
+                    class_weights: None,
+                };
+                let any = Settings { scalings: &Scaling::ALL, kinds: &Kind::ALL, class_weights: None };
                 for settings in Kind::ALL.iter().map(one).chain([any]) {
                     let said = Cost::of_fit(&counts, dim, &settings, threads).bytes;
                     let taken = measure(&counts, dim, &settings);

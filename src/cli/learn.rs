@@ -20,6 +20,7 @@ use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
 use super::photos::{extract, skipped_json};
 use super::text::{duration, hex, percent, plain, plain_path, shortest};
+use super::weights::ClassWeights;
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -49,6 +50,9 @@ pub struct Args {
     /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
     unknown_rate: f64,
+    /// How often the photos of a class count: `balanced` (all classes alike), or LABEL=WEIGHT,...
+    #[arg(long, value_name = "WEIGHTS")]
+    class_weights: Option<ClassWeights>,
     #[command(flatten)]
     budget: BudgetArgs,
     /// Replace the head file if it is there
@@ -134,13 +138,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let mut dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
+    let order = Order::new(args, &dataset)?;
     let mut spares = Vec::new();
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, args.scaling, args.head, &args.budget)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, &order)?;
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -154,6 +159,26 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         writeln!(out, "written    {} ({:.1} KB)", plain_path(&args.output), bytes as f64 / 1e3)?;
     }
     Ok(lesson.outcome())
+}
+
+/// What to fit.
+struct Order<'a> {
+    scalings: Vec<Scaling>,
+    kinds: Vec<Kind>,
+    class_weights: Option<&'a ClassWeights>,
+    budget: &'a BudgetArgs,
+}
+
+impl<'a> Order<'a> {
+    fn new(args: &'a Args, dataset: &Dataset) -> anyhow::Result<Self> {
+        let (scalings, mut kinds) = (args.scaling.scalings(), args.head.kinds());
+        if let Some(weights) = &args.class_weights {
+            kinds = weights.kinds(kinds)?;
+            // That all of them are classes is seen before the work; what they come to, after it.
+            weights.of(&dataset.classes, &[])?;
+        }
+        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), budget: &args.budget })
+    }
 }
 
 /// Photos that were learned from, and what came out.
@@ -174,18 +199,16 @@ impl Lesson {
         trunk: &Trunk,
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
-        scaling: ScalingArg,
-        head: HeadArg,
-        budget: &BudgetArgs,
+        Order { scalings, kinds, class_weights, budget }: &Order<'_>,
     ) -> anyhow::Result<Self> {
-        let (scalings, kinds, feature_dim) = (scaling.scalings(), head.kinds(), trunk.feature_dim());
-        let settings = Settings { scalings: &scalings, kinds: &kinds };
+        let feature_dim = trunk.feature_dim();
+        let settings = Settings { scalings, kinds, class_weights: None };
         let cost = |counts: &[usize], kinds: &[Kind]| {
             Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
         let check = |dataset: &Dataset| {
-            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, &kinds, allowed);
-            budget.check(dataset, |counts| cost(counts, &kinds), remedy)
+            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, allowed);
+            budget.check(dataset, |counts| cost(counts, kinds), remedy)
         };
         // Before the photos are read; and again, as fewer of them may need another way to fit.
         check(dataset)?;
@@ -202,20 +225,24 @@ impl Lesson {
             }
         }
         check(&extracted.dataset)?;
-        let cost = cost(&extracted.dataset.counts(), &kinds);
+        let cost = cost(&extracted.dataset.counts(), kinds);
         budget::state(&extracted.dataset, feature_dim, &cost);
-        let n_classes = dataset.classes.len();
-        let fitted = fit_with(extracted.features.view(), &extracted.labels(), n_classes, &settings)?;
+        let (labels, n_classes) = (extracted.labels(), dataset.classes.len());
+        let class_weights = class_weights.map(|weights| weights.of(&dataset.classes, &labels)).transpose()?;
+        let settings = Settings { class_weights: class_weights.as_deref(), ..settings };
+        let fitted = fit_with(extracted.features.view(), &labels, n_classes, &settings)?;
         let start = Instant::now();
-        let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
+        let auroc = held_out_auroc(extracted.features.view(), &labels, &fitted)?;
         let auroc_time = start.elapsed();
-        let curve = learning_curve(extracted.features.view(), &extracted.labels(), &fitted)?;
+        let curve = learning_curve(extracted.features.view(), &labels, &fitted)?;
         Ok(Self { extracted, extract_time, cost, fitted, auroc, auroc_time, curve })
     }
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, Vec::new(), ScalingArg::L2, HeadArg::Auto, &BudgetArgs::NONE)
+        let (scalings, kinds) = (ScalingArg::L2.scalings(), HeadArg::Auto.kinds());
+        let order = Order { scalings, kinds, class_weights: None, budget: &BudgetArgs::NONE };
+        Self::teach(trunk, dataset, Vec::new(), &order)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
@@ -272,6 +299,10 @@ impl Lesson {
             model.head.feature_dim()
         )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
+        if let Some(weights) = &fitted.class_weights {
+            let weights = model.labels.iter().zip(weights).map(|(label, weight)| format!("{label} {weight:.3}"));
+            writeln!(out, "weights    {}", plain(&weights.collect::<Vec<_>>().join(", ")))?;
+        }
         if !extracted.skipped.is_empty() {
             writeln!(
                 out,
@@ -340,14 +371,15 @@ impl Lesson {
     pub fn json(&self, model: &Model) -> Value {
         let Self { extracted, extract_time, fitted, .. } = self;
         let counts = extracted.dataset.counts();
-        let class = |(label, photos): (&String, usize)| json!({ "label": label, "photos": photos });
+        let weight = |class: usize| fitted.class_weights.as_ref().map_or(1.0, |weights| shortest(weights[class]));
+        let class = |(class, (label, photos)): (usize, (&String, usize))| json!({ "label": label, "photos": photos, "weight": weight(class) });
         let evaluation = &fitted.evaluation;
         json!({
             "backbone": model.backbone,
             "cut": model.cut,
             "fingerprint": hex(&model.fingerprint),
             "feature_dim": model.head.feature_dim(),
-            "classes": model.labels.iter().zip(counts).map(class).collect::<Value>(),
+            "classes": model.labels.iter().zip(counts).enumerate().map(class).collect::<Value>(),
             "n_samples": evaluation.n_samples(),
             "l2": shortest(model.l2),
             "head": model.kind.name(),

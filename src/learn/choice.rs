@@ -1,9 +1,9 @@
 //! Which scaling, and which kind of head: those are taken that do best on samples that they have not seen.
 
 use ndarray::ArrayView2;
-use topgraft_core::head::Kind;
 use topgraft_core::solver::FitError;
 
+use super::fit::Settings;
 use super::heads::LeftOut;
 use super::scaling::{Scaled, Scaling};
 
@@ -29,14 +29,14 @@ struct Candidate {
 pub(super) fn choose(
     features: ArrayView2<'_, f32>,
     labels: &[u16],
+    weights: Option<&[f32]>,
     n_classes: usize,
-    scalings: &[Scaling],
-    kinds: &[Kind],
+    Settings { scalings, kinds, .. }: &Settings<'_>,
 ) -> Result<(Scaling, LeftOut), FitError> {
     let n = labels.len();
     let mut candidates = Vec::new();
-    for scaling in scalings {
-        match Scaled::new(features, *scaling).samples(labels, n_classes).left_out(kinds[0]) {
+    for scaling in *scalings {
+        match Scaled::new(features, *scaling).samples(labels, weights, n_classes).left_out(kinds[0]) {
             Ok(left_out) => candidates.push(Candidate { scaling: *scaling, left_out }),
             Err(error) if candidates.is_empty() => return Err(error),
             Err(_) => {}
@@ -59,7 +59,7 @@ pub(super) fn choose(
     for scaling in asked.filter(|_| kinds.len() > 1) {
         let scaled = Scaled::new(features, *scaling);
         for kind in &kinds[1..] {
-            let Ok(mut left_out) = scaled.samples(labels, n_classes).left_out(*kind) else { continue };
+            let Ok(mut left_out) = scaled.samples(labels, weights, n_classes).left_out(*kind) else { continue };
             if *scaling != chosen {
                 left_out.logits = Vec::new();
             }
@@ -125,6 +125,7 @@ mod tests {
     use super::super::heads::tests::samples;
     use super::*;
     use ndarray::Array2;
+    use topgraft_core::head::Kind;
 
     fn is_clear(first: &LeftOut, other: &LeftOut, n: usize) -> bool {
         let gains: Vec<f64> = (0..n).map(|sample| first.loss(sample) - other.loss(sample)).collect();
@@ -144,9 +145,10 @@ mod tests {
         let mut taken = Vec::new();
         for rows in [noise, skewed] {
             let features = Array2::from_shape_vec((30, 40), rows).expect("a shape");
-            let (_, best) = choose(features.view(), &labels, 3, &[Scaling::None], &Kind::ALL).expect("fits");
+            let settings = Settings { scalings: &[Scaling::None], ..Settings::default() };
+            let (_, best) = choose(features.view(), &labels, None, 3, &settings).expect("fits");
             let scaled = Scaled::new(features.view(), Scaling::None);
-            let left_out = Kind::ALL.map(|kind| scaled.samples(&labels, 3).left_out(kind).expect("fits"));
+            let left_out = Kind::ALL.map(|kind| scaled.samples(&labels, None, 3).left_out(kind).expect("fits"));
             let clear = left_out.each_ref().map(|other| is_clear(&left_out[0], other, 30));
             assert_eq!(best.kind != Kind::Softmax, clear.contains(&true), "{:?} {clear:?}", best.kind);
             taken.push(best.kind);
@@ -161,7 +163,9 @@ mod tests {
         let labels: Vec<u16> = (0..40).map(|i| i % 2).collect();
         let noise = |i: usize, j: usize| ((i * 31 + j * 17) as f32 * 0.71).sin();
         let choice = |features: &Array2<f32>| {
-            choose(features.view(), &labels, 2, &Scaling::ALL, &[Kind::Softmax, Kind::Ridge]).expect("fits")
+            let kinds = &[Kind::Softmax, Kind::Ridge];
+            let settings = Settings { scalings: &Scaling::ALL, kinds, ..Settings::default() };
+            choose(features.view(), &labels, None, 2, &settings).expect("fits")
         };
         let lengths = Array2::from_shape_fn((40, 6), |(i, j)| (1.0 + (i % 2) as f32) * (2.0 + 0.3 * noise(i, j)));
         let (scaling, left_out) = choice(&lengths);
@@ -183,7 +187,8 @@ mod tests {
             (state >> 8) as f32 / (1 << 24) as f32 - 0.3
         });
         let labels: Vec<u16> = (0..n as u16).map(|i| i % 2).collect();
-        let (_, left_out) = choose(features.view(), &labels, 2, &Scaling::ALL, &Kind::ALL).expect("fits");
+        let settings = Settings { scalings: &Scaling::ALL, ..Settings::default() };
+        let (_, left_out) = choose(features.view(), &labels, None, 2, &settings).expect("fits");
         let right = left_out.predictions.iter().zip(&labels).filter(|(a, b)| a == b).count();
         assert!((right as f64 / n as f64 - 0.5).abs() < 0.17, "{right} of {n}");
     }

@@ -143,7 +143,7 @@ fn curve_within(
     fitted: &Fitted,
 ) -> Result<Option<LearningCurve>, FitError> {
     let n_classes = fitted.head.n_classes();
-    let subsets = Subsets::new(features, fitted);
+    let subsets = Subsets::new(features, labels, fitted);
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); n_classes];
     labels.iter().enumerate().for_each(|(sample, label)| members[usize::from(*label)].push(sample));
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();

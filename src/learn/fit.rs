@@ -10,7 +10,7 @@ use topgraft_core::solver::{FitError, FitReport, softmax};
 use super::calibration::Calibration;
 use super::choice::choose;
 use super::evaluation::Evaluation;
-use super::heads::{LeftOut, Samples};
+use super::heads::{LeftOut, Samples, takes_weights};
 use super::rejection::Novelty;
 use super::scaling::{Scaled, Scaling};
 
@@ -21,13 +21,34 @@ pub struct Settings<'a> {
     pub scalings: &'a [Scaling],
     /// Kinds of heads, one or more.
     pub kinds: &'a [Kind],
+    /// `[n_classes]`, positive: how often a sample of a class counts in the fit and in the choices. `None` counts each once.
+    /// Softmax and ridge regression take them.
+    pub class_weights: Option<&'a [f32]>,
+}
+
+/// Class weights `[n_classes]` with which all classes count alike, however many samples they have: `n_samples / (n_classes *
+/// samples of the class)`, scikit-learn's `class_weight="balanced"` (King & Zeng 2001, "Logistic regression in rare events
+/// data").
+///
+/// ```
+/// assert_eq!(topgraft::learn::balanced(&[0, 0, 0, 1], 2), [2.0 / 3.0, 2.0]);
+/// ```
+pub fn balanced(labels: &[u16], n_classes: usize) -> Vec<f32> {
+    let count = |class: usize| labels.iter().filter(|label| usize::from(**label) == class).count();
+    let weight = |class| labels.len() as f64 / (n_classes as f64 * count(class) as f64);
+    (0..n_classes).map(|class| weight(class) as f32).collect()
+}
+
+/// Whether heads of a kind can be fitted with [class weights](Settings::class_weights).
+pub fn takes_class_weights(kind: Kind) -> bool {
+    takes_weights(kind)
 }
 
 impl Default for Settings<'_> {
     /// Features of length 1 and every kind, in doubt softmax regression. With a few samples a choice among the scalings costs
     /// accuracy (docs/accuracy.md).
     fn default() -> Self {
-        Self { scalings: &[Scaling::L2], kinds: &Kind::ALL }
+        Self { scalings: &[Scaling::L2], kinds: &Kind::ALL, class_weights: None }
     }
 }
 
@@ -48,6 +69,8 @@ pub struct Fitted {
     pub left_out: LeftOut,
     /// Mean squared length of the scaled features: the unit of penalties.
     pub unit: f32,
+    /// `[n_classes]`: how often a sample of a class counted; `None`: once.
+    pub class_weights: Option<Vec<f32>>,
     /// Time of the choice.
     pub left_out_time: Duration,
     /// Left-out accuracy.
@@ -79,6 +102,20 @@ pub enum LearnError {
         class: usize,
         /// Its samples.
         samples: usize,
+    },
+    /// A class weight that is not positive and finite, or is missing: 0.
+    #[error("class {class} has weight {weight}: it must be positive and finite")]
+    ClassWeight {
+        /// The class.
+        class: usize,
+        /// Its weight.
+        weight: f32,
+    },
+    /// A kind of head that cannot be fitted with class weights.
+    #[error("{} heads take no class weights, only softmax and ridge do", kind.name())]
+    NoClassWeights {
+        /// The kind.
+        kind: Kind,
     },
 }
 
@@ -130,14 +167,18 @@ pub fn fit_with(
             return Err(LearnError::ClassTooSmall { class, samples });
         }
     }
+    let sample_weights =
+        settings.class_weights.map(|weights| sample_weights(weights, labels, n_classes, settings.kinds));
+    let sample_weights = sample_weights.transpose()?;
     let start = Instant::now();
-    let (scaling, left_out) = choose(features, labels, n_classes, settings.scalings, settings.kinds)?;
+    let (scaling, left_out) = choose(features, labels, sample_weights.as_deref(), n_classes, settings)?;
     let left_out_time = start.elapsed();
 
     let Scaled { rows, scaler, unit, .. } = &Scaled::new(features, scaling);
     let start = Instant::now();
-    let samples = Samples { rows, labels, n_classes, feature_dim, unit: *unit };
-    let (head, report) = samples.fit(left_out.kind, left_out.setting, None)?;
+    let weights = sample_weights.as_deref();
+    let samples = Samples { rows, labels, weights, n_classes, feature_dim, unit: *unit };
+    let (head, report) = samples.fit(left_out.kind, left_out.setting)?;
     let fit_time = start.elapsed();
 
     let pairs = labels.iter().copied().zip(left_out.predictions.iter().copied());
@@ -154,10 +195,26 @@ pub fn fit_with(
         left_out,
         left_out_time,
         unit: *unit,
+        class_weights: settings.class_weights.map(<[f32]>::to_vec),
         evaluation,
         calibration,
         novelty,
     })
+}
+
+/// Weight of each sample, `[n_samples]`, from those of the classes.
+fn sample_weights(weights: &[f32], labels: &[u16], n_classes: usize, kinds: &[Kind]) -> Result<Vec<f32>, LearnError> {
+    for class in 0..n_classes.max(weights.len()) {
+        let weight = if class < n_classes { weights.get(class).copied().unwrap_or(0.0) } else { f32::NAN };
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err(LearnError::ClassWeight { class, weight });
+        }
+    }
+    match kinds.iter().find(|kind| !takes_weights(**kind)) {
+        Some(kind) => Err(LearnError::NoClassWeights { kind: *kind }),
+        // A label beyond the classes is an error of the fit.
+        None => Ok(labels.iter().map(|label| weights.get(usize::from(*label)).copied().unwrap_or(1.0)).collect()),
+    }
 }
 
 /// A head of zeros, and the scratch to fit it.
@@ -196,6 +253,71 @@ mod tests {
             let fitted = fit(features.view(), &[0, 0, 0, 1, 1, 1], 2, scaling).expect("fits");
             assert_eq!(fitted.evaluation.correct(), 6, "{scaling:?}");
             assert!(fitted.report.is_none_or(|report| report.converged));
+        }
+    }
+
+    #[test]
+    fn class_weights_that_mean_nothing_are_refused() {
+        let features = array![[9.0, 1.0], [8.0, 2.0], [1.0, 8.0], [2.0, 9.0]];
+        let refused = |weights: &[f32], kinds: &[Kind]| {
+            let settings = Settings { kinds, class_weights: Some(weights), ..Settings::default() };
+            fit_with(features.view(), &[0, 0, 1, 1], 2, &settings).expect_err("means nothing").to_string()
+        };
+        let softmax = &[Kind::Softmax];
+        assert_eq!(refused(&[1.0, -1.0], softmax), "class 1 has weight -1: it must be positive and finite");
+        assert_eq!(refused(&[f32::NAN, 1.0], softmax), "class 0 has weight NaN: it must be positive and finite");
+        assert_eq!(refused(&[1.0], softmax), "class 1 has weight 0: it must be positive and finite");
+        assert!(refused(&[1.0; 3], softmax).starts_with("class 2 has weight"));
+        let no = refused(&[1.0, 2.0], &[Kind::Ridge, Kind::Lda]);
+        assert_eq!(no, "lda heads take no class weights, only softmax and ridge do");
+    }
+
+    /// Two noisy classes, the first `many` times as frequent.
+    fn imbalanced(rare: usize, many: usize) -> (ndarray::Array2<f32>, Vec<u16>) {
+        let labels: Vec<u16> = (0..rare * (many + 1)).map(|i| u16::from(i % (many + 1) == 0)).collect();
+        let mut state = 9u32;
+        let features = ndarray::Array2::from_shape_fn((labels.len(), 4), |(i, j)| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = (state >> 8) as f32 / (1 << 24) as f32 - 0.5;
+            noise + if j == 0 && labels[i] == 1 { 0.4 } else { 0.0 }
+        });
+        (features, labels)
+    }
+
+    #[test]
+    fn balanced_weights_find_more_of_a_rare_class() {
+        let (features, labels) = imbalanced(8, 20);
+        let weights = balanced(&labels, 2);
+        for kind in [Kind::Softmax, Kind::Ridge] {
+            let recall = |class_weights| {
+                let settings = Settings { scalings: &[Scaling::None], kinds: &[kind], class_weights };
+                let fitted = fit_with(features.view(), &labels, 2, &settings).expect("fits");
+                fitted.evaluation.per_class()[1].recall.expect("has samples")
+            };
+            let [without, with] = [recall(None), recall(Some(&weights))];
+            assert!(with >= without + 0.4, "{kind:?}: {without} {with}");
+        }
+    }
+
+    /// A sample of weight 3 is three samples: with balanced weights, the objective is that of so many copies as make the
+    /// classes equal, in another unit.
+    #[test]
+    fn balanced_weights_are_copies_of_the_samples() {
+        let (features, labels) = imbalanced(5, 3);
+        let (n, weights) = (labels.len(), balanced(&labels, 2));
+        let rows = features.as_slice().expect("standard layout");
+        let weights: Vec<f32> = labels.iter().map(|label| weights[usize::from(*label)]).collect();
+        let copies: Vec<usize> = (0..n).flat_map(|i| vec![i; if labels[i] == 1 { 3 } else { 1 }]).collect();
+        let copied: Vec<f32> = copies.iter().flat_map(|i| rows[4 * i..4 * i + 4].to_vec()).collect();
+        let copied_labels: Vec<u16> = copies.iter().map(|i| labels[*i]).collect();
+        let weighted =
+            Samples { rows, labels: &labels, weights: Some(&weights), n_classes: 2, feature_dim: 4, unit: 1.0 };
+        let copied = Samples { rows: &copied, labels: &copied_labels, weights: None, ..weighted };
+        for kind in [Kind::Softmax, Kind::Ridge] {
+            let (a, _) = weighted.fit(kind, 0.1).expect("fits");
+            let (b, _) = copied.fit(kind, 0.1 / weights[1]).expect("fits");
+            let pairs = a.parameters().iter().zip(b.parameters());
+            pairs.for_each(|(a, b)| assert!((a - b).abs() < 2e-3 * (1.0 + b.abs()), "{kind:?}: {a} {b}"));
         }
     }
 }

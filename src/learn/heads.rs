@@ -31,7 +31,7 @@ pub struct LeftOut {
     pub logits: Vec<f32>,
     /// Class predicted for each sample: the largest of its logits.
     pub predictions: Vec<u16>,
-    /// Log-loss of each sample, at the temperature that suits all of them.
+    /// Log-loss of each sample, at the temperature that suits all of them, times its weight beside the mean weight.
     losses: Vec<f64>,
 }
 
@@ -41,6 +41,9 @@ pub(super) struct Samples<'a> {
     /// `[n_samples, feature_dim]`
     pub rows: &'a [f32],
     pub labels: &'a [u16],
+    /// `[n_samples]`: how often each counts, 0 leaves it out. Other numbers than 0 and 1 only for kinds that
+    /// [take them](takes_weights).
+    pub weights: Option<&'a [f32]>,
     pub n_classes: usize,
     pub feature_dim: usize,
     /// Mean squared length.
@@ -51,30 +54,41 @@ impl LeftOut {
     fn new(kind: Kind, setting: f32, folds: usize, logits: Vec<f32>, samples: &Samples<'_>) -> Self {
         let n_classes = samples.n_classes.max(1);
         let temperature = Calibration::fit(&logits, samples.labels, n_classes).temperature;
-        let loss = |(row, label): (&[f32], &u16)| {
+        let weight = |sample: usize| samples.weights.map_or(1.0, |weights| f64::from(weights[sample]));
+        let n = samples.labels.len();
+        let unit = (0..n).map(weight).sum::<f64>() / n.max(1) as f64;
+        let loss = |(sample, (row, label)): (usize, (&[f32], &u16))| {
             let mut p = row.to_vec();
             probabilities(&mut p, temperature);
-            -f64::from(p[usize::from(*label)].max(f32::MIN_POSITIVE)).ln()
+            -f64::from(p[usize::from(*label)].max(f32::MIN_POSITIVE)).ln() * weight(sample) / unit
         };
-        let losses = logits.chunks_exact(n_classes).zip(samples.labels).map(loss).collect();
+        let losses = logits.chunks_exact(n_classes).zip(samples.labels).enumerate().map(loss).collect();
         let predictions = logits.chunks_exact(n_classes).map(|row| argmax(row).unwrap_or(0) as u16).collect();
         Self { kind, setting, folds, logits, predictions, losses }
     }
 
-    /// Log-loss of one left-out sample.
+    /// Log-loss of one left-out sample, times its weight beside the mean weight.
     pub(super) fn loss(&self, sample: usize) -> f64 {
         self.losses[sample]
     }
 
-    /// Mean log-loss of the left-out samples, natural logarithm, at the temperature that suits them.
+    /// Mean log-loss of the left-out samples, each counted by its weight, natural logarithm, at the temperature that suits them.
     pub fn log_loss(&self) -> f64 {
         self.losses.iter().sum::<f64>() / self.losses.len().max(1) as f64
     }
 }
 
+/// Whether heads of a kind can be fitted to samples that do not all count once.
+pub(super) fn takes_weights(kind: Kind) -> bool {
+    match kind {
+        Kind::Softmax | Kind::Ridge => true,
+        Kind::Lda | Kind::Prototype => false,
+    }
+}
+
 impl Samples<'_> {
     fn set(&self) -> TrainingSet<'_> {
-        TrainingSet { features: self.rows, labels: self.labels, sample_weights: None }
+        TrainingSet { features: self.rows, labels: self.labels, sample_weights: self.weights }
     }
 
     fn row(&self, sample: usize) -> &[f32] {
@@ -83,10 +97,10 @@ impl Samples<'_> {
 
     /// Leaves the samples out of heads of one kind, whose setting is chosen by the way.
     pub fn left_out(&self, kind: Kind) -> Result<LeftOut, FitError> {
-        let Self { rows, labels, n_classes, feature_dim, unit } = *self;
+        let Self { rows, labels, weights, n_classes, feature_dim, unit } = *self;
         match kind {
             Kind::Softmax => {
-                let result = cross_validate(rows, labels, n_classes, feature_dim, unit)?;
+                let result = cross_validate(rows, labels, weights, n_classes, feature_dim, unit)?;
                 let mut left_out = LeftOut::new(kind, result.l2, result.folds, result.logits, self);
                 left_out.predictions = result.predictions;
                 Ok(left_out)
@@ -121,8 +135,8 @@ impl Samples<'_> {
         let folds = folds_for(n);
         let fold_of = assign_folds(self.labels, n_classes, folds);
         let fold = |fold: usize| {
-            let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
-            let (head, _) = self.fit(kind, setting, Some(&weights))?;
+            let taught: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
+            let (head, _) = Samples { weights: Some(&taught), ..*self }.fit(kind, setting)?;
             let members: Vec<usize> = (0..n).filter(|sample| fold_of[*sample] == fold).collect();
             let mut logits = vec![0.0; members.len() * n_classes];
             for (sample, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
@@ -140,14 +154,9 @@ impl Samples<'_> {
         Ok(LeftOut::new(kind, setting, folds, logits, self))
     }
 
-    /// Fits a head of all samples, or of those with a weight of 1. Softmax regression alone is found step by step.
-    pub fn fit(
-        &self,
-        kind: Kind,
-        setting: f32,
-        weights: Option<&[f32]>,
-    ) -> Result<(Head<Vec<f32>>, Option<FitReport>), FitError> {
-        let (kernels, set) = (Kernels::detect(), TrainingSet { sample_weights: weights, ..self.set() });
+    /// Fits a head. Softmax regression alone is found step by step.
+    pub fn fit(&self, kind: Kind, setting: f32) -> Result<(Head<Vec<f32>>, Option<FitReport>), FitError> {
+        let (kernels, set) = (Kernels::detect(), self.set());
         let (n, n_classes, feature_dim) = (self.labels.len(), self.n_classes, self.feature_dim);
         let scratch = |len: Option<usize>| vec![0.0; len.expect("fits memory")];
         let (mut head, steps) = zero_head(if kind == Kind::Softmax { n } else { 0 }, n_classes, feature_dim);
@@ -207,11 +216,12 @@ pub(super) mod tests {
     #[test]
     fn every_kind_learns_what_can_be_learned_and_leaves_out_what_it_is_asked() {
         let (rows, labels) = samples(30, 1.0);
-        let samples = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 16.0 };
+        let samples =
+            Samples { rows: &rows, labels: &labels, weights: None, n_classes: 3, feature_dim: 40, unit: 16.0 };
         for kind in Kind::ALL {
             let left_out = samples.left_out(kind).expect("fits");
             assert_eq!((left_out.kind, left_out.folds, &left_out.predictions), (kind, 30, &labels), "{kind:?}");
-            let (head, report) = samples.fit(kind, left_out.setting, None).expect("fits");
+            let (head, report) = samples.fit(kind, left_out.setting).expect("fits");
             assert_eq!(report.is_some(), kind == Kind::Softmax);
             let mut logits = [0.0; 3];
             head.logits(Kernels::detect(), &rows[40..80], &mut logits);
@@ -222,12 +232,19 @@ pub(super) mod tests {
     #[test]
     fn left_out_logits_are_those_of_a_head_without_the_sample() {
         let (rows, labels) = samples(15, 3.0);
-        let samples = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 30.0 };
-        for kind in [Kind::Ridge, Kind::Lda, Kind::Prototype] {
+        let samples =
+            Samples { rows: &rows, labels: &labels, weights: None, n_classes: 3, feature_dim: 40, unit: 30.0 };
+        let weights: Vec<f32> = labels.iter().map(|label| [0.5, 1.0, 3.0][usize::from(*label)]).collect();
+        let weighted = Samples { weights: Some(&weights), ..samples };
+        for (samples, kind) in
+            [(samples, Kind::Ridge), (weighted, Kind::Ridge), (samples, Kind::Lda), (samples, Kind::Prototype)]
+        {
             let left_out = samples.left_out(kind).expect("fits");
             for sample in 0..15 {
-                let weights: Vec<f32> = (0..15).map(|other| f32::from(other != sample)).collect();
-                let (head, _) = samples.fit(kind, left_out.setting, Some(&weights)).expect("fits");
+                let own = |other: usize| samples.weights.map_or(1.0, |weights| weights[other]);
+                let without: Vec<f32> = (0..15).map(|other| f32::from(other != sample) * own(other)).collect();
+                let (head, _) =
+                    Samples { weights: Some(&without), ..samples }.fit(kind, left_out.setting).expect("fits");
                 let mut logits = [0.0; 3];
                 head.logits(Kernels::detect(), samples.row(sample), &mut logits);
                 for (a, b) in left_out.logits[3 * sample..].iter().zip(logits) {

@@ -150,7 +150,7 @@ pub fn held_out_auroc(features: ArrayView2<'_, f32>, labels: &[u16], fitted: &Fi
     if n_classes < 3 {
         return Ok(None);
     }
-    let subsets = Subsets::new(features, fitted);
+    let subsets = Subsets::new(features, labels, fitted);
     if subsets.pass(n_classes).saturating_mul((FOLDS * n_classes) as u64) > WORK_LIMIT {
         return Ok(None);
     }

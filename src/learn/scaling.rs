@@ -94,8 +94,8 @@ impl Scaled {
     }
 
     /// With what is known of the samples.
-    pub fn samples<'a>(&'a self, labels: &'a [u16], n_classes: usize) -> Samples<'a> {
-        Samples { rows: &self.rows, labels, n_classes, feature_dim: self.feature_dim, unit: self.unit }
+    pub fn samples<'a>(&'a self, labels: &'a [u16], weights: Option<&'a [f32]>, n_classes: usize) -> Samples<'a> {
+        Samples { rows: &self.rows, labels, weights, n_classes, feature_dim: self.feature_dim, unit: self.unit }
     }
 }
 
