@@ -4,7 +4,7 @@ use topgraft::learn::{Cost, Dataset};
 use topgraft::topgraft_core::head::Kind;
 
 use super::message::message;
-use super::text::{bytes, duration, photos};
+use super::text::{bytes, counted, duration};
 
 /// The option of every command that fits.
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ impl BudgetArgs {
         match self.max_memory.filter(|allowed| needed > *allowed) {
             None => Ok(()),
             Some(allowed) => Err(TooMuch {
-                photos: photos(dataset.samples.len()),
+                photos: counted(dataset.samples.len(), "photo"),
                 classes: dataset.classes.len(),
                 needed,
                 allowed,
@@ -56,16 +56,24 @@ impl BudgetArgs {
 /// Says on standard error what the fit to `dataset` will take.
 pub fn state(dataset: &Dataset, feature_dim: usize, cost: &Cost) {
     message(format_args!(
-        "the fit to {} of {} classes, {feature_dim} features, needs up to {} beyond the features and about {}",
-        photos(dataset.samples.len()),
+        "the fit to {} of {} classes, {}, needs up to {} beyond the features and about {}",
+        counted(dataset.samples.len(), "photo"),
         dataset.classes.len(),
+        counted(feature_dim, "feature"),
         bytes(cost.bytes),
         duration(cost.duration())
     ));
 }
 
-/// What `learn` could do with less: fewer shots, or another kind of head, each with what it needs.
-pub fn remedy(counts: &[usize], cost: impl Fn(&[usize], &[Kind]) -> Cost, kinds: &[Kind], allowed: u64) -> String {
+/// What `learn` could do with less instead of trying all of `kinds`: fewer shots, or one of the kinds that are `offered`, each
+/// with what it needs.
+pub fn remedy(
+    counts: &[usize],
+    cost: impl Fn(&[usize], &[Kind]) -> Cost,
+    kinds: &[Kind],
+    offered: impl Iterator<Item = Kind>,
+    allowed: u64,
+) -> String {
     let shots_cost = |shots: usize| {
         let counts: Vec<usize> = counts.iter().map(|count| shots.min(*count)).collect();
         cost(&counts, kinds).bytes
@@ -73,7 +81,7 @@ pub fn remedy(counts: &[usize], cost: impl Fn(&[usize], &[Kind]) -> Cost, kinds:
     let largest = counts.iter().copied().max().unwrap_or(0);
     let shots = (2..largest).rev().map(|shots| (shots, shots_cost(shots))).find(|(_, bytes)| *bytes <= allowed);
     let shots = shots.map(|(shots, needed)| format!("--shots {shots} ({})", bytes(needed)));
-    let others = Kind::ALL.into_iter().filter(|kind| kinds != [*kind]);
+    let others = offered.filter(|kind| kinds != [*kind]);
     let least = others.map(|kind| (cost(counts, &[kind]).bytes, kind)).min_by_key(|(bytes, _)| *bytes);
     let head = least.filter(|(bytes, _)| *bytes <= allowed);
     let head = head.map(|(needed, kind)| format!("--head {} ({})", kind.name(), bytes(needed)));

@@ -10,7 +10,7 @@ use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, 
 
 use super::Outcome;
 use super::learn::{method, setting, unknown_json};
-use super::text::{hex, percent, shortest, table};
+use super::text::{counted, hex, percent, shortest, table};
 
 /// Show all that a head file says
 #[derive(clap::Args)]
@@ -140,7 +140,10 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
-        ("head", format!("{}, {dims} features, {parameters} parameters{}", model.kind.name(), setting(model))),
+        (
+            "head",
+            format!("{}, {}, {parameters} parameters{}", model.kind.name(), counted(dims, "feature"), setting(model)),
+        ),
         ("scaling", Scaling::of(&model.scaler).name().to_owned()),
         ("accuracy", evaluation),
         ("calibrated", calibration),

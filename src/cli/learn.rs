@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, Settings,
-    TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve,
+    TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
 };
 use topgraft::topgraft_core::head::Kind;
 use topgraft::topgraft_core::rejection::Rejection;
@@ -19,7 +19,7 @@ use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
 use super::photos::{extract, skipped_json};
-use super::text::{duration, hex, percent, plain, plain_path, shortest};
+use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
 use super::weights::ClassWeights;
 
 /// Learn a head from labelled photos, one folder per class
@@ -207,7 +207,8 @@ impl Lesson {
             Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
         let check = |dataset: &Dataset| {
-            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, allowed);
+            let offered = Kind::ALL.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
+            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, offered, allowed);
             budget.check(dataset, |counts| cost(counts, kinds), remedy)
         };
         // Before the photos are read; and again, as fewer of them may need another way to fit.
@@ -274,7 +275,8 @@ impl Lesson {
         let worst = format!("`{class}`, {wrong} of {samples}");
         let text = match more {
             Some(more) => format!(
-                "about {more} more photos of each class should add {:.0} points; most mistakes: {worst}",
+                "about {} of each class should add {:.0} points; most mistakes: {worst}",
+                counted(more as usize, "more photo"),
                 100.0 * gain
             ),
             None => format!(
@@ -293,10 +295,10 @@ impl Lesson {
         let n = extracted.features.nrows();
         writeln!(
             out,
-            "trunk      {} cut at {}: {} features",
+            "trunk      {} cut at {}: {}",
             plain(&model.backbone),
             plain(&model.cut),
-            model.head.feature_dim()
+            counted(model.head.feature_dim(), "feature")
         )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
         if let Some(weights) = &fitted.class_weights {
@@ -306,23 +308,26 @@ impl Lesson {
         if !extracted.skipped.is_empty() {
             writeln!(
                 out,
-                "skipped    {} of {} photos could not be read",
+                "skipped    {} of {} could not be read",
                 extracted.skipped.len(),
-                n + extracted.skipped.len()
+                counted(n + extracted.skipped.len(), "photo")
             )?;
         }
         let per_photo = duration(*extract_time / (n + extracted.skipped.len()).max(1) as u32);
         let threads = rayon::current_num_threads();
         writeln!(
             out,
-            "features   {} for {n} photos, {per_photo} a photo, {threads} at a time",
-            duration(*extract_time)
+            "features   {} for {}, {per_photo} a photo, {threads} at a time",
+            duration(*extract_time),
+            counted(n, "photo")
         )?;
         let exactly = match &fitted.report {
             None => "in closed form".to_owned(),
-            Some(FitReport { converged: true, passes, .. }) => format!("to the optimum, {passes} passes"),
+            Some(FitReport { converged: true, passes, .. }) => {
+                format!("to the optimum, {}", counted(*passes as usize, "pass"))
+            }
             Some(FitReport { passes, .. }) => {
-                format!("as near to the optimum as 32 bits allow, {passes} passes")
+                format!("as near to the optimum as 32 bits allow, {}", counted(*passes as usize, "pass"))
             }
         };
         let kind = model.kind.name();

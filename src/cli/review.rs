@@ -14,7 +14,7 @@ use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
 use super::learn::method;
 use super::photos::{extract, skipped_json};
-use super::text::{percent, plain, plain_path, shortest};
+use super::text::{counted, percent, plain, plain_path, shortest};
 
 /// From this many times the photos of the smallest class on, the largest one is named.
 const IMBALANCE: usize = 3;
@@ -96,7 +96,7 @@ impl Findings {
         let n = extracted.features.nrows();
         writeln!(out, "photos     {n} of {} classes: {}", classes.len(), list.join(", "))?;
         if !extracted.skipped.is_empty() {
-            writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
+            writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), "photo"))?;
         }
         let accuracy = percent(fitted.evaluation.accuracy());
         let method = method(fitted.left_out.folds, n);
@@ -111,7 +111,12 @@ impl Findings {
         for confusion in confusions(&fitted.evaluation).iter().take(top.min(3)) {
             let (truth, predicted) = (plain(self.class(confusion.truth)), plain(self.class(confusion.predicted)));
             let all = counts[usize::from(confusion.truth)];
-            writeln!(out, "confused   {truth} taken for {predicted}: {} of {all} photos", confusion.samples)?;
+            writeln!(
+                out,
+                "confused   {truth} taken for {predicted}: {} of {}",
+                confusion.samples,
+                counted(all, "photo")
+            )?;
         }
         match suspects.len() {
             0 => writeln!(out, "\nNo label is contradicted by the other photos.")?,
@@ -134,7 +139,12 @@ impl Findings {
         }
         match duplicates.len() {
             0 => writeln!(out, "\nNo photo is there twice.")?,
-            count => writeln!(out, "\nNear-duplicates, {} of {count} groups; keep one of each:", count.min(top))?,
+            count => writeln!(
+                out,
+                "\nNear-duplicates, {} of {}; keep one of each:",
+                count.min(top),
+                counted(count, "group")
+            )?,
         }
         for group in duplicates.iter().take(top) {
             let differ = if group.labels_differ { ", DIFFERENT LABELS" } else { "" };

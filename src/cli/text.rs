@@ -60,8 +60,13 @@ pub fn bytes(number: u64) -> String {
 }
 
 /// `1 photo`, `2 photos`
-pub fn photos(count: usize) -> String {
-    if count == 1 { "1 photo".to_owned() } else { format!("{count} photos") }
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
 }
 
 /// `[1, 1280]`
@@ -100,7 +105,8 @@ mod tests {
         assert_eq!([0.00034, 0.0123, 3.41].map(|s| duration(Duration::from_secs_f64(s))), ["0.3 ms", "12 ms", "3.4 s"]);
         assert_eq!([999, 1_500, 4_652_008, 385_000_000_000].map(count), ["999", "1.5 k", "4.7 M", "385.00 G"]);
         assert_eq!([999, 1_500, 4_652_008, 1 << 31].map(bytes), ["999 bytes", "1.5 KB", "4.7 MB", "2.15 GB"]);
-        assert_eq!([0, 1, 2].map(photos), ["0 photos", "1 photo", "2 photos"]);
+        assert_eq!([0, 1, 2].map(|n| counted(n, "photo")), ["0 photos", "1 photo", "2 photos"]);
+        assert_eq!([1, 2].map(|n| counted(n, "pass")), ["1 pass", "2 passes"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub enum LearnError {
         labels: usize,
     },
     /// A class from which no sample can be left out.
-    #[error("class {class} has {samples} sample(s), at least 2 are needed")]
+    #[error("class {class} has {samples} sample{}, at least 2 are needed", if *samples == 1 { "" } else { "s" })]
     ClassTooSmall {
         /// The class.
         class: usize,
@@ -239,7 +239,7 @@ mod tests {
             fit(features.view(), labels, n_classes, Scaling::None).expect_err("does not fit").to_string()
         };
         assert_eq!(refused(&[0, 1], 2), "3 rows of features, but 2 labels");
-        assert_eq!(refused(&[0, 0, 1], 2), "class 1 has 1 sample(s), at least 2 are needed");
+        assert_eq!(refused(&[0, 0, 1], 2), "class 1 has 1 sample, at least 2 are needed");
         assert_eq!(refused(&[0, 0, 0], 1), "the head cannot be fitted: 1 classes: two or more are needed");
         let nan = array![[1.0], [f32::NAN], [0.0], [1.0]];
         let error = fit(nan.view(), &[0, 0, 1, 1], 2, Scaling::None).expect_err("not finite");
