@@ -157,23 +157,34 @@ mod tests {
     }
 
     /// Classes that differ by the length of the features alone, which scaling to length 1 takes away; and classes that
-    /// differ in direction, where one feature that says nothing is far larger than the others.
+    /// differ in direction.
     #[test]
     fn another_scaling_is_taken_where_it_is_clearly_better_and_only_there() {
         let labels: Vec<u16> = (0..40).map(|i| i % 2).collect();
-        let noise = |i: usize, j: usize| ((i * 31 + j * 17) as f32 * 0.71).sin();
+        let mut state = 5u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
         let choice = |features: &Array2<f32>| {
             let kinds = &[Kind::Softmax, Kind::Ridge];
             let settings = Settings { scalings: &Scaling::ALL, kinds, ..Settings::default() };
             choose(features.view(), &labels, None, 2, &settings).expect("fits")
         };
-        let lengths = Array2::from_shape_fn((40, 6), |(i, j)| (1.0 + (i % 2) as f32) * (2.0 + 0.3 * noise(i, j)));
+        let lengths = Array2::from_shape_fn((40, 6), |(i, _)| (1.0 + (i % 2) as f32) * (2.0 + 0.3 * noise()));
         let (scaling, left_out) = choice(&lengths);
         assert_ne!(scaling, Scaling::L2);
         assert_eq!((&left_out.predictions, left_out.logits.len()), (&labels, 80));
-        let directions =
-            Array2::from_shape_fn((40, 6), |(i, j)| f32::from(j as u16 % 2 == labels[i]) + 0.1 * noise(i, j));
-        assert_eq!(choice(&directions).1.predictions, labels);
+        let directions = Array2::from_shape_fn((40, 6), |(i, j)| f32::from(j as u16 % 2 == labels[i]) + 0.2 * noise());
+        let (scaling, left_out) = choice(&directions);
+        assert_eq!(left_out.predictions, labels);
+        let loss = |scaling| {
+            let scaled = Scaled::new(directions.view(), scaling);
+            scaled.samples(&labels, None, 2).left_out(Kind::Softmax).expect("fits")
+        };
+        let first = loss(Scaling::L2);
+        let clear = Scaling::ALL.map(|scaling| is_clear(&first, &loss(scaling), 40));
+        assert_eq!(scaling != Scaling::L2, clear.contains(&true), "{scaling:?} {clear:?}");
     }
 
     /// Labels that have nothing to do with the features: with many candidates one seems good by luck, and the estimate must

@@ -42,7 +42,7 @@ pub(super) struct Samples<'a> {
     pub rows: &'a [f32],
     pub labels: &'a [u16],
     /// `[n_samples]`: how often each counts, 0 leaves it out. Other numbers than 0 and 1 only for kinds that
-    /// [take them](takes_weights).
+    /// [take them](takes_class_weights).
     pub weights: Option<&'a [f32]>,
     pub n_classes: usize,
     pub feature_dim: usize,
@@ -78,8 +78,8 @@ impl LeftOut {
     }
 }
 
-/// Whether heads of a kind can be fitted to samples that do not all count once.
-pub(super) fn takes_weights(kind: Kind) -> bool {
+/// Whether heads of a kind can be fitted with [class weights](super::Settings::class_weights).
+pub fn takes_class_weights(kind: Kind) -> bool {
     match kind {
         Kind::Softmax | Kind::Ridge => true,
         Kind::Lda | Kind::Prototype => false,
