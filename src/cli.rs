@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.
 
 mod backbone;
+mod budget;
 mod classify;
 mod demo;
 mod eval;
@@ -11,6 +12,7 @@ mod message;
 mod photos;
 mod review;
 mod text;
+mod weights;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -9,7 +9,9 @@
 
 mod cache;
 mod calibration;
+mod choice;
 mod classifier;
+mod cost;
 mod cross_validation;
 mod curve;
 mod dataset;
@@ -21,19 +23,22 @@ mod model;
 mod random;
 mod rejection;
 mod review;
+mod scaling;
 mod span;
 mod subsets;
 
 pub use cache::{CacheError, FeatureCache};
 pub use calibration::{Calibration, ECE_BINS, calibration_error, probabilities};
 pub use classifier::{Classifier, Prediction, WrongTrunk};
+pub use cost::Cost;
 pub use cross_validation::{L2_GRID, LEAVE_ONE_OUT_LIMIT};
 pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
-pub use fit::{Fitted, LearnError, Scaling, fit, fit_kinds};
-pub use heads::LeftOut;
+pub use fit::{Fitted, LearnError, Settings, balanced, fit, fit_with};
+pub use heads::{LeftOut, takes_class_weights};
 pub use model::{Model, ModelError, NotFinite, SaveError};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
 pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};
+pub use scaling::Scaling;

@@ -29,12 +29,12 @@ fn folders_that_cannot_be_learned_from() {
 
     let few = Scene::with_photos(&["birds", "fish"], 2);
     few.learn(&["--shots", "3"])
-        .refuses(&["class `birds` has 2 usable photo(s), fewer than the 3 shots", "lower --shots"]);
+        .refuses(&["class `birds` has 2 usable photos, fewer than the 3 shots", "lower --shots"]);
     few.is_untouched();
 
     let loose = Scene::empty();
     loose.copy(format!("{DEMO}/new/tools/wrench.jpg"), "wrench.jpg");
-    loose.learn(&[]).refuses(&["holds 1 photos but no class"]);
+    loose.learn(&[]).refuses(&["holds 1 photo but no class"]);
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn an_unreadable_shot_is_replaced_by_another() {
     assert!(replaced, "no seed draws a photo that cannot be read; take others");
     let run = scene.learn(&["--shots", "6", "--force"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
-    assert!(run.stderr.contains("has 5 usable photo(s), fewer than the 6 shots asked for"), "{}", run.stderr);
+    assert!(run.stderr.contains("has 5 usable photos, fewer than the 6 shots asked for"), "{}", run.stderr);
 }
 
 #[test]

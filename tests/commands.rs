@@ -28,7 +28,7 @@ fn a_head_goes_all_the_way_from_photos_to_predictions() {
 
     let learned = topgraft(["learn", &learn, "-o", head, "--json"]).succeeds().json();
     assert_eq!(learned["n_samples"], 30);
-    assert_eq!(learned["classes"][0], serde_json::json!({ "label": "birds", "photos": 5 }));
+    assert_eq!(learned["classes"][0], serde_json::json!({ "label": "birds", "photos": 5, "weight": 1.0 }));
     assert_eq!((learned["folds"].as_u64(), learned["converged"].as_bool()), (Some(30), Some(true)));
     let [low, high] = [0, 1].map(|i| learned["interval"][i].as_f64().unwrap());
     let accuracy = learned["accuracy"].as_f64().unwrap();
@@ -207,6 +207,76 @@ fn a_cache_keeps_features_of_photos_whatever_they_are_called() {
 }
 
 #[test]
+fn a_fit_says_what_it_needs_and_is_refused_above_what_is_allowed() {
+    let scene = Scene::with_photos(&["birds", "tools"], 5);
+    let run = scene.learn(&["--json", "--max-memory", "1G"]).succeeds();
+    let needed = run.json()["memory"]["estimate"].as_u64().unwrap();
+    let said = run.estimate.expect("is said");
+    assert!(said.contains("10 photos of 2 classes, 1280 features, needs up to"), "{said}");
+    assert!((100_000..2_000_000).contains(&needed), "{needed}");
+    scene.learn(&["--force", "--max-memory", &needed.to_string()]).succeeds();
+
+    fs::remove_file(scene.head()).unwrap();
+    let refused = |more: &[&str], words: &[&str]| {
+        let run = scene.learn(more);
+        assert_eq!(run.estimate, None, "nothing is fitted");
+        run.refuses(words);
+        scene.is_untouched();
+    };
+    let shots =
+        |shots: &str| scene.learn(&["--force", "--json", "--shots", shots]).json()["memory"]["estimate"].as_u64();
+    let four = shots("4").unwrap();
+    fs::remove_file(scene.head()).unwrap();
+    let less = (needed - 1).to_string();
+    refused(
+        &["--max-memory", &less],
+        &["--max-memory allows", "10 photos of 2 classes needs", "use --shots 4 (", " KB)"],
+    );
+    refused(&["--max-memory", &four.to_string()], &["use --shots 4 (", "or --head softmax ("]);
+    refused(&["--max-memory", "1K"], &["neither fewer --shots nor another --head", "allow more"]);
+    refused(&["--max-memory", "1K", "--head", "ridge"], &["--max-memory allows 1.0 KB"]);
+    let nonsense = scene.learn(&["--max-memory", "much"]);
+    assert!(nonsense.code == 2 && nonsense.stderr.contains("give a size in bytes above 0"), "{}", nonsense.stderr);
+    scene.is_untouched();
+
+    let photos = scene.photos();
+    let review = |more: &[&str]| topgraft(["review", photos.to_str().unwrap()].iter().chain(more));
+    let run = review(&["--json", "--max-memory", "64MiB"]).succeeds();
+    assert!(run.estimate.is_some() && run.json()["memory"]["estimate"].as_u64() >= Some(needed));
+    review(&["--max-memory", "100k"]).refuses(&["--max-memory allows 100.0 KB", "review fewer photos"]);
+}
+
+#[test]
+fn classes_count_as_they_are_told_to() {
+    let scene = Scene::with_photos(&["birds", "tools"], 5);
+    let spare = fs::read_dir(scene.photos().join("tools")).unwrap().take(3).map(|entry| entry.unwrap().path());
+    spare.for_each(|path| fs::remove_file(path).unwrap());
+    let weights = |more: &[&str]| {
+        let json = scene.learn(&[&["--json", "--force"], more].concat()).succeeds().json();
+        assert!(["softmax", "ridge"].contains(&json["head"].as_str().unwrap()), "{json}");
+        json["classes"].as_array().unwrap().iter().map(|class| class["weight"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    // Seven photos of two classes, five and two of each.
+    assert_eq!(weights(&["--class-weights", "balanced"]), [0.7, 1.75]);
+    let balanced = fs::read(scene.head()).unwrap();
+    assert_eq!(weights(&["--class-weights", "tools=1.75,birds=0.7"]), [0.7, 1.75]);
+    assert_eq!(fs::read(scene.head()).unwrap(), balanced);
+    assert_eq!(weights(&["--class-weights", "tools=3", "--head", "ridge"]), [1.0, 3.0]);
+    let text = scene.learn(&["--force", "--class-weights", "balanced"]).succeeds().stdout;
+    assert!(text.contains("weights    birds 0.700, tools 1.750"), "{text}");
+
+    fs::remove_file(scene.head()).unwrap();
+    scene.learn(&["--class-weights", "fish=2"]).refuses(&["--class-weights: no class `fish`, only birds, tools"]);
+    scene.learn(&["--class-weights", "tools=2,tools=3"]).refuses(&["`tools` is there twice"]);
+    for head in ["lda", "prototype"] {
+        let refused = format!("{head} heads take none; use --head softmax, ridge or auto");
+        scene.learn(&["--class-weights", "balanced", "--head", head]).refuses(&[&refused]);
+    }
+    assert_eq!(scene.learn(&["--class-weights", "tools=0"]).code, 2);
+    scene.is_untouched();
+}
+
+#[test]
 fn the_same_photos_give_the_same_bytes() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     scene.learn(&["--shots", "3", "--seed", "5"]).succeeds();
@@ -266,10 +336,11 @@ fn another_backbone_and_another_cut_make_heads_of_their_own() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("warning") && run.stderr.contains("catalog.toml"), "{}", run.stderr);
     topgraft(["classify", "-m", head.to_str().unwrap(), "--backbone", &tiny, &photo]).succeeds();
-    for scaling in ["standard", "none"] {
-        scene.learn(&["--scaling", scaling, "--force"]).succeeds();
+    for scaling in ["standard", "none", "centred-l2", "l2", "auto"] {
+        let learned = scene.learn(&["--scaling", scaling, "--force", "--json"]).succeeds().json();
+        assert!(scaling == "auto" || learned["scaling"] == scaling, "{learned}");
         let inspected = topgraft(["inspect", head.to_str().unwrap(), "--json"]).succeeds().json();
-        assert_eq!(inspected["scaling"], scaling);
+        assert_eq!(inspected["scaling"], learned["scaling"]);
         topgraft(["classify", "-m", head.to_str().unwrap(), &photo]).succeeds();
     }
 }

@@ -14,7 +14,10 @@ pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
 pub struct Run {
     pub code: i32,
     pub stdout: String,
+    /// Without the line that says what the fit will take.
     pub stderr: String,
+    /// That line, if it is there.
+    pub estimate: Option<String>,
 }
 
 /// Runs `topgraft` in the repository.
@@ -23,7 +26,13 @@ pub fn topgraft<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) ->
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output();
     let Output { status, stdout, stderr } = output.expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Run { code: status.code().expect("no signal"), stdout: text(stdout), stderr: text(stderr) }
+    let (estimates, stderr): (Vec<String>, Vec<String>) = text(stderr)
+        .split_inclusive('\n')
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("topgraft: the fit to "));
+    assert!(estimates.len() <= 1, "{estimates:?}");
+    let (code, estimate) = (status.code().expect("no signal"), estimates.into_iter().next());
+    Run { code, stdout: text(stdout), stderr: stderr.concat(), estimate }
 }
 
 impl Run {

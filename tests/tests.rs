@@ -14,3 +14,5 @@ mod parity;
 mod board;
 // What is handed out beside the program.
 mod deploy;
+// What a fit takes, and what it is said to take.
+mod memory;

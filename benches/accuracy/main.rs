@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use ndarray::{Array2, Axis};
 use serde::Deserialize;
-use topgraft::learn::{Scaling, extract, fit};
+use topgraft::learn::{Scaling, Settings, extract, fit_with};
 use topgraft::topgraft_core::head::argmax;
 use topgraft::topgraft_core::kernel::Kernels;
 use topgraft::topgraft_core::preprocess::{Filter, Preprocess, Resize};
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
             let photos = features(&shared, set, model, &splits)?;
             let peer = scikit_learn(&photos, &path);
             for shots in ["5", "10", "all"] {
-                let (accuracies, estimates) = accuracies(&photos, &splits, shots, Scaling::L2)?;
+                let (accuracies, estimates) = accuracies(&photos, &splits, shots, Settings::default().scalings)?;
                 let best = reference(set, model, shots).into_iter().fold(f64::NAN, f64::max);
                 let reached = mean(&accuracies) >= best - 1.0;
                 all_reached &= reached;
@@ -93,14 +93,18 @@ fn main() -> Result<()> {
                 );
             }
             for shots in ["5", "10"] {
-                let by = |scaling| Ok::<_, anyhow::Error>(mean(&accuracies(&photos, &splits, shots, scaling)?.0));
-                let [none, l2, standard] = [by(Scaling::None)?, by(Scaling::L2)?, by(Scaling::Standard)?];
-                scalings.push(format!("| {set} | {model} | {shots} | {none:.1} | {l2:.1} | {standard:.1} |"));
+                let by = |scalings: &[Scaling]| {
+                    Ok::<_, anyhow::Error>(format!("{:.1}", mean(&accuracies(&photos, &splits, shots, scalings)?.0)))
+                };
+                let each = Scaling::ALL.iter().map(|scaling| by(&[*scaling])).chain([by(&Scaling::ALL)]);
+                let each = each.collect::<Result<Vec<_>>>()?.join(" | ");
+                scalings.push(format!("| {set} | {model} | {shots} | {each} |"));
             }
         }
     }
     println!(
-        "\nScaling of the features, mean accuracy:\n\n| set | trunk | shots | none | L2 | standard |\n|---|---|---|---|---|---|"
+        "\nScaling of the features, mean accuracy:\n\n| set | trunk | shots | {} | auto |\n|---|---|---|---|---|---|---|---|",
+        Scaling::ALL.map(Scaling::name).join(" | ")
     );
     scalings.iter().for_each(|row| println!("{row}"));
     println!(
@@ -124,13 +128,15 @@ fn features(shared: &Path, set: &str, model: &str, splits: &Splits) -> Result<Ph
 }
 
 /// Accuracy on the test photos, and the left-out estimate that the user would have seen, in percent, for each split.
-fn accuracies(photos: &Photos, splits: &Splits, shots: &str, scaling: Scaling) -> Result<(Vec<f64>, Vec<f64>)> {
+fn accuracies(photos: &Photos, splits: &Splits, shots: &str, scalings: &[Scaling]) -> Result<(Vec<f64>, Vec<f64>)> {
     let kernels = Kernels::detect();
     let (mut accuracies, mut estimates) = (Vec::new(), Vec::new());
     for split in &splits.splits {
         let training = split.training(shots);
         let labels: Vec<u16> = training.iter().map(|i| photos.labels[*i]).collect();
-        let fitted = fit(photos.features.select(Axis(0), training).view(), &labels, photos.n_classes, scaling)?;
+        let features = photos.features.select(Axis(0), training);
+        let settings = Settings { scalings, ..Settings::default() };
+        let fitted = fit_with(features.view(), &labels, photos.n_classes, &settings)?;
         let right = |sample: &&usize| {
             let mut features = photos.features.row(**sample).to_vec();
             fitted.scaler.apply(kernels, &mut features);

@@ -18,13 +18,19 @@ pub enum Scaler<B> {
         /// `[feature_dim]`, no zero in it
         scale: B,
     },
+    /// `x - mean`, then to length 1 (Wang et al. 2019, "SimpleShot", CL2N): what all photos of a camera have in common says
+    /// nothing of their classes. The mean itself stays zeros.
+    CentredL2 {
+        /// `[feature_dim]`
+        mean: B,
+    },
 }
 
 impl<B: AsRef<[f32]>> Scaler<B> {
     /// Scales one feature vector in place.
     ///
     /// # Panics
-    /// If a `Standard` scaler is for another `feature_dim`.
+    /// If a `Standard` or `CentredL2` scaler is for another `feature_dim`.
     ///
     /// ```
     /// use topgraft_core::{kernel::Kernels, scaler::Scaler};
@@ -35,18 +41,7 @@ impl<B: AsRef<[f32]>> Scaler<B> {
     pub fn apply(&self, kernels: Kernels, features: &mut [f32]) {
         match self {
             Self::None => {}
-            Self::L2 => {
-                let mut square = kernels.dot(features, features);
-                // Squares of numbers above 1e19 overflow, those of numbers below 1e-19 vanish.
-                if !(SQUARES.0..SQUARES.1).contains(&square) {
-                    to_middle(features);
-                    square = kernels.dot(features, features);
-                }
-                let length = math::sqrt(square);
-                if length > 0.0 {
-                    features.iter_mut().for_each(|x| *x /= length);
-                }
-            }
+            Self::L2 => to_length_one(kernels, features),
             Self::Standard { mean, scale } => {
                 let (mean, scale) = (mean.as_ref(), scale.as_ref());
                 assert_eq!([mean.len(), scale.len()], [features.len(); 2], "scaler is for another feature_dim");
@@ -54,7 +49,27 @@ impl<B: AsRef<[f32]>> Scaler<B> {
                     *x = (*x - mean) / scale;
                 }
             }
+            Self::CentredL2 { mean } => {
+                let mean = mean.as_ref();
+                assert_eq!(mean.len(), features.len(), "scaler is for another feature_dim");
+                features.iter_mut().zip(mean).for_each(|(x, mean)| *x -= mean);
+                to_length_one(kernels, features);
+            }
         }
+    }
+}
+
+/// Divides by the Euclidean length; zeros stay.
+fn to_length_one(kernels: Kernels, features: &mut [f32]) {
+    let mut square = kernels.dot(features, features);
+    // Squares of numbers above 1e19 overflow, those of numbers below 1e-19 vanish.
+    if !(SQUARES.0..SQUARES.1).contains(&square) {
+        to_middle(features);
+        square = kernels.dot(features, features);
+    }
+    let length = math::sqrt(square);
+    if length > 0.0 {
+        features.iter_mut().for_each(|x| *x /= length);
     }
 }
 
@@ -99,9 +114,53 @@ pub fn standard(features: &[f32], mean: &mut [f32], scale: &mut [f32]) {
     }
 }
 
+/// Mean of each column of `features [n_samples, feature_dim]`, for [`Scaler::CentredL2`]. Sums in order, in f64.
+///
+/// # Panics
+/// If `features` is not whole rows of `mean`'s length.
+///
+/// ```
+/// use topgraft_core::{kernel::Kernels, scaler::{self, Scaler}};
+/// let (mut mean, mut features) = ([0.0; 2], [4.0, 6.0]);
+/// scaler::mean(&[0.0, 1.0, 2.0, 3.0], &mut mean);
+/// Scaler::CentredL2 { mean }.apply(Kernels::detect(), &mut features);
+/// assert_eq!((mean, features), ([1.0, 2.0], [0.6, 0.8]));
+/// ```
+pub fn mean(features: &[f32], mean: &mut [f32]) {
+    let feature_dim = mean.len();
+    assert!(feature_dim > 0 && features.len().is_multiple_of(feature_dim), "not whole rows");
+    let n = (features.len() / feature_dim) as f64;
+    for (column, mean) in mean.iter_mut().enumerate() {
+        let values = features[column..].iter().step_by(feature_dim);
+        *mean = (values.map(|x| f64::from(*x)).sum::<f64>() / n) as f32;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn centred_features_have_length_one_and_the_mean_is_zeros() {
+        let rows = [1.0, 5.0, 4.0, 3.0, 7.0, -2.0];
+        let mut centre = [0.0; 3];
+        mean(&rows, &mut centre);
+        assert_eq!(centre, [2.0, 6.0, 1.0]);
+        let scaler = Scaler::CentredL2 { mean: centre };
+        let mut row = [1.0, 5.0, 4.0];
+        scaler.apply(Kernels::detect(), &mut row);
+        let length = math::sqrt(11.0);
+        assert!(row.iter().zip([-1.0, -1.0, 3.0]).all(|(x, y)| (x - y / length).abs() < 1e-6), "{row:?}");
+        let mut row = centre;
+        scaler.apply(Kernels::detect(), &mut row);
+        assert_eq!(row, [0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "another feature_dim")]
+    fn a_centre_of_another_length_is_refused() {
+        Scaler::CentredL2 { mean: [0.0; 2] }.apply(Kernels::detect(), &mut [1.0; 3]);
+    }
 
     #[test]
     fn standard_columns_have_mean_zero_and_deviation_one() {

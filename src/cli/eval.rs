@@ -10,7 +10,7 @@ use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, M
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
-use super::text::{percent, plain, table};
+use super::text::{counted, percent, plain, table};
 
 /// Measure a head on labelled photos that it has not learned from
 #[derive(clap::Args)]
@@ -100,10 +100,10 @@ fn print(
     let [low, high] = evaluation.interval();
     writeln!(
         out,
-        "accuracy   {}, {} of {} photos, 95 % interval {:.1} to {:.1} %",
+        "accuracy   {}, {} of {}, 95 % interval {:.1} to {:.1} %",
         percent(evaluation.accuracy()),
         evaluation.correct(),
-        evaluation.n_samples(),
+        counted(evaluation.n_samples() as usize, "photo"),
         100.0 * low,
         100.0 * high
     )?;
@@ -111,10 +111,10 @@ fn print(
     let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
     writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), plain(&labels[largest]))?;
     if let Some(Refused { photos, correct }) = refused {
-        writeln!(out, "unknown    {photos} photos refused, {correct} of them with the right label")?;
+        writeln!(out, "unknown    {} refused, {correct} of them with the right label", counted(photos, "photo"))?;
     }
     if !extracted.skipped.is_empty() {
-        writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
+        writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), "photo"))?;
     }
     let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
     let mut rows = vec![["class", "precision", "recall", "photos"].map(str::to_owned).to_vec()];

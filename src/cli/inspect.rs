@@ -4,14 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use topgraft::learn::{Model, wilson};
+use topgraft::learn::{Model, Scaling, wilson};
 use topgraft::topgraft_core::format::{Calibration, Evaluation};
 use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
-use topgraft::topgraft_core::scaler::Scaler;
 
 use super::Outcome;
 use super::learn::{method, setting, unknown_json};
-use super::text::{hex, percent, shortest, table};
+use super::text::{counted, hex, percent, shortest, table};
 
 /// Show all that a head file says
 #[derive(clap::Args)]
@@ -73,14 +72,6 @@ fn preprocess_json(preprocess: &Preprocess) -> Value {
     })
 }
 
-fn scaler_name(model: &Model) -> &'static str {
-    match model.scaler {
-        Scaler::None => "none",
-        Scaler::L2 => "l2",
-        Scaler::Standard { .. } => "standard",
-    }
-}
-
 /// One object with stable keys; documented in docs/json.md.
 fn to_json(model: &Model) -> Value {
     json!({
@@ -94,7 +85,7 @@ fn to_json(model: &Model) -> Value {
         "feature_dim": model.head.feature_dim(),
         "parameters": model.head.parameters().len(),
         "l2": shortest(model.l2),
-        "scaling": scaler_name(model),
+        "scaling": Scaling::of(&model.scaler).name(),
         "evaluation": model.evaluation.map(|Evaluation { folds, n_samples, correct, majority }| {
             json!({
                 "folds": folds,
@@ -149,8 +140,11 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
-        ("head", format!("{}, {dims} features, {parameters} parameters{}", model.kind.name(), setting(model))),
-        ("scaling", scaler_name(model).to_owned()),
+        (
+            "head",
+            format!("{}, {}, {parameters} parameters{}", model.kind.name(), counted(dims, "feature"), setting(model)),
+        ),
+        ("scaling", Scaling::of(&model.scaler).name().to_owned()),
         ("accuracy", evaluation),
         ("calibrated", calibration),
         ("unknown", unknown),

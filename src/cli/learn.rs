@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Advice, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling, TooFew,
-    UNKNOWN_RATE, fit_kinds, held_out_auroc, learning_curve,
+    Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling,
+    Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
 };
 use topgraft::topgraft_core::head::Kind;
 use topgraft::topgraft_core::rejection::Rejection;
@@ -17,8 +17,10 @@ use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::budget::{self, BudgetArgs};
 use super::photos::{extract, skipped_json};
-use super::text::{duration, hex, percent, plain, plain_path, shortest};
+use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
+use super::weights::ClassWeights;
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
     /// What to do to the features before the head
-    #[arg(long, value_enum, default_value = "l2")]
+    #[arg(long, value_enum, value_name = "SCALING", default_value = "l2")]
     scaling: ScalingArg,
     /// Kind of head
     #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
@@ -51,6 +53,11 @@ pub struct Args {
     /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
     unknown_rate: f64,
+    /// How often the photos of a class count: `balanced` (all classes alike), or LABEL=WEIGHT,...
+    #[arg(long, value_name = "WEIGHTS")]
+    class_weights: Option<ClassWeights>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Replace the head file if it is there
     #[arg(long)]
     force: bool,
@@ -61,12 +68,28 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ScalingArg {
+    /// L2, unless another one has a clearly lower left-out log-loss
+    Auto,
     /// Scale each feature vector to length 1
     L2,
     /// Subtract the mean and divide by the deviation, feature by feature
     Standard,
     /// Leave the features as they are
     None,
+    /// Subtract the mean, then scale to length 1
+    CentredL2,
+}
+
+impl ScalingArg {
+    fn scalings(self) -> Vec<Scaling> {
+        match self {
+            Self::Auto => Scaling::ALL.to_vec(),
+            Self::L2 => vec![Scaling::L2],
+            Self::Standard => vec![Scaling::Standard],
+            Self::None => vec![Scaling::None],
+            Self::CentredL2 => vec![Scaling::CentredL2],
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -118,6 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let mut dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
+    let order = Order::new(args, &dataset)?;
     let mut spares = Vec::new();
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
@@ -126,7 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
     let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, cache.as_mut(), args.scaling, args.head)?;
+    let lesson = Lesson::teach(&trunk, &dataset, spares, cache.as_mut(), &order)?;
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -142,10 +166,32 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(lesson.outcome())
 }
 
+/// What to fit.
+struct Order<'a> {
+    scalings: Vec<Scaling>,
+    kinds: Vec<Kind>,
+    class_weights: Option<&'a ClassWeights>,
+    budget: &'a BudgetArgs,
+}
+
+impl<'a> Order<'a> {
+    fn new(args: &'a Args, dataset: &Dataset) -> anyhow::Result<Self> {
+        let (scalings, mut kinds) = (args.scaling.scalings(), args.head.kinds());
+        if let Some(weights) = &args.class_weights {
+            kinds = weights.kinds(kinds)?;
+            // That all of them are classes is seen before the work; what they come to, after it.
+            weights.of(&dataset.classes, &[])?;
+        }
+        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), budget: &args.budget })
+    }
+}
+
 /// Photos that were learned from, and what came out.
 pub struct Lesson {
     extracted: Extracted,
     extract_time: Duration,
+    /// What the fit was said to take.
+    cost: Cost,
     fitted: Fitted,
     /// How well a class that was held out is told apart, and the time that it took to see.
     auroc: Option<f64>,
@@ -159,14 +205,20 @@ impl Lesson {
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
         cache: Option<&mut FeatureCache>,
-        scaling: ScalingArg,
-        head: HeadArg,
+        Order { scalings, kinds, class_weights, budget }: &Order<'_>,
     ) -> anyhow::Result<Self> {
-        let scaling = match scaling {
-            ScalingArg::None => Scaling::None,
-            ScalingArg::L2 => Scaling::L2,
-            ScalingArg::Standard => Scaling::Standard,
+        let feature_dim = trunk.feature_dim();
+        let settings = Settings { scalings, kinds, class_weights: None };
+        let cost = |counts: &[usize], kinds: &[Kind]| {
+            Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
+        let check = |dataset: &Dataset| {
+            let offered = Kind::ALL.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
+            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, offered, allowed);
+            budget.check(dataset, |counts| cost(counts, kinds), remedy)
+        };
+        // Before the photos are read; and again, as fewer of them may need another way to fit.
+        check(dataset)?;
         let with_shots = !spares.is_empty();
         let (extracted, extract_time) = extract(trunk, dataset, spares, cache)?;
         extracted.dataset.check_teachable()?;
@@ -179,18 +231,25 @@ impl Lesson {
                 }
             }
         }
-        let n_classes = dataset.classes.len();
-        let fitted = fit_kinds(extracted.features.view(), &extracted.labels(), n_classes, scaling, &head.kinds())?;
+        check(&extracted.dataset)?;
+        let cost = cost(&extracted.dataset.counts(), kinds);
+        budget::state(&extracted.dataset, feature_dim, &cost);
+        let (labels, n_classes) = (extracted.labels(), dataset.classes.len());
+        let class_weights = class_weights.map(|weights| weights.of(&dataset.classes, &labels)).transpose()?;
+        let settings = Settings { class_weights: class_weights.as_deref(), ..settings };
+        let fitted = fit_with(extracted.features.view(), &labels, n_classes, &settings)?;
         let start = Instant::now();
-        let auroc = held_out_auroc(extracted.features.view(), &extracted.labels(), &fitted)?;
+        let auroc = held_out_auroc(extracted.features.view(), &labels, &fitted)?;
         let auroc_time = start.elapsed();
-        let curve = learning_curve(extracted.features.view(), &extracted.labels(), &fitted)?;
-        Ok(Self { extracted, extract_time, fitted, auroc, auroc_time, curve })
+        let curve = learning_curve(extracted.features.view(), &labels, &fitted)?;
+        Ok(Self { extracted, extract_time, cost, fitted, auroc, auroc_time, curve })
     }
 
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
-        Self::teach(trunk, dataset, Vec::new(), None, ScalingArg::L2, HeadArg::Auto)
+        let (scalings, kinds) = (ScalingArg::L2.scalings(), HeadArg::Auto.kinds());
+        let order = Order { scalings, kinds, class_weights: None, budget: &BudgetArgs::NONE };
+        Self::teach(trunk, dataset, Vec::new(), None, &order)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
@@ -222,7 +281,8 @@ impl Lesson {
         let worst = format!("`{class}`, {wrong} of {samples}");
         let text = match more {
             Some(more) => format!(
-                "about {more} more photos of each class should add {:.0} points; most mistakes: {worst}",
+                "about {} of each class should add {:.0} points; most mistakes: {worst}",
+                counted(more as usize, "more photo"),
                 100.0 * gain
             ),
             None => format!(
@@ -241,36 +301,44 @@ impl Lesson {
         let n = extracted.features.nrows();
         writeln!(
             out,
-            "trunk      {} cut at {}: {} features",
+            "trunk      {} cut at {}: {}",
             plain(&model.backbone),
             plain(&model.cut),
-            model.head.feature_dim()
+            counted(model.head.feature_dim(), "feature")
         )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
+        if let Some(weights) = &fitted.class_weights {
+            let weights = model.labels.iter().zip(weights).map(|(label, weight)| format!("{label} {weight:.3}"));
+            writeln!(out, "weights    {}", plain(&weights.collect::<Vec<_>>().join(", ")))?;
+        }
         if !extracted.skipped.is_empty() {
             writeln!(
                 out,
-                "skipped    {} of {} photos could not be read",
+                "skipped    {} of {} could not be read",
                 extracted.skipped.len(),
-                n + extracted.skipped.len()
+                counted(n + extracted.skipped.len(), "photo")
             )?;
         }
         let per_photo = duration(*extract_time / (n + extracted.skipped.len()).max(1) as u32);
         let threads = rayon::current_num_threads();
         writeln!(
             out,
-            "features   {} for {n} photos, {per_photo} a photo, {threads} at a time",
-            duration(*extract_time)
+            "features   {} for {}, {per_photo} a photo, {threads} at a time",
+            duration(*extract_time),
+            counted(n, "photo")
         )?;
         let exactly = match &fitted.report {
             None => "in closed form".to_owned(),
-            Some(FitReport { converged: true, passes, .. }) => format!("to the optimum, {passes} passes"),
+            Some(FitReport { converged: true, passes, .. }) => {
+                format!("to the optimum, {}", counted(*passes as usize, "pass"))
+            }
             Some(FitReport { passes, .. }) => {
-                format!("as near to the optimum as 32 bits allow, {passes} passes")
+                format!("as near to the optimum as 32 bits allow, {}", counted(*passes as usize, "pass"))
             }
         };
         let kind = model.kind.name();
-        writeln!(out, "training   {kind}, {} {exactly}{}", duration(fitted.fit_time), setting(model))?;
+        let (scaling, setting) = (fitted.scaling.name(), setting(model));
+        writeln!(out, "training   {kind}, {} {exactly}{setting}; scaling {scaling}", duration(fitted.fit_time))?;
         let evaluation = &fitted.evaluation;
         let [low, high] = evaluation.interval();
         writeln!(
@@ -314,17 +382,19 @@ impl Lesson {
     pub fn json(&self, model: &Model) -> Value {
         let Self { extracted, extract_time, fitted, .. } = self;
         let counts = extracted.dataset.counts();
-        let class = |(label, photos): (&String, usize)| json!({ "label": label, "photos": photos });
+        let weight = |class: usize| fitted.class_weights.as_ref().map_or(1.0, |weights| shortest(weights[class]));
+        let class = |(class, (label, photos)): (usize, (&String, usize))| json!({ "label": label, "photos": photos, "weight": weight(class) });
         let evaluation = &fitted.evaluation;
         json!({
             "backbone": model.backbone,
             "cut": model.cut,
             "fingerprint": hex(&model.fingerprint),
             "feature_dim": model.head.feature_dim(),
-            "classes": model.labels.iter().zip(counts).map(class).collect::<Value>(),
+            "classes": model.labels.iter().zip(counts).enumerate().map(class).collect::<Value>(),
             "n_samples": evaluation.n_samples(),
             "l2": shortest(model.l2),
             "head": model.kind.name(),
+            "scaling": fitted.scaling.name(),
             "converged": fitted.report.is_none_or(|report| report.converged),
             "accuracy": evaluation.accuracy(),
             "interval": evaluation.interval(),
@@ -352,6 +422,7 @@ impl Lesson {
                     "gain": advice.gain,
                 })
             }),
+            "memory": { "estimate": self.cost.bytes },
             "seconds": {
                 "features": extract_time.as_secs_f64(),
                 "fit": fitted.fit_time.as_secs_f64(),

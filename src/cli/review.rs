@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use topgraft::learn::{
-    DUPLICATE_COSINE, Dataset, Duplicates, Extracted, Fitted, Scaling, Suspect, confusions, fit, near_duplicates,
+    Cost, DUPLICATE_COSINE, Dataset, Duplicates, Extracted, Fitted, Scaling, Suspect, confusions, fit, near_duplicates,
     suspects,
 };
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::budget::{self, BudgetArgs};
 use super::learn::method;
 use super::photos::{extract, skipped_json};
-use super::text::{percent, plain, plain_path, shortest};
+use super::text::{counted, percent, plain, plain_path, shortest};
 
 /// From this many times the photos of the smallest class on, the largest one is named.
 const IMBALANCE: usize = 3;
@@ -31,6 +32,8 @@ pub struct Args {
     /// Entries to show of each kind
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -39,6 +42,8 @@ pub struct Args {
 /// What was found.
 struct Findings {
     extracted: Extracted,
+    /// What it was said to take.
+    cost: Cost,
     fitted: Fitted,
     suspects: Vec<Suspect>,
     duplicates: Vec<Duplicates>,
@@ -48,13 +53,20 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
+    let cost = |counts: &[usize]| Cost::of_review(counts, trunk.feature_dim(), rayon::current_num_threads());
+    let check =
+        |dataset: &Dataset| args.budget.check(dataset, cost, |_| "review fewer photos, or allow more".to_owned());
+    check(&dataset)?;
     let (extracted, _) = extract(&trunk, &dataset, Vec::new(), None)?;
     extracted.dataset.check_teachable()?;
+    check(&extracted.dataset)?;
+    let cost = cost(&extracted.dataset.counts());
+    budget::state(&extracted.dataset, trunk.feature_dim(), &cost);
     let labels = extracted.labels();
     let fitted = fit(extracted.features.view(), &labels, dataset.classes.len(), Scaling::L2)?;
     let suspects = suspects(&fitted, &labels);
     let duplicates = near_duplicates(extracted.features.view(), &labels, DUPLICATE_COSINE);
-    let findings = Findings { extracted, fitted, suspects, duplicates };
+    let findings = Findings { extracted, cost, fitted, suspects, duplicates };
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", findings.json(args.top.into()))?,
@@ -78,13 +90,13 @@ impl Findings {
 
     /// A few lines for a person.
     fn print(&self, top: usize, out: &mut impl Write) -> std::io::Result<()> {
-        let Self { extracted, fitted, suspects, duplicates } = self;
+        let Self { extracted, fitted, suspects, duplicates, .. } = self;
         let (counts, classes) = (extracted.dataset.counts(), &extracted.dataset.classes);
         let list: Vec<String> = classes.iter().zip(&counts).map(|(class, n)| format!("{} {n}", plain(class))).collect();
         let n = extracted.features.nrows();
         writeln!(out, "photos     {n} of {} classes: {}", classes.len(), list.join(", "))?;
         if !extracted.skipped.is_empty() {
-            writeln!(out, "skipped    {} photos could not be read", extracted.skipped.len())?;
+            writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), "photo"))?;
         }
         let accuracy = percent(fitted.evaluation.accuracy());
         let method = method(fitted.left_out.folds, n);
@@ -99,7 +111,12 @@ impl Findings {
         for confusion in confusions(&fitted.evaluation).iter().take(top.min(3)) {
             let (truth, predicted) = (plain(self.class(confusion.truth)), plain(self.class(confusion.predicted)));
             let all = counts[usize::from(confusion.truth)];
-            writeln!(out, "confused   {truth} taken for {predicted}: {} of {all} photos", confusion.samples)?;
+            writeln!(
+                out,
+                "confused   {truth} taken for {predicted}: {} of {}",
+                confusion.samples,
+                counted(all, "photo")
+            )?;
         }
         match suspects.len() {
             0 => writeln!(out, "\nNo label is contradicted by the other photos.")?,
@@ -122,7 +139,12 @@ impl Findings {
         }
         match duplicates.len() {
             0 => writeln!(out, "\nNo photo is there twice.")?,
-            count => writeln!(out, "\nNear-duplicates, {} of {count} groups; keep one of each:", count.min(top))?,
+            count => writeln!(
+                out,
+                "\nNear-duplicates, {} of {}; keep one of each:",
+                count.min(top),
+                counted(count, "group")
+            )?,
         }
         for group in duplicates.iter().take(top) {
             let differ = if group.labels_differ { ", DIFFERENT LABELS" } else { "" };
@@ -137,7 +159,7 @@ impl Findings {
 
     /// One object with stable keys; documented in docs/json.md.
     fn json(&self, top: usize) -> Value {
-        let Self { extracted, fitted, suspects, duplicates } = self;
+        let Self { extracted, cost, fitted, suspects, duplicates } = self;
         let class = |(label, photos): (&String, usize)| json!({ "label": label, "photos": photos });
         let photo = |sample: usize| json!({ "path": self.path(sample), "label": self.label_of(sample) });
         let suspect = |suspect: &Suspect| {
@@ -172,6 +194,7 @@ impl Findings {
             "n_duplicates": duplicates.len(),
             "duplicates": duplicates.iter().take(top).map(group).collect::<Value>(),
             "confusions": confusions(&fitted.evaluation).iter().take(top).map(confusion).collect::<Value>(),
+            "memory": { "estimate": cost.bytes },
             "skipped": skipped_json(extracted),
         })
     }

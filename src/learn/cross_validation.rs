@@ -41,13 +41,15 @@ pub(super) struct CrossValidation {
 
 /// Stratified cross-validation over [`L2_GRID`], all folds at once on all cores.
 ///
-/// `features` are `[n_samples, feature_dim]`, scaled, of mean squared length `unit`; each class has at least two samples.
+/// `features` are `[n_samples, feature_dim]`, scaled, of mean squared length `unit`; each class has at least two samples, which
+/// all have the same weight, also in the log-loss.
 ///
 /// # Errors
 /// [`FitError`], as for a fit without one fold.
 pub(super) fn cross_validate(
     features: &[f32],
     labels: &[u16],
+    sample_weights: Option<&[f32]>,
     n_classes: usize,
     feature_dim: usize,
     unit: f32,
@@ -56,7 +58,7 @@ pub(super) fn cross_validate(
     let folds = folds_for(n);
     let fold_of = assign_folds(labels, n_classes, folds);
     let penalties = L2_GRID.map(|l2| l2 * unit);
-    let samples = Samples::new(features, labels, n_classes, feature_dim);
+    let samples = Samples::new(features, labels, sample_weights, n_classes, feature_dim);
     let weights: Vec<Vec<f32>> = (0..folds).map(|fold| samples.weights_without(fold, &fold_of)).collect();
     let mut members = vec![Vec::new(); folds];
     fold_of.iter().enumerate().for_each(|(sample, fold)| members[*fold].push(sample));
@@ -71,7 +73,8 @@ pub(super) fn cross_validate(
         let left_out: Vec<Vec<f32>> = (0..folds).into_par_iter().map(leave_out).collect::<Result<_, _>>()?;
         for ((losses, members), logits) in losses.iter_mut().zip(&members).zip(&left_out) {
             let rows = logits.chunks_exact(n_classes.max(1)).zip(members);
-            losses[i] = rows.map(|(row, sample)| log_loss(row, labels[*sample])).sum();
+            let loss = |(row, sample): (_, &usize)| samples.weight(*sample) * log_loss(row, labels[*sample]);
+            losses[i] = rows.map(loss).sum();
         }
         for (fold, left_out) in left_out.into_iter().enumerate() {
             let others = |penalty: usize| total(&losses, penalty, Some(fold));
@@ -87,10 +90,11 @@ pub(super) fn cross_validate(
             by_sample[sample * n_classes..][..n_classes].copy_from_slice(row);
         }
     }
+    let weight: f64 = (0..n).map(|sample| samples.weight(sample)).sum();
     let predicted = |row: &[f32]| argmax(row).unwrap_or(0) as u16;
     Ok(CrossValidation {
         l2: penalties[least(&total)],
-        log_loss: total.map(|sum| sum / n as f64),
+        log_loss: total.map(|sum| sum / weight),
         folds,
         predictions: by_sample.chunks_exact(n_classes.max(1)).map(predicted).collect(),
         logits: by_sample,
@@ -106,6 +110,7 @@ fn total(losses: &[[f64; L2_GRID.len()]], penalty: usize, without: Option<usize>
 struct Samples<'a> {
     features: &'a [f32],
     labels: &'a [u16],
+    sample_weights: Option<&'a [f32]>,
     n_classes: usize,
     feature_dim: usize,
     /// Inner products of the centred samples `[n_samples, n_samples]` and the bias's unit, where that is the faster way.
@@ -124,14 +129,24 @@ enum Optimum {
 const FEW_MEMBERS: usize = 4;
 
 impl<'a> Samples<'a> {
-    fn new(features: &'a [f32], labels: &'a [u16], n_classes: usize, feature_dim: usize) -> Self {
+    fn new(
+        features: &'a [f32],
+        labels: &'a [u16],
+        sample_weights: Option<&'a [f32]>,
+        n_classes: usize,
+        feature_dim: usize,
+    ) -> Self {
         let n = labels.len();
         let in_span = n <= softmax::GRAM_LIMIT && n <= feature_dim;
         let gram = in_span.then(|| centred_gram(features, n, feature_dim)).map(|gram| {
             let unit = bias_unit(&gram, n);
             (gram, unit)
         });
-        Self { features, labels, n_classes, feature_dim, gram }
+        Self { features, labels, sample_weights, n_classes, feature_dim, gram }
+    }
+
+    fn weight(&self, sample: usize) -> f64 {
+        self.sample_weights.map_or(1.0, |weights| weights[sample].into())
     }
 
     /// No optimum yet.
@@ -160,7 +175,7 @@ impl<'a> Samples<'a> {
             (Optimum::Span { point, inverse, is_first }, Some(gram)) => {
                 let mut scratch = vec![0.0; dual::scratch_len(n, self.n_classes).expect("fits memory")];
                 let start = if *is_first { Start::Cold } else { Start::Warm };
-                let span = self.span(gram, None);
+                let span = self.span(gram, self.sample_weights);
                 dual::fit(kernels, &span, &settings, start, point, &mut scratch)?;
                 let sound = Inverse::new(n, inverse).renew(kernels, &span, l2, point, &mut scratch);
                 // Without one each fold makes its own.
@@ -169,7 +184,8 @@ impl<'a> Samples<'a> {
             }
             (Optimum::Head(head), _) => {
                 let mut scratch = zero_head(n, self.n_classes, self.feature_dim).1;
-                let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: None };
+                let Self { features, labels, sample_weights, .. } = *self;
+                let set = TrainingSet { features, labels, sample_weights };
                 softmax::fit(kernels, &set, &settings, head, &mut scratch).map(|_| ())
             }
             (Optimum::Span { .. }, None) => unreachable!("there are inner products"),
@@ -184,11 +200,11 @@ impl<'a> Samples<'a> {
             all[usize::from(*label)] += 1.0;
             kept[usize::from(*label)] += if *other == fold { 0.0 } else { 1.0 };
         }
-        let weight = |(label, other): (&u16, &usize)| match *other == fold {
+        let weight = |(sample, (label, other)): (usize, (&u16, &usize))| match *other == fold {
             true => 0.0,
-            false => all[usize::from(*label)] / kept[usize::from(*label)],
+            false => self.weight(sample) as f32 * (all[usize::from(*label)] / kept[usize::from(*label)]),
         };
-        self.labels.iter().zip(fold_of).map(weight).collect()
+        self.labels.iter().zip(fold_of).enumerate().map(weight).collect()
     }
 
     /// Fits without one fold, whose `members` weigh nothing, and gives that head's logits of them,
@@ -303,7 +319,7 @@ mod tests {
         let features: Vec<f32> = (0..n * d).map(|_| random() * 0.2).collect();
         for n in [60, n] {
             let labels: Vec<u16> = (0..n as u16).map(|i| i % 2).collect();
-            let result = cross_validate(&features[..n * d], &labels, 2, d, 1.0).expect("fits");
+            let result = cross_validate(&features[..n * d], &labels, None, 2, d, 1.0).expect("fits");
             assert_eq!(result.folds, if n <= LEAVE_ONE_OUT_LIMIT { n } else { FOLDS });
             let correct = result.predictions.iter().zip(&labels).filter(|(a, b)| a == b).count();
             assert!((correct as f64 / n as f64 - 0.5).abs() < 0.2, "{correct} of {n}");
@@ -315,7 +331,7 @@ mod tests {
     fn what_can_be_learned_is_learned_and_needs_little_penalty() {
         let features: Vec<f32> = (0..40).flat_map(|i| [(i % 2) as f32, 0.01 * i as f32, 0.1]).collect();
         let labels: Vec<u16> = (0..40).map(|i| i % 2).collect();
-        let result = cross_validate(&features, &labels, 2, 3, 1.0).expect("fits");
+        let result = cross_validate(&features, &labels, None, 2, 3, 1.0).expect("fits");
         assert_eq!(result.predictions, labels);
         assert!(result.l2 < 0.01, "{result:?}");
         // The logits are of the same heads as the predictions: class 1 is the larger where it was predicted.
@@ -326,23 +342,27 @@ mod tests {
     #[test]
     fn left_out_logits_are_those_of_a_fit_without_the_sample() {
         // More samples than features, and fewer: by passes, and in the span.
-        [2, 40].into_iter().for_each(assert_left_out_logits);
+        for d in [2, 40] {
+            assert_left_out_logits(d, [1.0; 3]);
+            assert_left_out_logits(d, [0.5, 1.0, 3.0]);
+        }
     }
 
-    fn assert_left_out_logits(d: usize) {
+    fn assert_left_out_logits(d: usize, class_weights: [f32; 3]) {
         let (n, n_classes) = (12, 3);
         let features: Vec<f32> = (0..n * d).map(|i| ((i * i) as f32 * 0.7).sin()).collect();
         let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
-        let result = cross_validate(&features, &labels, n_classes, d, 1.0).expect("fits");
+        let all: Vec<f32> = labels.iter().map(|label| class_weights[usize::from(*label)]).collect();
+        let result = cross_validate(&features, &labels, Some(&all), n_classes, d, 1.0).expect("fits");
         for left in 0..n {
             let weights: Vec<f32> = (0..n)
                 .map(|i| {
                     if i == left {
                         0.0
                     } else if labels[i] == labels[left] {
-                        4.0 / 3.0
+                        all[i] * (4.0 / 3.0)
                     } else {
-                        1.0
+                        all[i]
                     }
                 })
                 .collect();

@@ -15,7 +15,7 @@ const SHOTS: [usize; 12] = [2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300];
 /// Subsets of each number of shots.
 const REPEATS: u64 = 8;
 /// Multiply-adds of a pass over the samples, for all heads of a curve together: about a second. A larger curve is not drawn.
-const WORK_LIMIT: u64 = 300_000_000;
+pub(super) const WORK_LIMIT: u64 = 300_000_000;
 /// Share of the samples that advice is about: two points.
 const GAIN: f64 = 0.02;
 /// How many times the photos that there are the curve is believed; docs/curve.md measures twice and four times.
@@ -143,18 +143,12 @@ fn curve_within(
     fitted: &Fitted,
 ) -> Result<Option<LearningCurve>, FitError> {
     let n_classes = fitted.head.n_classes();
-    let subsets = Subsets::new(features, fitted);
+    let subsets = Subsets::new(features, labels, fitted);
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); n_classes];
     labels.iter().enumerate().for_each(|(sample, label)| members[usize::from(*label)].push(sample));
-    // A fifth of each class is always left to test with, and at least one sample.
-    let most = |class: &Vec<usize>| (class.len() * 4).div_ceil(5).min(class.len() - 1);
-    let largest = members.iter().map(most).max().unwrap_or(0);
-    let taken = |shots: usize| -> usize { members.iter().map(|class| most(class).min(shots)).sum() };
-    let shots: Vec<usize> = SHOTS.into_iter().filter(|shots| *shots <= largest).collect();
-    // A fit makes some fifty passes over its samples, there and back; the test is one over the rest.
-    let pass = subsets.pass(n_classes);
-    let work = |shots: &usize| (taken(*shots) as u64).saturating_mul(pass) / labels.len().max(1) as u64 + pass / 100;
-    if shots.is_empty() || shots.iter().map(work).sum::<u64>().saturating_mul(REPEATS) > limit {
+    let counts: Vec<usize> = members.iter().map(Vec::len).collect();
+    let Plan { shots, taken, work } = Plan::new(&counts, subsets.pass(n_classes));
+    if shots.is_empty() || work > limit {
         return Ok(None);
     }
     let tasks: Vec<(usize, u64)> = shots.iter().flat_map(|shots| (0..REPEATS).map(|seed| (*shots, seed))).collect();
@@ -162,7 +156,7 @@ fn curve_within(
         let mut rng = SplitMix64(*seed);
         let (mut training, mut rest) = (Vec::new(), Vec::new());
         for class in &members {
-            let (mut class, chosen) = (class.clone(), most(class).min(*shots));
+            let (mut class, chosen) = (class.clone(), most(class.len()).min(*shots));
             for i in 0..chosen {
                 let other = i + rng.below(class.len() - i);
                 class.swap(i, other);
@@ -180,16 +174,46 @@ fn curve_within(
         Ok(right / labels.len() as f64)
     };
     let accuracies: Vec<f64> = tasks.par_iter().map(accuracy).collect::<Result<_, _>>()?;
-    let mean = |shots: &usize| taken(*shots) as f64 / n_classes as f64;
+    let mean = |taken: &usize| *taken as f64 / n_classes as f64;
     let repeats = accuracies.chunks_exact(REPEATS as usize).map(|repeats| repeats.iter().sum::<f64>() / REPEATS as f64);
     let mut points: Vec<CurvePoint> =
-        shots.iter().map(mean).zip(repeats).map(|(shots, accuracy)| CurvePoint { shots, accuracy }).collect();
+        taken.iter().map(mean).zip(repeats).map(|(shots, accuracy)| CurvePoint { shots, accuracy }).collect();
     let folds = fitted.left_out.folds as f64;
     let all = labels.len() as f64 / n_classes as f64 * (1.0 - 1.0 / folds);
     points.push(CurvePoint { shots: all, accuracy: fitted.evaluation.accuracy() });
     // The more shots, the nearer to what is asked of the curve.
     let law = PowerLaw::fit(&points.iter().map(|p| (p.shots, 1.0 - p.accuracy, p.shots)).collect::<Vec<_>>());
     Ok(Some(LearningCurve { points, law }))
+}
+
+/// Samples of a class of so many that a head may be fitted to: a fifth is always left to test with, and at least one.
+fn most(samples: usize) -> usize {
+    (samples - samples / 5).min(samples.saturating_sub(1))
+}
+
+/// What a curve takes.
+pub(super) struct Plan {
+    /// Shots that are tried.
+    shots: Vec<usize>,
+    /// Samples of all classes that a head is fitted to, for each of `shots`.
+    pub taken: Vec<usize>,
+    /// Multiply-adds of a pass over the samples, for all heads together.
+    pub work: u64,
+}
+
+impl Plan {
+    /// For classes of `counts` samples; `pass` are the multiply-adds of one over all of them.
+    pub fn new(counts: &[usize], pass: u64) -> Self {
+        let largest = counts.iter().map(|count| most(*count)).max().unwrap_or(0);
+        let shots: Vec<usize> = SHOTS.into_iter().filter(|shots| *shots <= largest).collect();
+        let all = |shots: &usize| counts.iter().map(|count| most(*count).min(*shots)).sum();
+        let taken: Vec<usize> = shots.iter().map(all).collect();
+        // A fit makes some fifty passes over its samples, there and back; the test is one over the rest.
+        let n = counts.iter().sum::<usize>().max(1) as u64;
+        let work = |taken: &usize| (*taken as u64).saturating_mul(pass) / n + pass / 100;
+        let work = taken.iter().map(work).sum::<u64>().saturating_mul(REPEATS);
+        Self { shots, taken, work }
+    }
 }
 
 impl LearningCurve {
@@ -219,7 +243,8 @@ impl LearningCurve {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 

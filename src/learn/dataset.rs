@@ -57,7 +57,7 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// Photos outside of class folders, and no class folder.
-    #[error("{}: holds {count} photos but no class; move them into one folder per class, named after it", path.display())]
+    #[error("{}: holds {} but no class; move them into one folder per class, named after it", path.display(), counted(*count))]
     LoosePhotos {
         /// The path.
         path: PathBuf,
@@ -102,7 +102,7 @@ pub enum TooFew {
         class: String,
     },
     /// A class from which no photo can be left out to measure accuracy.
-    #[error("class `{class}` has {photos} usable photo(s), at least 2 are needed; add photos or remove the folder")]
+    #[error("class `{class}` has {}, at least 2 are needed; add photos or remove the folder", usable(*photos))]
     Photos {
         /// The class.
         class: String,
@@ -111,7 +111,8 @@ pub enum TooFew {
     },
     /// A class with fewer photos than were asked for.
     #[error(
-        "class `{class}` has {photos} usable photo(s), fewer than the {shots} shots asked for; add photos or lower --shots"
+        "class `{class}` has {}, fewer than the {shots} shots asked for; add photos or lower --shots",
+        usable(*photos)
     )]
     Shots {
         /// The class.
@@ -307,6 +308,16 @@ fn may_hold_photos(path: &Path) -> bool {
     let is_folder = path.is_dir();
     let is_circle = is_folder && path.read_dir().is_ok();
     !hidden && !is_circle && (is_folder || is_photo_name(path) || path.extension().is_none())
+}
+
+/// `1 photo`, `2 photos`
+fn counted(photos: usize) -> String {
+    if photos == 1 { "1 photo".to_owned() } else { format!("{photos} photos") }
+}
+
+/// `1 usable photo`, `2 usable photos`
+fn usable(photos: usize) -> String {
+    counted(photos).replace(' ', " usable ")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The kinds of heads: each is asked for samples that it has not seen, and the one that does best is taken.
+//! The kinds of heads: how each is fitted, and what it says of samples that it has not seen.
 
 use rayon::prelude::*;
 use topgraft_core::head::{Head, Kind, argmax};
@@ -13,10 +13,10 @@ use super::cross_validation::{assign_folds, cross_validate, folds_for};
 use super::fit::zero_head;
 
 /// Shares of the mean variance that LDA's covariance is tried with.
-const SHRINKAGE: [f32; 9] = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97];
+pub(super) const SHRINKAGE: [f32; 9] = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97];
 /// Penalties of ridge regression that are tried: so many, from the first to the last in equal ratios, in units of the
 /// features' mean squared length.
-const RIDGE_PATH: (usize, f64, f64) = (20, 1e-3, 1e3);
+pub(super) const RIDGE_PATH: (usize, f64, f64) = (20, 1e-3, 1e3);
 
 /// What heads of one kind say of samples that they have not seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub struct LeftOut {
     pub logits: Vec<f32>,
     /// Class predicted for each sample: the largest of its logits.
     pub predictions: Vec<u16>,
-    /// Log-loss of each sample, at the temperature that suits all of them.
+    /// Log-loss of each sample, at the temperature that suits all of them, times its weight beside the mean weight.
     losses: Vec<f64>,
 }
 
@@ -41,6 +41,9 @@ pub(super) struct Samples<'a> {
     /// `[n_samples, feature_dim]`
     pub rows: &'a [f32],
     pub labels: &'a [u16],
+    /// `[n_samples]`: how often each counts, 0 leaves it out. Other numbers than 0 and 1 only for kinds that
+    /// [take them](takes_class_weights).
+    pub weights: Option<&'a [f32]>,
     pub n_classes: usize,
     pub feature_dim: usize,
     /// Mean squared length.
@@ -51,25 +54,41 @@ impl LeftOut {
     fn new(kind: Kind, setting: f32, folds: usize, logits: Vec<f32>, samples: &Samples<'_>) -> Self {
         let n_classes = samples.n_classes.max(1);
         let temperature = Calibration::fit(&logits, samples.labels, n_classes).temperature;
-        let loss = |(row, label): (&[f32], &u16)| {
+        let weight = |sample: usize| samples.weights.map_or(1.0, |weights| f64::from(weights[sample]));
+        let n = samples.labels.len();
+        let unit = (0..n).map(weight).sum::<f64>() / n.max(1) as f64;
+        let loss = |(sample, (row, label)): (usize, (&[f32], &u16))| {
             let mut p = row.to_vec();
             probabilities(&mut p, temperature);
-            -f64::from(p[usize::from(*label)].max(f32::MIN_POSITIVE)).ln()
+            -f64::from(p[usize::from(*label)].max(f32::MIN_POSITIVE)).ln() * weight(sample) / unit
         };
-        let losses = logits.chunks_exact(n_classes).zip(samples.labels).map(loss).collect();
+        let losses = logits.chunks_exact(n_classes).zip(samples.labels).enumerate().map(loss).collect();
         let predictions = logits.chunks_exact(n_classes).map(|row| argmax(row).unwrap_or(0) as u16).collect();
         Self { kind, setting, folds, logits, predictions, losses }
     }
 
-    /// Mean log-loss of the left-out samples, natural logarithm, at the temperature that suits them.
+    /// Log-loss of one left-out sample, times its weight beside the mean weight.
+    pub(super) fn loss(&self, sample: usize) -> f64 {
+        self.losses[sample]
+    }
+
+    /// Mean log-loss of the left-out samples, each counted by its weight, natural logarithm, at the temperature that suits them.
     pub fn log_loss(&self) -> f64 {
         self.losses.iter().sum::<f64>() / self.losses.len().max(1) as f64
     }
 }
 
+/// Whether heads of a kind can be fitted with [class weights](super::Settings::class_weights).
+pub fn takes_class_weights(kind: Kind) -> bool {
+    match kind {
+        Kind::Softmax | Kind::Ridge => true,
+        Kind::Lda | Kind::Prototype => false,
+    }
+}
+
 impl Samples<'_> {
     fn set(&self) -> TrainingSet<'_> {
-        TrainingSet { features: self.rows, labels: self.labels, sample_weights: None }
+        TrainingSet { features: self.rows, labels: self.labels, sample_weights: self.weights }
     }
 
     fn row(&self, sample: usize) -> &[f32] {
@@ -78,10 +97,10 @@ impl Samples<'_> {
 
     /// Leaves the samples out of heads of one kind, whose setting is chosen by the way.
     pub fn left_out(&self, kind: Kind) -> Result<LeftOut, FitError> {
-        let Self { rows, labels, n_classes, feature_dim, unit } = *self;
+        let Self { rows, labels, weights, n_classes, feature_dim, unit } = *self;
         match kind {
             Kind::Softmax => {
-                let result = cross_validate(rows, labels, n_classes, feature_dim, unit)?;
+                let result = cross_validate(rows, labels, weights, n_classes, feature_dim, unit)?;
                 let mut left_out = LeftOut::new(kind, result.l2, result.folds, result.logits, self);
                 left_out.predictions = result.predictions;
                 Ok(left_out)
@@ -103,6 +122,7 @@ impl Samples<'_> {
                 let shape = [n_classes, feature_dim];
                 let set = self.set();
                 let best = lda::choose(Kernels::detect(), &set, shape, &path, false, &mut losses, &mut scratch)?;
+                drop(scratch);
                 self.left_out_by_folds(kind, SHRINKAGE[best])
             }
             Kind::Prototype => self.left_out_by_folds(kind, 1.0),
@@ -115,8 +135,8 @@ impl Samples<'_> {
         let folds = folds_for(n);
         let fold_of = assign_folds(self.labels, n_classes, folds);
         let fold = |fold: usize| {
-            let weights: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
-            let (head, _) = self.fit(kind, setting, Some(&weights))?;
+            let taught: Vec<f32> = fold_of.iter().map(|other| if *other == fold { 0.0 } else { 1.0 }).collect();
+            let (head, _) = Samples { weights: Some(&taught), ..*self }.fit(kind, setting)?;
             let members: Vec<usize> = (0..n).filter(|sample| fold_of[*sample] == fold).collect();
             let mut logits = vec![0.0; members.len() * n_classes];
             for (sample, row) in members.iter().zip(logits.chunks_exact_mut(n_classes)) {
@@ -134,14 +154,9 @@ impl Samples<'_> {
         Ok(LeftOut::new(kind, setting, folds, logits, self))
     }
 
-    /// Fits a head of all samples, or of those with a weight of 1. Softmax regression alone is found step by step.
-    pub fn fit(
-        &self,
-        kind: Kind,
-        setting: f32,
-        weights: Option<&[f32]>,
-    ) -> Result<(Head<Vec<f32>>, Option<FitReport>), FitError> {
-        let (kernels, set) = (Kernels::detect(), TrainingSet { sample_weights: weights, ..self.set() });
+    /// Fits a head. Softmax regression alone is found step by step.
+    pub fn fit(&self, kind: Kind, setting: f32) -> Result<(Head<Vec<f32>>, Option<FitReport>), FitError> {
+        let (kernels, set) = (Kernels::detect(), self.set());
         let (n, n_classes, feature_dim) = (self.labels.len(), self.n_classes, self.feature_dim);
         let scratch = |len: Option<usize>| vec![0.0; len.expect("fits memory")];
         let (mut head, steps) = zero_head(if kind == Kind::Softmax { n } else { 0 }, n_classes, feature_dim);
@@ -170,42 +185,6 @@ impl Samples<'_> {
         }
         Ok((head, report))
     }
-
-    /// The kind with the least left-out log-loss; but the first, unless another one is better by more than the standard
-    /// error of the difference: with few samples the least loss is a matter of luck (Breiman et al. 1984, "Classification
-    /// and regression trees", the one standard error rule). What it reports is honest about the choice: each sample is
-    /// answered by the kind that is chosen from all the others.
-    ///
-    /// # Panics
-    /// If `kinds` is empty.
-    pub fn best_left_out(&self, kinds: &[Kind]) -> Result<LeftOut, FitError> {
-        let mut candidates = vec![self.left_out(kinds[0])?];
-        // One that cannot be fitted, e.g. to features too large for the sums of prototypes, is no candidate.
-        candidates.extend(kinds[1..].iter().filter_map(|kind| self.left_out(*kind).ok()));
-        let gain = |i: usize, sample: usize| candidates[0].losses[sample] - candidates[i].losses[sample];
-        let n = self.labels.len();
-        let sums: Vec<[f64; 2]> = (0..candidates.len())
-            .map(|i| (0..n).fold([0.0; 2], |[sum, squares], s| [sum + gain(i, s), squares + gain(i, s).powi(2)]))
-            .collect();
-        let choose = |without: Option<usize>| {
-            let count = (n - usize::from(without.is_some())).max(1) as f64;
-            let mean_and_error = |i: usize| {
-                let own = without.map_or(0.0, |sample| gain(i, sample));
-                let mean = (sums[i][0] - own) / count;
-                let variance = ((sums[i][1] - own * own) / count - mean * mean).max(0.0);
-                (mean, (variance / count).sqrt())
-            };
-            let gains = (0..candidates.len()).map(mean_and_error).enumerate();
-            gains
-                .filter(|(_, (mean, error))| mean > error)
-                .fold((0, 0.0), |best, (i, (mean, _))| if mean > best.1 { (i, mean) } else { best })
-        };
-        let mut best = candidates[choose(None).0].clone();
-        for sample in 0..n {
-            best.predictions[sample] = candidates[choose(Some(sample)).0].predictions[sample];
-        }
-        Ok(best)
-    }
 }
 
 /// Penalties of ridge regression, for features of mean squared length `unit`.
@@ -216,11 +195,11 @@ fn ridge_path(unit: f32) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Three classes around their means, `[n, 40]`.
-    fn samples(n: usize, spread: f32) -> (Vec<f32>, Vec<u16>) {
+    pub(in super::super) fn samples(n: usize, spread: f32) -> (Vec<f32>, Vec<u16>) {
         let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
         let mut state = 3u32;
         let mut random = || {
@@ -237,11 +216,12 @@ mod tests {
     #[test]
     fn every_kind_learns_what_can_be_learned_and_leaves_out_what_it_is_asked() {
         let (rows, labels) = samples(30, 1.0);
-        let samples = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 16.0 };
+        let samples =
+            Samples { rows: &rows, labels: &labels, weights: None, n_classes: 3, feature_dim: 40, unit: 16.0 };
         for kind in Kind::ALL {
             let left_out = samples.left_out(kind).expect("fits");
             assert_eq!((left_out.kind, left_out.folds, &left_out.predictions), (kind, 30, &labels), "{kind:?}");
-            let (head, report) = samples.fit(kind, left_out.setting, None).expect("fits");
+            let (head, report) = samples.fit(kind, left_out.setting).expect("fits");
             assert_eq!(report.is_some(), kind == Kind::Softmax);
             let mut logits = [0.0; 3];
             head.logits(Kernels::detect(), &rows[40..80], &mut logits);
@@ -252,12 +232,19 @@ mod tests {
     #[test]
     fn left_out_logits_are_those_of_a_head_without_the_sample() {
         let (rows, labels) = samples(15, 3.0);
-        let samples = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 30.0 };
-        for kind in [Kind::Ridge, Kind::Lda, Kind::Prototype] {
+        let samples =
+            Samples { rows: &rows, labels: &labels, weights: None, n_classes: 3, feature_dim: 40, unit: 30.0 };
+        let weights: Vec<f32> = labels.iter().map(|label| [0.5, 1.0, 3.0][usize::from(*label)]).collect();
+        let weighted = Samples { weights: Some(&weights), ..samples };
+        for (samples, kind) in
+            [(samples, Kind::Ridge), (weighted, Kind::Ridge), (samples, Kind::Lda), (samples, Kind::Prototype)]
+        {
             let left_out = samples.left_out(kind).expect("fits");
             for sample in 0..15 {
-                let weights: Vec<f32> = (0..15).map(|other| f32::from(other != sample)).collect();
-                let (head, _) = samples.fit(kind, left_out.setting, Some(&weights)).expect("fits");
+                let own = |other: usize| samples.weights.map_or(1.0, |weights| weights[other]);
+                let without: Vec<f32> = (0..15).map(|other| f32::from(other != sample) * own(other)).collect();
+                let (head, _) =
+                    Samples { weights: Some(&without), ..samples }.fit(kind, left_out.setting).expect("fits");
                 let mut logits = [0.0; 3];
                 head.logits(Kernels::detect(), samples.row(sample), &mut logits);
                 for (a, b) in left_out.logits[3 * sample..].iter().zip(logits) {
@@ -265,34 +252,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn another_kind_is_taken_where_it_is_clearly_better_and_only_there() {
-        let (rows, labels) = samples(30, 4.0);
-        let noise = Samples { rows: &rows, labels: &labels, n_classes: 3, feature_dim: 40, unit: 60.0 };
-        let gains = |samples: &Samples<'_>, kind: Kind| -> Vec<f64> {
-            let [first, other] = [Kind::Softmax, kind].map(|kind| samples.left_out(kind).expect("fits").losses);
-            first.iter().zip(other).map(|(a, b)| a - b).collect()
-        };
-        let is_clear = |gains: &[f64]| {
-            let n = gains.len() as f64;
-            let mean = gains.iter().sum::<f64>() / n;
-            mean > (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n / n).sqrt()
-        };
-        // Two noisy classes of very unequal spread in many directions: what LDA's covariance is made for.
-        let mut skewed = rows.clone();
-        for row in skewed.chunks_exact_mut(40) {
-            row[20..].iter_mut().for_each(|x| *x *= 30.0);
-        }
-        let skewed = Samples { rows: &skewed, unit: 9000.0, ..noise };
-        let mut taken = Vec::new();
-        for samples in [noise, skewed] {
-            let best = samples.best_left_out(&Kind::ALL).expect("fits");
-            let clear = Kind::ALL.map(|kind| is_clear(&gains(&samples, kind)));
-            assert_eq!(best.kind != Kind::Softmax, clear.contains(&true), "{:?} {clear:?}", best.kind);
-            taken.push(best.kind);
-        }
-        assert!(taken.contains(&Kind::Softmax) || taken[0] != taken[1], "{taken:?}");
     }
 }

@@ -186,6 +186,7 @@ impl Model {
                 Scaler::Standard { mean, scale } => {
                     Scaler::Standard { mean: mean.iter().collect(), scale: scale.iter().collect() }
                 }
+                Scaler::CentredL2 { mean } => Scaler::CentredL2 { mean: mean.iter().collect() },
             },
             head: head.expect("the parser has checked the shape"),
             l2: graft.l2(),
@@ -221,6 +222,7 @@ impl Model {
                 Scaler::None => Scaler::None,
                 Scaler::L2 => Scaler::L2,
                 Scaler::Standard { mean, scale } => Scaler::Standard { mean, scale },
+                Scaler::CentredL2 { mean } => Scaler::CentredL2 { mean },
             },
             head: head.expect("of the same shape"),
             l2: self.l2,

@@ -15,11 +15,11 @@ use super::subsets::{Subsets, class_means};
 /// Share of the samples of the taught classes that may be called unknown, unless the user says otherwise.
 pub const UNKNOWN_RATE: f64 = 0.05;
 /// Folds of the known classes while one is held out.
-const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 /// Multiply-adds of a pass over the samples, for all heads of [`held_out_auroc`] together: about a second.
-const WORK_LIMIT: u64 = 300_000_000;
+pub(super) const WORK_LIMIT: u64 = 300_000_000;
 /// Rows of distances at a time.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// How much the samples look like their classes, left out: from this follows a threshold for every rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,7 +150,7 @@ pub fn held_out_auroc(features: ArrayView2<'_, f32>, labels: &[u16], fitted: &Fi
     if n_classes < 3 {
         return Ok(None);
     }
-    let subsets = Subsets::new(features, fitted);
+    let subsets = Subsets::new(features, labels, fitted);
     if subsets.pass(n_classes).saturating_mul((FOLDS * n_classes) as u64) > WORK_LIMIT {
         return Ok(None);
     }
@@ -220,7 +220,8 @@ pub fn auroc(known: &[f64], unknown: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 

@@ -13,7 +13,7 @@ use super::fit::Fitted;
 /// measures it on re-encoded, shrunk and cropped copies, and on photos that are different; docs/review.md has the table.
 pub const DUPLICATE_COSINE: f32 = 0.85;
 /// Rows of cosines at a time.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 
 /// A sample whose label a head contradicts that was fitted without it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,8 +149,9 @@ pub fn confusions(evaluation: &Evaluation) -> Vec<Confusion> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit};
+    use super::super::fit::fit;
     use super::super::random::SplitMix64;
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::{Array2, Axis, concatenate};
 

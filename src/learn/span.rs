@@ -54,7 +54,10 @@ pub(super) fn centred_gram(features: &[f32], n_samples: usize, feature_dim: usiz
     let rows = || features.chunks_exact(feature_dim.max(1));
     let mut mean = vec![0.0; feature_dim];
     rows().for_each(|row| kernels.axpy(1.0 / n_samples as f32, row, &mut mean));
-    let centred: Vec<f32> = rows().flat_map(|row| row.iter().zip(&mean).map(|(x, m)| x - m)).collect();
+    let mut centred = features.to_vec();
+    for row in centred.chunks_exact_mut(feature_dim.max(1)) {
+        row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+    }
     let mut gram = vec![0.0; n_samples * n_samples];
     kernels.syrk_nt([n_samples, feature_dim], &centred, &mut gram);
     gram

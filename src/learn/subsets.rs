@@ -17,19 +17,24 @@ pub(super) struct Subsets {
     kind: Kind,
     setting: f32,
     unit: f32,
+    /// `[n_samples]`
+    weights: Option<Vec<f32>>,
 }
 
 impl Subsets {
-    /// `features [n_samples, feature_dim]` as the trunk gives them, those that `fitted` was fitted to.
-    pub fn new(features: ArrayView2<'_, f32>, fitted: &Fitted) -> Self {
+    /// `features [n_samples, feature_dim]` as the trunk gives them, and `labels`: those that `fitted` was fitted to.
+    pub fn new(features: ArrayView2<'_, f32>, labels: &[u16], fitted: &Fitted) -> Self {
         let kernels = Kernels::detect();
         let (n, feature_dim) = features.dim();
         let mut scaled: Vec<f32> = features.iter().copied().collect();
         scaled.chunks_exact_mut(feature_dim.max(1)).for_each(|row| fitted.scaler.apply(kernels, row));
         let (kind, setting, unit) = (fitted.left_out.kind, fitted.left_out.setting, fitted.unit);
         // The shrinkage of LDA is relative to the number of features.
-        let (rows, dim) = if kind == Kind::Softmax { span(&scaled, n, feature_dim) } else { (scaled, feature_dim) };
-        Self { rows, dim, kind, setting, unit }
+        let in_span = kind == Kind::Softmax && n < feature_dim;
+        let (rows, dim) = if in_span { span(&scaled, n, feature_dim) } else { (scaled, feature_dim) };
+        let weight_of = |weights: &Vec<f32>| labels.iter().map(|label| weights[usize::from(*label)]).collect();
+        let weights = fitted.class_weights.as_ref().map(weight_of);
+        Self { rows, dim, kind, setting, unit, weights }
     }
 
     /// Multiply-adds of one pass over all samples for a head of `n_classes`: the measure of the work of a fit.
@@ -43,7 +48,9 @@ impl Subsets {
     }
 
     fn select(&self, samples: &[usize]) -> Vec<f32> {
-        samples.iter().flat_map(|sample| self.row(*sample)).copied().collect()
+        let mut rows = Vec::with_capacity(samples.len() * self.dim);
+        samples.iter().for_each(|sample| rows.extend_from_slice(self.row(*sample)));
+        rows
     }
 
     /// Logits `[asked.len(), n_classes]` of a head that is fitted to the samples `training`, `labels` being theirs.
@@ -58,8 +65,11 @@ impl Subsets {
         asked: &[usize],
     ) -> Result<Vec<f32>, FitError> {
         let rows = &self.select(training);
-        let samples = Samples { rows, labels, n_classes, feature_dim: self.dim, unit: self.unit };
-        let (head, _) = samples.fit(self.kind, self.setting, None)?;
+        let weights: Option<Vec<f32>> =
+            self.weights.as_ref().map(|weights| training.iter().map(|sample| weights[*sample]).collect());
+        let (weights, feature_dim, unit) = (weights.as_deref(), self.dim, self.unit);
+        let samples = Samples { rows, labels, weights, n_classes, feature_dim, unit };
+        let (head, _) = samples.fit(self.kind, self.setting)?;
         let mut logits = vec![0.0; asked.len() * n_classes];
         head.logits(Kernels::detect(), &self.select(asked), &mut logits);
         Ok(logits)
@@ -91,17 +101,24 @@ pub(super) fn class_means(rows: &[f32], dim: usize, labels: &[u16], n_classes: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Scaling, fit, fit_kinds};
+    use super::super::fit::{Settings, fit, fit_with};
+    use super::super::scaling::Scaling;
     use super::*;
     use ndarray::Array2;
 
     #[test]
     fn a_head_of_all_samples_is_the_fitted_one() {
-        for ((n, d), kind) in [(12, 40), (40, 5)].into_iter().flat_map(|shape| Kind::ALL.map(|kind| (shape, kind))) {
+        let kinds = Kind::ALL.map(|kind| (kind, None));
+        let weighted = [Kind::Softmax, Kind::Ridge].map(|kind| (kind, Some([0.5, 1.0, 2.0].as_slice())));
+        let tasks = || kinds.into_iter().chain(weighted);
+        for ((n, d), (kind, class_weights)) in
+            [(12, 40), (40, 5)].into_iter().flat_map(|shape| tasks().map(move |task| (shape, task)))
+        {
             let features = Array2::from_shape_fn((n, d), |(i, j)| ((i * d + j) as f32 * 0.71).sin() + (i % 3) as f32);
             let labels: Vec<u16> = (0..n as u16).map(|i| i % 3).collect();
-            let fitted = fit_kinds(features.view(), &labels, 3, Scaling::L2, &[kind]).expect("fits");
-            let subsets = Subsets::new(features.view(), &fitted);
+            let settings = Settings { scalings: &[Scaling::L2], kinds: &[kind], class_weights };
+            let fitted = fit_with(features.view(), &labels, 3, &settings).expect("fits");
+            let subsets = Subsets::new(features.view(), &labels, &fitted);
             let all: Vec<usize> = (0..n).collect();
             let logits = subsets.logits(&all, &labels, 3, &all).expect("fits");
             for (row, logits) in features.rows().into_iter().zip(logits.chunks(3)) {
@@ -122,7 +139,7 @@ mod tests {
     fn the_nearest_of_the_class_means_counts() {
         let features = ndarray::array![[0.0, 0.0], [2.0, 0.0], [0.0, 9.0], [0.0, 11.0], [1.0, 3.0]];
         let fitted = fit(features.view(), &[0, 0, 1, 1, 0], 2, Scaling::None).expect("fits");
-        let subsets = Subsets::new(features.view(), &fitted);
+        let subsets = Subsets::new(features.view(), &[0, 0, 1, 1, 0], &fitted);
         let distances = subsets.distances(&[0, 1, 2, 3], &[0, 0, 1, 1], 2, &[4, 0]);
         assert_eq!(distances, [9.0, 1.0]);
     }

@@ -149,6 +149,13 @@ impl Contents<'_> {
                 writer.floats(mean)?;
                 writer.floats(scale)
             }
+            Scaler::CentredL2 { mean } => {
+                if mean.len() != self.head.feature_dim() {
+                    return Err(EmitError::Scaler);
+                }
+                writer.u32(3)?;
+                writer.floats(mean)
+            }
         })?;
         writer.chunk(b"HEAD", |writer| {
             writer.u32(self.kind as usize)?;

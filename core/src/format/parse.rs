@@ -87,6 +87,11 @@ impl<'a> Graft<'a> {
                 }
                 Scaler::Standard { mean, scale }
             }
+            3 => {
+                let mean = scaling.floats(feature_dim)?;
+                finite("a mean of the scaler", mean)?;
+                Scaler::CentredL2 { mean }
+            }
             _ => return Err(ParseError::Value { what: "kind of scaler" }),
         };
         scaling.end()?;

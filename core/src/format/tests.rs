@@ -76,10 +76,11 @@ fn assert_refused(expected: ParseError, edit: impl FnOnce(&mut Vec<u8>)) {
 fn what_was_written_is_read() {
     let no_scaler = Contents { scaler: Scaler::None, evaluation: None, ..contents() };
     let l2_scaler = Contents { scaler: Scaler::L2, ..contents() };
+    let centred = Contents { scaler: Scaler::CentredL2 { mean: &[0.5, -2.0, 0.0] }, ..contents() };
     let calibrated = calibrated();
     let not_measured =
         Contents { rejection: calibrated.rejection.map(|r| Rejection { auroc: None, ..r }), ..calibrated };
-    for contents in [contents(), no_scaler, l2_scaler, calibrated, not_measured] {
+    for contents in [contents(), no_scaler, l2_scaler, centred, calibrated, not_measured] {
         let file = file_of(&contents);
         let graft = Graft::parse(&file).expect("sound");
         assert_eq!(*graft.fingerprint(), contents.fingerprint);
@@ -103,6 +104,9 @@ fn what_was_written_is_read() {
                     (mean.iter().collect::<Vec<_>>(), scale.iter().collect::<Vec<_>>()),
                     (m.to_vec(), s.to_vec())
                 );
+            }
+            (Scaler::CentredL2 { mean }, Scaler::CentredL2 { mean: m }) => {
+                assert_eq!(mean.iter().collect::<Vec<_>>(), m.to_vec());
             }
             (Scaler::None, Scaler::None) | (Scaler::L2, Scaler::L2) => {}
             (read, written) => panic!("{read:?} {written:?}"),
@@ -230,7 +234,22 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 4, &[0, 0]));
     assert_refused(ParseError::Text { what: "label" }, set(b"LABL", 6, b"\x1b"));
     assert_refused(ParseError::Preprocess(PreprocessError::UnknownCode("layout")), set(b"PREP", 4, &[7]));
-    assert_refused(ParseError::Value { what: "kind of scaler" }, set(b"SCAL", 0, &[3]));
+    assert_refused(ParseError::Value { what: "kind of scaler" }, set(b"SCAL", 0, &[4]));
+    // One row of numbers where there are two.
+    assert_refused(ParseError::ChunkLength { chunk: *b"SCAL" }, set(b"SCAL", 0, &[3]));
+    let centred = |f: &mut Vec<u8>| {
+        let at = payload_at(f, b"SCAL");
+        f[at] = 3;
+        f[at - 4..at].copy_from_slice(&16u32.to_le_bytes());
+        // Kind and mean are 16 bytes, a multiple of 8: the 12 of the scales and the padding go.
+        f.drain(at + 16..at + 32);
+    };
+    assert!(matches!(Graft::parse(&edited(centred)).expect("sound").scaler(), Scaler::CentredL2 { .. }));
+    assert_refused(ParseError::Value { what: "a mean of the scaler" }, |f| {
+        centred(f);
+        let at = payload_at(f, b"SCAL") + 12;
+        f[at..at + 4].copy_from_slice(&[0, 0, 0x80, 0xff]);
+    });
     assert_refused(ParseError::Value { what: "a mean of the scaler" }, set(b"SCAL", 4, &[0, 0, 0xc0, 0x7f]));
     assert_refused(ParseError::Value { what: "a scale of the scaler" }, set(b"SCAL", 16, &[0; 4]));
     assert_refused(ParseError::Value { what: "kind of head" }, set(b"HEAD", 0, &[5]));
@@ -279,6 +298,8 @@ fn contents_that_no_file_can_hold_are_refused() {
     let labels = ["one"];
     assert_eq!(refused(Contents { labels: &labels, ..contents() }), EmitError::Labels { labels: 1, n_classes: 2 });
     let scaler = Scaler::Standard { mean: &[0.0][..], scale: &[1.0][..] };
+    assert_eq!(refused(Contents { scaler, ..contents() }), EmitError::Scaler);
+    let scaler = Scaler::CentredL2 { mean: &[0.0; 4][..] };
     assert_eq!(refused(Contents { scaler, ..contents() }), EmitError::Scaler);
     assert_eq!(refused(Contents { cut: "", ..contents() }), EmitError::Text { what: "cut" });
     let long = "x".repeat(65_536);

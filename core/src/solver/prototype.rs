@@ -8,7 +8,7 @@
 //! |---|---|---|---|---|
 //! | `Raw` | x | `-scale * |x - mean|^2` | `None`, or `Standard` on samples that are scaled with it | nearest centroid |
 //! | `L2` | x / length | the same | `L2` | Wang et al. 2019, "SimpleShot", L2N |
-//! | `CentredL2` | (x - m) / length | the same | [`Mode::scale`] before the head | Wang et al. 2019, CL2N |
+//! | `CentredL2` | (x - m) / length | the same | `CentredL2` | Wang et al. 2019, CL2N |
 //! | `Imprint` | x / length | `scale * cosine(x, mean)` | `L2` | Qi et al. 2018, "Imprinted weights" |
 //!
 //! A squared distance is linear but for `|x|^2`, which all classes share: `scale * (2 mean . x - |mean|^2)`.
