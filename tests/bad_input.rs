@@ -454,7 +454,9 @@ fn files_of_features_that_are_none_or_of_another_trunk() {
     fs::remove_file(&cache).unwrap();
     scene.learn(&args).succeeds();
     let before = fs::read(&cache).unwrap();
-    scene.learn(&[args[0], args[1], "--force", "--cut", "gap"]).refuses(&["features: these features are of another trunk"]);
+    scene
+        .learn(&[args[0], args[1], "--force", "--cut", "gap"])
+        .refuses(&["features: these features are of another trunk"]);
     assert_eq!(fs::read(&cache).unwrap(), before);
     let nowhere = scene.path("nowhere/features");
     let run = scene.learn(&["--force", "--cache", nowhere.to_str().unwrap()]);

@@ -177,8 +177,8 @@ impl<'a> Record<'a> {
     /// The record in a slot, if a whole one is there.
     fn read(slot: &'a [u8]) -> Option<Self> {
         let (header, rest) = slot.split_first_chunk::<HEADER_LEN>()?;
-        let [sequence, len, inverse, crc] = [0, 4, 8, 12]
-            .map(|at| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
+        let [sequence, len, inverse, crc] =
+            [0, 4, 8, 12].map(|at| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
         let payload = rest.get(..usize::try_from(len).ok()?)?;
         let is_whole = inverse == !len && crc == checksum(&header[..12], payload);
         is_whole.then_some(Self { sequence, payload })

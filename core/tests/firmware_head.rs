@@ -50,7 +50,10 @@ fn a_board_teaches_itself_the_head_that_this_cpu_does() {
         contents.emit(&mut file).expect("of this length");
         let crc = u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().expect("four"));
         let line = format!("taught on the device: CRC-32 {crc:08x}");
-        for board in [include_str!("../../firmware/expected/teach-m4f.txt"), include_str!("../../firmware/expected/teach-m7.txt")] {
+        for board in [
+            include_str!("../../firmware/expected/teach-m4f.txt"),
+            include_str!("../../firmware/expected/teach-m7.txt"),
+        ] {
             assert!(board.contains(&line), "{kernels:?}: {line}");
         }
     }

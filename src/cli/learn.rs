@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample, Scaling,
-    Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
+    Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
+    Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
 };
 use topgraft::topgraft_core::head::Kind;
 use topgraft::topgraft_core::rejection::Rejection;
