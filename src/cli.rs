@@ -4,6 +4,7 @@ mod backbone;
 mod classify;
 mod demo;
 mod eval;
+mod export;
 mod inspect;
 mod layers;
 mod learn;
@@ -38,6 +39,7 @@ enum Command {
     Eval(eval::Args),
     Layers(layers::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
 }
 
 /// How a command ended that did its work.
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -20,6 +20,7 @@ mod model;
 mod random;
 mod rejection;
 mod review;
+mod save;
 mod span;
 mod subsets;
 
@@ -32,6 +33,7 @@ pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, extract};
 pub use fit::{Fitted, LearnError, Scaling, fit, fit_kinds};
 pub use heads::LeftOut;
-pub use model::{Model, ModelError, NotFinite, SaveError};
+pub use model::{Model, ModelError, NotFinite};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
 pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};
+pub use save::{SaveError, check_path, save};

@@ -98,7 +98,7 @@ fn a_head_file_is_never_written_over_or_half_written() {
     let learn_to = |to: &str| topgraft(["learn", photos.to_str().unwrap(), "-o", scene.path(to).to_str().unwrap()]);
     learn_to("no/folder/x.graft").refuses(&["no/folder: no such folder"]);
     for name in ["foo/", "foo/."] {
-        learn_to(name).refuses(&["foo/", "is the name of a folder; give the name of a head file"]);
+        learn_to(name).refuses(&["foo/", "is the name of a folder; give the name of a file"]);
     }
     let photos_again = topgraft(["learn", photos.to_str().unwrap(), "-o", photos.to_str().unwrap(), "--force"]);
     photos_again.refuses(&["photos: is a folder"]);
@@ -299,7 +299,7 @@ fn force_replaces_files_only() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (photos, pipe) = (scene.photos(), pipe.to_str().unwrap());
     topgraft(["learn", photos.to_str().unwrap(), "-o", pipe, "--force"])
-        .refuses(&[pipe, "is a device, a pipe or a socket, not a file; give the name of a head file"]);
+        .refuses(&[pipe, "is a device, a pipe or a socket, not a file; give the name of a file"]);
     assert!(!fs::metadata(pipe).unwrap().is_file());
 }
 

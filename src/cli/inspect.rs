@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use topgraft::export::{channels, filter, layout, preprocess_json, scaling_name, unknown_json};
 use topgraft::learn::{Model, wilson};
 use topgraft::topgraft_core::format::{Calibration, Evaluation};
-use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
-use topgraft::topgraft_core::scaler::Scaler;
+use topgraft::topgraft_core::preprocess::{Preprocess, Resize};
 
 use super::Outcome;
-use super::learn::{method, setting, unknown_json};
+use super::learn::{method, setting};
 use super::text::{hex, percent, shortest, table};
 
 /// Show all that a head file says
@@ -35,52 +35,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn layout(preprocess: &Preprocess) -> &'static str {
-    match preprocess.layout {
-        Layout::Nchw => "nchw",
-        Layout::Nhwc => "nhwc",
-    }
-}
-
-fn channels(preprocess: &Preprocess) -> &'static str {
-    match preprocess.channels {
-        Channels::Rgb => "rgb",
-        Channels::Bgr => "bgr",
-    }
-}
-
-fn filter(preprocess: &Preprocess) -> &'static str {
-    match preprocess.filter {
-        Filter::Bilinear => "bilinear",
-        Filter::Bicubic => "bicubic",
-    }
-}
-
-/// In the words of models/catalog.toml.
-fn preprocess_json(preprocess: &Preprocess) -> Value {
-    json!({
-        "width": preprocess.width,
-        "height": preprocess.height,
-        "layout": layout(preprocess),
-        "channels": channels(preprocess),
-        "resize": match preprocess.resize {
-            Resize::Squeeze => json!({ "rule": "squeeze" }),
-            Resize::CenterCrop { fraction } => json!({ "rule": "center-crop", "fraction": shortest(fraction) }),
-        },
-        "filter": filter(preprocess),
-        "mean": preprocess.mean.map(shortest),
-        "scale": preprocess.scale.map(shortest),
-    })
-}
-
-fn scaler_name(model: &Model) -> &'static str {
-    match model.scaler {
-        Scaler::None => "none",
-        Scaler::L2 => "l2",
-        Scaler::Standard { .. } => "standard",
-    }
-}
-
 /// One object with stable keys; documented in docs/json.md.
 fn to_json(model: &Model) -> Value {
     json!({
@@ -94,7 +48,7 @@ fn to_json(model: &Model) -> Value {
         "feature_dim": model.head.feature_dim(),
         "parameters": model.head.parameters().len(),
         "l2": shortest(model.l2),
-        "scaling": scaler_name(model),
+        "scaling": scaling_name(model),
         "evaluation": model.evaluation.map(|Evaluation { folds, n_samples, correct, majority }| {
             json!({
                 "folds": folds,
@@ -150,7 +104,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
         ("head", format!("{}, {dims} features, {parameters} parameters{}", model.kind.name(), setting(model))),
-        ("scaling", scaler_name(model).to_owned()),
+        ("scaling", scaling_name(model).to_owned()),
         ("accuracy", evaluation),
         ("calibrated", calibration),
         ("unknown", unknown),

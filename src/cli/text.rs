@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+pub use topgraft::export::{hex, shortest};
+
 /// A name as it may stand on a terminal, in one line: control characters, which could steer the terminal, and those that
 /// turn the direction of the text are escaped as in Rust, `\n`, `\u{1b}`.
 pub fn plain(name: &str) -> String {
@@ -34,11 +36,6 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// The shortest decimal that is this f32, for JSON: 0.1 and not 0.10000000149011612.
-pub fn shortest(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or(f64::from(number))
-}
-
 /// `4652008` -> `4.7 M`
 pub fn count(number: u64) -> String {
     match number {
@@ -52,11 +49,6 @@ pub fn count(number: u64) -> String {
 /// `[1, 1280]`
 pub fn shape(dims: &[usize]) -> String {
     format!("{dims:?}")
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Rows with their columns aligned, the columns of `right` to the right; cells are made [`plain`].
@@ -84,13 +76,6 @@ mod tests {
         assert_eq!([percent(0.9312), percent(1.0)], ["93.1 %", "100.0 %"]);
         assert_eq!([0.00034, 0.0123, 3.41].map(|s| duration(Duration::from_secs_f64(s))), ["0.3 ms", "12 ms", "3.4 s"]);
         assert_eq!([999, 1_500, 4_652_008, 385_000_000_000].map(count), ["999", "1.5 k", "4.7 M", "385.00 G"]);
-    }
-
-    #[test]
-    fn floats_keep_their_digits() {
-        assert_eq!(shortest(0.1), 0.1);
-        assert_eq!(shortest(3.16e-4), 3.16e-4);
-        assert!(shortest(f32::NAN).is_nan());
     }
 
     #[test]
