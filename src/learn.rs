@@ -30,7 +30,7 @@ pub use cross_validation::{L2_GRID, LEAVE_ONE_OUT_LIMIT};
 pub use curve::{Advice, CurvePoint, LearningCurve, PowerLaw, learning_curve};
 pub use dataset::{Dataset, DatasetError, Sample, TooFew, photos_below};
 pub use evaluation::{ClassReport, Evaluation, wilson};
-pub use extract::{ExtractError, Extracted, extract};
+pub use extract::{ExtractError, Extracted, extract, for_each_photo};
 pub use fit::{Fitted, LearnError, Scaling, fit, fit_kinds};
 pub use heads::LeftOut;
 pub use model::{Model, ModelError, NotFinite};

@@ -10,3 +10,5 @@ mod bad_input;
 mod vision;
 // The embedded backbone against ONNX Runtime.
 mod parity;
+// Exported files, in the programs that they are for.
+mod export;

@@ -64,7 +64,8 @@ mod tests {
                 let apart = offsets[a] + lives[a].bytes <= offsets[b] || offsets[b] + lives[b].bytes <= offsets[a];
                 assert!(!together || apart, "{lives:?} {offsets:?}");
             }
-            let at_once = |step: usize| lives.iter().filter(|l| (l.first..=l.last).contains(&step)).map(|l| l.bytes).sum();
+            let at_once =
+                |step: usize| lives.iter().filter(|l| (l.first..=l.last).contains(&step)).map(|l| l.bytes).sum();
             assert!(total >= (0..24).map(at_once).max().unwrap_or(0usize));
         }
     }

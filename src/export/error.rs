@@ -28,7 +28,9 @@ pub enum FirmwareError {
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     /// A sum could leave 32 bits.
-    #[error("layer {layer} adds up {taps} products for one number, and 32 bits hold at most {most}; take a smaller network")]
+    #[error(
+        "layer {layer} adds up {taps} products for one number, and 32 bits hold at most {most}; take a smaller network"
+    )]
     TooWide {
         /// Name of the layer.
         layer: String,

@@ -241,7 +241,8 @@ pub fn head(features: &[i8], scores: &mut [f32], linear: &Linear, zero: i32, to_
 /// `e^(-below / 2^16)` in units of 2^-30; below >= 0.
 fn exponential(below: i64) -> u32 {
     // Of 2^x, x in 0..=1: its Taylor polynomial, units of 2^-30.
-    const TERMS: [u64; 8] = [16_377, 165_394, 1_431_680, 10_327_387, 59_597_083, 257_941_248, 744_261_118, 1_073_741_824];
+    const TERMS: [u64; 8] =
+        [16_377, 165_394, 1_431_680, 10_327_387, 59_597_083, 257_941_248, 744_261_118, 1_073_741_824];
     // e^-32 is less than half a unit.
     let below = if below > 32 << 16 { 32 << 16 } else { below } as u64;
     // Times log2(e), in units of 2^-16.

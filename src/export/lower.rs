@@ -35,6 +35,9 @@ pub(super) fn lower(
     }
     let Lowering { values, mut network, .. } = lowering;
     let output = values[&operations.output];
+    if let (Pooling::Average, Form::PixelsFirst, Some(node)) = (pooling, output.form, operations.nodes.last()) {
+        return Err(unsupported(node, "is averaged over something other than height and width"));
+    }
     network.planar = output.form == Form::Vector;
     let [height, width, channels] = network.shapes[output.id];
     if pooling == Pooling::Average || output.id + 1 != network.shapes.len() {
@@ -147,7 +150,14 @@ impl Lowering {
         }
     }
 
-    fn push(&mut self, node: &Operation, inputs: Vec<usize>, op: Op, shape: Shape, form: Form) -> Result<(), Unsupported> {
+    fn push(
+        &mut self,
+        node: &Operation,
+        inputs: Vec<usize>,
+        op: Op,
+        shape: Shape,
+        form: Form,
+    ) -> Result<(), Unsupported> {
         if shape.contains(&0) {
             return Err(unsupported(node, "gives nothing"));
         }
@@ -177,7 +187,9 @@ impl Lowering {
     fn conv(&mut self, node: &Operation) -> Result<(), Unsupported> {
         let (id, from) = self.map(node)?;
         let (weights, shape) = self.weights(node, 1)?;
-        let [n_out, n_in, height, width] = shape[..] else { return Err(unsupported(node, "is not over two dimensions")) };
+        let [n_out, n_in, height, width] = shape[..] else {
+            return Err(unsupported(node, "is not over two dimensions"));
+        };
         let bias = self.optional(node, 2)?.map_or(vec![0.0; n_out], <[f32]>::to_vec);
         let group = int(node, "group", 1) as usize;
         let (window, to) = window(node, [height, width], from)?;
@@ -193,9 +205,7 @@ impl Lowering {
                 let linear = Linear { weights: pixels_first(weights, n_in, height * width), bias };
                 if pointwise { Op::Dense(linear) } else { Op::Conv(window, linear) }
             }
-            (_, 1) if n_out.is_multiple_of(group) => {
-                Op::Depthwise(window, Linear { weights: weights.to_vec(), bias })
-            }
+            (_, 1) if n_out.is_multiple_of(group) => Op::Depthwise(window, Linear { weights: weights.to_vec(), bias }),
             _ => return Err(unsupported(node, "works on groups of channels, neither on all nor on each by itself")),
         };
         self.push(node, vec![id], op, shape, Form::Map)
@@ -209,7 +219,8 @@ impl Lowering {
         }
         let (weights, shape) = self.weights(node, 1)?;
         let [a, b] = shape[..] else { return Err(unsupported(node, "has weights of more than two dimensions")) };
-        let (transposed, alpha, beta) = (int(node, "transB", 0) != 0, float(node, "alpha", 1.0), float(node, "beta", 1.0));
+        let (transposed, alpha, beta) =
+            (int(node, "transB", 0) != 0, float(node, "alpha", 1.0), float(node, "beta", 1.0));
         let (n_out, n_in) = if transposed { (a, b) } else { (b, a) };
         let bias = match self.optional(node, 2)? {
             None => vec![0.0; n_out],
@@ -220,7 +231,8 @@ impl Lowering {
             return Err(unsupported(node, "has weights of another shape than its input"));
         }
         let weight = |n: usize, k: usize| alpha * weights[if transposed { n * n_in + k } else { k * n_out + n }];
-        let rows: Vec<f32> = (0..n_out).flat_map(|n| (0..n_in).map(move |k| (n, k))).map(|(n, k)| weight(n, k)).collect();
+        let rows: Vec<f32> =
+            (0..n_out).flat_map(|n| (0..n_in).map(move |k| (n, k))).map(|(n, k)| weight(n, k)).collect();
         let linear = Linear { weights: pixels_first(&rows, from[2], from[0] * from[1]), bias };
         self.push(node, vec![value.id], Op::Dense(linear), [1, 1, n_out], Form::Vector)
     }
@@ -274,7 +286,9 @@ impl Lowering {
 
     fn add(&mut self, node: &Operation) -> Result<(), Unsupported> {
         for (at, other) in [(0, 1), (1, 0)] {
-            let Some(constant) = node.inputs.get(at).and_then(|tensor| self.constants.get(tensor)).cloned() else { continue };
+            let Some(constant) = node.inputs.get(at).and_then(|tensor| self.constants.get(tensor)).cloned() else {
+                continue;
+            };
             let Values::F32(bias) = &constant.values else { break };
             if let Some((layer, value)) = self.before(node, other)
                 && let Op::Conv(_, linear) | Op::Depthwise(_, linear) | Op::Dense(linear) = &mut layer.op
@@ -322,7 +336,8 @@ impl Lowering {
         };
         let [height, width] = kernel[..] else { return Err(unsupported(node, "is not over two dimensions")) };
         let (window, to) = window(node, [height as usize, width as usize], from)?;
-        let padded = window.pad != [0, 0] || (0..2).any(|i| (to[i] - 1) * window.stride[i] + window.kernel[i] > from[i]);
+        let padded =
+            window.pad != [0, 0] || (0..2).any(|i| (to[i] - 1) * window.stride[i] + window.kernel[i] > from[i]);
         if node.operator == "AveragePool" && padded && int(node, "count_include_pad", 0) != 0 {
             return Err(unsupported(node, "counts the padding (count_include_pad)"));
         }
@@ -395,7 +410,8 @@ impl Lowering {
 
 /// Rows of `channels` maps of `area` numbers -> rows of `area` pixels of `channels` numbers.
 pub(super) fn pixels_first(rows: &[f32], channels: usize, area: usize) -> Vec<f32> {
-    let row = |row: &[f32]| (0..area * channels).map(|at| row[at % channels * area + at / channels]).collect::<Vec<f32>>();
+    let row =
+        |row: &[f32]| (0..area * channels).map(|at| row[at % channels * area + at / channels]).collect::<Vec<f32>>();
     rows.chunks_exact(channels * area).flat_map(row).collect()
 }
 

@@ -83,8 +83,12 @@ impl Network {
                     let mean = |c: usize| input[c..].iter().step_by(from[2]).map(|&x| f64::from(x)).sum::<f64>();
                     (0..from[2]).map(|c| (mean(c) / area as f64) as f32).collect()
                 }
-                Op::AveragePool(window) => pool(input, from, to, window, |all| all.iter().sum::<f32>() / all.len() as f32),
-                Op::MaxPool(window) => pool(input, from, to, window, |all| all.iter().copied().fold(f32::MIN, f32::max)),
+                Op::AveragePool(window) => {
+                    pool(input, from, to, window, |all| all.iter().sum::<f32>() / all.len() as f32)
+                }
+                Op::MaxPool(window) => {
+                    pool(input, from, to, window, |all| all.iter().copied().fold(f32::MIN, f32::max))
+                }
                 Op::Clamp => input.clone(),
             };
             output.iter_mut().for_each(|x| *x = x.max(layer.clamp.0).min(layer.clamp.1));

@@ -145,7 +145,12 @@ fn integer_linear(linear: &Linear, layer: &str, scale_in: f32, scale_out: f32) -
         // A bias far larger than the weights needs coarser weights, so that it fits.
         let (scale_in, scale_out, bias) = (f64::from(scale_in), f64::from(scale_out), f64::from(*bias));
         let scale = row_scale(row).max(bias.abs() / scale_in / f64::from(1 << 29));
-        integers.push(row, scale, (bias / (scale * scale_in)).round() as i32, Rescale::of(scale_in * scale / scale_out));
+        integers.push(
+            row,
+            scale,
+            (bias / (scale * scale_in)).round() as i32,
+            Rescale::of(scale_in * scale / scale_out),
+        );
     }
     Ok(integers)
 }

@@ -1,8 +1,8 @@
 //! A trunk and its head on 8-bit integers: what firmware computes, run here layer by layer.
 
 use super::arena::{self, Life};
-pub(super) use super::kernels::{Levels, Window};
 use super::kernels::{self, Linear};
+pub(super) use super::kernels::{Levels, Window};
 use super::network::Shape;
 use super::quantize::Quantization;
 
@@ -108,7 +108,9 @@ impl Quantized {
             let (a, out) = (&values[inputs[0]], &mut output);
             match op {
                 IntegerOp::Conv(window, linear, levels) => kernels::conv(a, out, window, &linear.view(), levels),
-                IntegerOp::Depthwise(window, linear, levels) => kernels::depthwise(a, out, window, &linear.view(), levels),
+                IntegerOp::Depthwise(window, linear, levels) => {
+                    kernels::depthwise(a, out, window, &linear.view(), levels)
+                }
                 IntegerOp::Dense(linear, levels) => kernels::dense(a, out, &linear.view(), levels),
                 IntegerOp::Add { zeros, multipliers, shift, levels } => {
                     kernels::add(a, &values[inputs[1]], out, *zeros, *multipliers, *shift, levels);

@@ -88,7 +88,10 @@ mod tests {
         assert_eq!(read("mean"), (json!([feature_dim]), vec![1.5; feature_dim]));
         assert_eq!(read("scale"), (json!([feature_dim]), vec![2.0; feature_dim]));
         let said = &header["__metadata__"];
-        assert_eq!(said["labels"].as_str().map(|text| serde_json::from_str(text).expect("JSON")), Some(json!(model.labels)));
+        assert_eq!(
+            said["labels"].as_str().map(|text| serde_json::from_str(text).expect("JSON")),
+            Some(json!(model.labels))
+        );
         assert!(said.as_object().expect("an object").values().all(Value::is_string));
         assert_eq!((&said["scaling"], &said["head"]), (&json!("standard"), &json!(model.kind.name())));
     }

@@ -33,6 +33,13 @@ pub(super) fn c_literal(name: &str) -> String {
     format!("\"{}\"", name.bytes().map(byte).collect::<String>())
 }
 
+/// A name as the beginning of C identifiers.
+pub(super) fn identifier(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let start = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { "" } else { "model_" };
+    start.chars().chain(name.chars().map(letter)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +48,14 @@ mod tests {
     fn names_stay_where_they_are_put() {
         assert_eq!(comment("a*/b\\\nc/d"), "a__b__c_d");
         assert_eq!(c_literal("ö\"??/1"), "\"\\303\\266\\042\\077\\077\\0571\"");
+    }
+
+    #[test]
+    fn any_name_begins_an_identifier() {
+        assert_eq!(
+            ["pets", "my-pets.v2", "3d", "", "_x"].map(identifier),
+            ["pets", "my_pets_v2", "model_3d", "model_", "model__x"]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::dataset::{Dataset, Sample};
 use crate::trunk::{RunError, Trunk};
-use crate::vision::{self, OpenError, Preprocessor};
+use crate::vision::{self, InputTensor, OpenError, Preprocessor};
 
 /// Bytes that photos may take up at the same time while they are decoded.
 const PHOTO_MEMORY: u64 = 192 << 20;
@@ -36,8 +36,18 @@ pub fn extract(
     paths: &[impl AsRef<Path> + Sync],
     done: impl Fn() + Sync,
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
+    for_each_photo(trunk, paths, done, |input| trunk.features(input))
+}
+
+/// What `run` makes of each photo's input tensor for `trunk`; otherwise as [`extract`].
+pub fn for_each_photo<T: Send>(
+    trunk: &Trunk,
+    paths: &[impl AsRef<Path> + Sync],
+    done: impl Fn() + Sync,
+    run: impl Fn(InputTensor) -> Result<T, RunError> + Sync,
+) -> Vec<Result<T, ExtractError>> {
     let budget = Budget::new(PHOTO_MEMORY);
-    let features = |preprocessor: &mut Preprocessor, path: &Path| {
+    let result = |preprocessor: &mut Preprocessor, path: &Path| {
         let input = {
             let bytes = match path.is_file() {
                 true => vision::decoding_memory(path)?,
@@ -47,13 +57,13 @@ pub fn extract(
             let _share = budget.take(bytes);
             preprocessor.apply(&vision::open(path)?)
         };
-        trunk.features(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
+        run(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
     };
     let preprocessor = || Preprocessor::new(trunk.preprocess()).expect("the trunk has checked its preprocessing");
     paths
         .par_iter()
         .map_init(preprocessor, |preprocessor, path| {
-            let result = features(preprocessor, path.as_ref());
+            let result = result(preprocessor, path.as_ref());
             done();
             result
         })

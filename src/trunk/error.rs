@@ -285,7 +285,9 @@ pub enum CarryError {
         reason: String,
     },
     /// The file is too old.
-    #[error("{model} uses version {opset} of ONNX's operators, and no layers can be put behind those before {oldest}; export it anew")]
+    #[error(
+        "{model} uses version {opset} of ONNX's operators, and no layers can be put behind those before {oldest}; export it anew"
+    )]
     Opset {
         /// Path or name.
         model: String,

@@ -12,10 +12,10 @@ use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
 use topgraft_core::format::MAGIC;
+pub(super) use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value::DimValue;
 use tract_onnx::pb::type_proto::Value::TensorType;
-pub(super) use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::{GraphProto, ValueInfoProto};
 use tract_onnx::prelude::Framework;
 
