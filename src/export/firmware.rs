@@ -91,9 +91,10 @@ impl Ranges {
     #[must_use]
     pub fn with(mut self, other: &Self) -> Self {
         for ((low, high), other) in self.0.iter_mut().zip(&other.0) {
-            // Not `min`, which prefers a number to NaN.
-            *low = if other.0 >= *low { *low } else { other.0 };
-            *high = if other.1 <= *high { *high } else { other.1 };
+            // Not `min` and `max`, which prefer a number to NaN.
+            let pick = |ours: f32, theirs: f32, keep: bool| if ours.is_nan() || keep { ours } else { theirs };
+            *low = pick(*low, other.0, other.0 >= *low);
+            *high = pick(*high, other.1, other.1 <= *high);
         }
         self
     }
