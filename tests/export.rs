@@ -124,11 +124,13 @@ fn onnx_runtime_gives_our_probabilities_with_the_default_network() {
 #[test]
 fn onnx_runtime_gives_our_probabilities_with_each_scaling_and_pooling() {
     let Some(python) = python("onnxruntime, numpy") else { return };
-    // `relu1` is a map, to be averaged; `logits` a name that the head's outputs take.
+    // `relu1` is a map, to be averaged; `logits` a name that the head's outputs take; two have nodes of the same names.
     for (file, cut, scaling) in [
         ("tiny.onnx", "features", Scaling::L2),
         ("tiny.onnx", "relu1", Scaling::Standard),
         ("tiny.onnx", "logits", Scaling::None),
+        ("tiny_same_names.onnx", "features", Scaling::L2),
+        ("tiny_crossed.onnx", "features", Scaling::L2),
         ("tiny_separable.onnx", "features", Scaling::L2),
     ] {
         let path = Path::new(DATA).join(file);
@@ -154,8 +156,13 @@ with safetensors.safe_open(sys.argv[1], 'np') as file:
     let read: Value =
         serde_json::from_str(&succeeds(Command::new(python).args(["-c", script]).arg(&path))).expect("JSON");
     let model = Model::open(Path::new(&graft)).expect("sound");
-    assert_eq!(read[1]["weight"], json!([[model.head.n_classes(), model.head.feature_dim()], model.head.weights()]));
-    assert_eq!(read[1]["bias"], json!([[model.head.n_classes()], model.head.bias()]));
+    let tensor = |name: &str| -> (Value, Vec<f32>) {
+        let numbers = read[1][name][1].as_array().expect("numbers");
+        (read[1][name][0].clone(), numbers.iter().map(|x| x.as_f64().expect("a number") as f32).collect())
+    };
+    let (n_classes, feature_dim) = (model.head.n_classes(), model.head.feature_dim());
+    assert_eq!(tensor("weight"), (json!([n_classes, feature_dim]), model.head.weights().to_vec()));
+    assert_eq!(tensor("bias"), (json!([n_classes]), model.head.bias().to_vec()));
     assert_eq!(read[0]["labels"].as_str(), Some(json!(model.labels).to_string().as_str()));
 }
 

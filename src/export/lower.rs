@@ -84,8 +84,8 @@ struct Lowering {
 impl Lowering {
     fn node(&mut self, node: &Operation) -> Result<(), Unsupported> {
         match node.operator.as_str() {
-            "Cast" | "Identity" | "Dropout" if self.constants.contains_key(&node.inputs[0]) => {
-                let constant = self.constants[&node.inputs[0]].clone();
+            "Cast" | "Identity" | "Dropout" if self.constant(node).is_some() => {
+                let constant = self.constant(node).expect("just seen").clone();
                 self.constants.insert(node.outputs[0].clone(), constant);
                 Ok(())
             }
@@ -114,6 +114,10 @@ impl Lowering {
     fn value(&self, node: &Operation, at: usize) -> Result<Value, Unsupported> {
         let value = node.inputs.get(at).and_then(|tensor| self.values.get(tensor)).copied();
         value.ok_or_else(|| unsupported(node, "works on a constant"))
+    }
+
+    fn constant(&self, node: &Operation) -> Option<&Constant> {
+        self.constants.get(node.inputs.first()?)
     }
 
     fn map(&self, node: &Operation) -> Result<(usize, Shape), Unsupported> {

@@ -15,6 +15,9 @@ use crate::learn::Model;
 /// The most products that one sum may have: each is at most 127 * 255, and half of 32 bits is the bias's.
 const MOST_TAPS: usize = (1 << 30) / (127 * 255);
 
+/// The most pixels of a mean: their sum, at most 255 for each, is doubled to be rounded.
+const MOST_PIXELS: usize = 1 << 22;
+
 /// Least and largest number of a value.
 pub(super) type Range = (f32, f32);
 
@@ -87,12 +90,18 @@ fn integer_op(
     let input = values[layer.inputs[0]];
     // Bounds that are infinite become the ends of 8 bits.
     let bound = |x: f32| ((x / output.scale).round() + output.zero as f32).clamp(-128.0, 127.0) as i32;
-    let levels = Levels {
-        zero_in: input.zero,
-        zero_out: output.zero,
-        least: bound(layer.clamp.0),
-        largest: bound(layer.clamp.1),
+    let largest = bound(layer.clamp.1);
+    // Of bounds that cross the upper one counts, as in ONNX.
+    let least = bound(layer.clamp.0).min(largest);
+    let levels = Levels { zero_in: input.zero, zero_out: output.zero, least, largest };
+    let taps = match &layer.op {
+        Op::GlobalAveragePool => from[0] * from[1],
+        Op::AveragePool(window) => window.kernel[0] * window.kernel[1],
+        _ => 0,
     };
+    if taps > MOST_PIXELS {
+        return Err(FirmwareError::TooWide { layer: layer.name.clone(), taps, most: MOST_PIXELS });
+    }
     let linear = |linear: &Linear| integer_linear(linear, &layer.name, input.scale, output.scale);
     let window = |window: &Window| super::kernels::Window {
         input: from,
@@ -238,6 +247,44 @@ mod tests {
         assert_eq!(Quantization::of((0.0, 0.0)), Quantization { scale: 1.0, zero: -128 });
         // A network that takes (pixel - 128) / 128 takes pixels - 128.
         assert_eq!(Quantization::of((-1.0, 127.0 / 128.0)), Quantization { scale: 1.0 / 128.0, zero: 0 });
+    }
+
+    /// A layer on one value of shape `from`, everything in -1..=1.
+    fn one_layer(op: Op, from: Shape, to: Shape, clamp: (f32, f32)) -> Result<IntegerOp, FirmwareError> {
+        let layer = Layer { name: "x".into(), inputs: vec![0], op, clamp };
+        let value = Quantization::of((-1.0, 1.0));
+        integer_op(&layer, from, to, &[value], value)
+    }
+
+    #[test]
+    fn sums_that_could_overflow_and_numbers_that_are_not_finite_are_refused() {
+        let dense = |n_in: usize, w: f32| {
+            let linear = Linear { weights: vec![w; n_in], bias: vec![0.0] };
+            one_layer(Op::Dense(linear), [1, 1, n_in], [1, 1, 1], (0.0, 1.0))
+        };
+        assert!(dense(MOST_TAPS, 1.0).is_ok());
+        assert!(matches!(dense(MOST_TAPS + 1, 1.0), Err(FirmwareError::TooWide { taps, .. }) if taps == MOST_TAPS + 1));
+        assert!(matches!(dense(3, f32::NAN), Err(FirmwareError::NotFinite { layer }) if layer == "x"));
+        let mean = |side: usize| one_layer(Op::GlobalAveragePool, [side, side, 1], [1, 1, 1], (-1.0, 1.0));
+        assert!(mean(2048).is_ok());
+        assert!(matches!(mean(2049), Err(FirmwareError::TooWide { .. })));
+    }
+
+    #[test]
+    fn bounds_that_cross_are_the_upper_one() {
+        match one_layer(Op::Clamp, [1, 1, 4], [1, 1, 4], (0.5, -0.5)) {
+            Ok(IntegerOp::Clamp(levels)) => assert_eq!(levels.least, levels.largest),
+            _ => panic!("a clamp"),
+        }
+    }
+
+    #[test]
+    fn a_bias_far_larger_than_the_weights_still_fits() {
+        let linear = Linear { weights: vec![1e-9; 4], bias: vec![1000.0] };
+        let integers = integer_linear(&linear, "x", 0.01, 8.0).expect("fits");
+        let back =
+            f64::from(integers.bias[0]) * f64::from(integers.multiplier[0]) / f64::from(integers.shift[0]).exp2();
+        assert!((back * 8.0 - 1000.0).abs() < 0.01, "{back}");
     }
 
     #[test]

@@ -127,9 +127,7 @@ pub(in crate::trunk) fn extended(
     tail: &Tail,
 ) -> Vec<u8> {
     let graph = proto.graph.as_mut().expect("the message has been read as a graph");
-    for node in &mut graph.node {
-        node.name = names.get(&node.output[0]).unwrap_or(&node.output[0]).clone();
-    }
+    name_nodes(graph, names, tail);
     let taken = taken_names(graph, tail);
     rename(graph, &taken);
     let cut = taken.get(cut).map_or(cut, String::as_str);
@@ -156,6 +154,18 @@ pub(in crate::trunk) fn extended(
     let entry = |(key, value): &(String, String)| StringStringEntryProto { key: key.clone(), value: value.clone() };
     proto.metadata_props = tail.metadata.iter().map(entry).collect();
     proto.encode_to_vec()
+}
+
+/// Gives the nodes their names in the file back, but each name once, also beside the tail's: ONNX Runtime insists on that.
+fn name_nodes(graph: &mut GraphProto, names: &HashMap<String, String>, tail: &Tail) {
+    let mut used: HashSet<String> = tail.nodes.iter().map(|operation| operation.name.clone()).collect();
+    for node in &mut graph.node {
+        let name = names.get(&node.output[0]).unwrap_or(&node.output[0]);
+        let others = (1..).map(|i| format!("{name}_trunk{i}"));
+        let free = std::iter::once(name.clone()).chain(others).find(|name| !used.contains(name));
+        node.name = free.expect("the names are finite");
+        used.insert(node.name.clone());
+    }
 }
 
 /// New names for the network's tensors that have the name of one of the tail's.
