@@ -385,7 +385,7 @@ impl Lowering {
             },
             ("Reshape", Form::Map | Form::Vector) => match self.ints(node, 1, "shape").as_deref() {
                 // 0 keeps the dimension, -1 is what is left.
-                Some([0 | 1 | -1, d]) if *d == -1 || *d == total => Form::Vector,
+                Some([-1..=1, d]) if *d == -1 || *d == total => Form::Vector,
                 Some([0 | 1, c, 1, 1]) if small && (*c == -1 || *c == total) => Form::Map,
                 _ => return refused(),
             },
