@@ -2,6 +2,15 @@
 //!
 //! A [`Kernels`] value proves that the CPU has its instruction set; only checked constructors make one. What each kernel
 //! computes, and in which order it sums, is written down once, in `kernel/scalar.rs`: that file is the specification.
+//!
+//! | CPU | kernels |
+//! |---|---|
+//! | x86-64 with AVX2 or AVX-512 | [`Isa::Avx2`], [`Isa::Avx512`] |
+//! | aarch64: each | [`Isa::Neon`]; dot products of bytes with `sdot` where the CPU has it (Pi 5) |
+//! | 32-bit ARM Linux, hard-float, with NEON and VFPv4: Cortex-A7, A15, A53, A72 (Pi 2, 3, 4, Zero 2) | [`Isa::Armv7`] |
+//! | Cortex-M4F, M7, M33 ... with `eabihf` | [`Isa::Scalar`], with the hardware's fused multiply-add and square root |
+//! | ARMv6 (Pi Zero), Cortex-A8, A9, soft-float ABIs, all others | [`Isa::Scalar`]; fused multiply-add by software, slower |
+//!
 //! Matrices are row-major. NaN in gives NaN out, its payload is not specified.
 //!
 //! ```
@@ -10,11 +19,17 @@
 //! assert_eq!(kernels.dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
 //! ```
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+mod armv7;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")
+))]
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -35,13 +50,15 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// 32-bit ARM Linux with Advanced SIMD and VFPv4 (Cortex-A7, A15, A53, A72 ...), hard-float ABI.
+    Armv7,
     /// aarch64 Advanced SIMD.
     Neon,
 }
 
 impl Isa {
     /// Every instruction set, the fastest last.
-    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon];
+    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Armv7, Isa::Neon];
 
     /// Lower-case name, as in messages and benches.
     pub fn name(self) -> &'static str {
@@ -49,6 +66,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Armv7 => "armv7",
             Isa::Neon => "neon",
         }
     }
@@ -73,6 +91,9 @@ macro_rules! dispatch {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { neon::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => unsafe { armv7::$kernel($($argument),*) },
             _ => scalar::$kernel($($argument),*),
         }
     };
@@ -98,6 +119,8 @@ impl Kernels {
             }
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
             Isa::Avx512 => cfg!(target_feature = "avx512f"),
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => crate::math::arm::has_simd(),
             // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => cfg!(target_feature = "neon"),

@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
 /// # Safety
 /// The CPU has the instruction set of `V`, and the rows are there.
 #[inline(always)]
-unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
+pub(in super::super) unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     width: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
@@ -222,7 +222,7 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
         macro_rules! tile {
             ($width:literal) => {{
                 // SAFETY: the caller's promise.
-                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
+                let tile = unsafe { V::dot_tile::<R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);

@@ -2,9 +2,9 @@
 //! `chain.rs`.
 
 use super::super::LANES;
+use super::Register;
 use super::chain::{Strided, chains};
 use super::dots::{Rows, sweep, sweep_one};
-use super::{Register, axpy};
 use crate::math::sqrt;
 
 /// Rows of the factor that share what they read of the rows above.
@@ -35,7 +35,7 @@ pub(in super::super) unsafe fn cholesky<V: Register, const M: usize, const P: us
                 for k in step..i {
                     let factor = &above[k * n + i..][..n - i];
                     // SAFETY: the caller's promise.
-                    unsafe { axpy::<V>(-factor[0], factor, row) }
+                    unsafe { V::axpy(-factor[0], factor, row) }
                 }
                 let pivot = row[0];
                 if !(pivot > 0.0 && pivot < f32::INFINITY) {
@@ -89,14 +89,8 @@ unsafe fn eliminate<V: Register>(
             let x = left[k] / row[k];
             solved[k] = x;
             // All lanes: those that are solved, x[k] itself among them, are not read again.
-            // SAFETY: the caller's promise; both arrays have `LANES` floats.
-            unsafe {
-                let minus = V::splat(-x);
-                for at in (0..LANES).step_by(V::WIDTH) {
-                    let to = left.as_mut_ptr().add(at);
-                    V::load(to).fma(minus, V::load(row.as_ptr().add(at))).store(to);
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { V::axpy(-x, row, left) }
         }
     }
 }
