@@ -41,6 +41,24 @@ pub const LANES: usize = 32;
 /// The longest vectors of [`Kernels::dot_i8`]: even `-128 * -128` in each place fits 32 bits.
 pub const MAX_LEN_I8: usize = (i32::MAX as usize) / (128 * 128);
 
+/// Floats that [`aligned`] takes off a slice at most.
+pub const ALIGNMENT_SLACK: usize = 15;
+
+/// The part of a slice from the first multiple of 64 bytes on, where the cache line of most CPUs begins: loads that cross
+/// one cost the fastest kernels a tenth or more. A large `Vec` starts 16 bytes beyond one with glibc. Of a slice that is
+/// longer by [`ALIGNMENT_SLACK`] enough is left; no result depends on it.
+///
+/// ```
+/// use topgraft_core::kernel::{ALIGNMENT_SLACK, aligned};
+/// let mut features = vec![0.0; 1000 + ALIGNMENT_SLACK];
+/// assert!(aligned(&mut features).len() >= 1000);
+/// assert!(aligned(&mut features).as_ptr().addr().is_multiple_of(64));
+/// ```
+pub fn aligned(floats: &mut [f32]) -> &mut [f32] {
+    let skip = floats.as_ptr().align_offset(64).min(ALIGNMENT_SLACK).min(floats.len());
+    &mut floats[skip..]
+}
+
 /// An instruction set that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {

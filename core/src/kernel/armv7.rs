@@ -42,6 +42,11 @@ impl Register for Q {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(_at: *const f32) {
+        // The loops in assembly read forwards, which these CPUs foresee.
+    }
+
+    #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self([value; 4])
     }
@@ -72,7 +77,14 @@ impl Register for Q {
         width: usize,
         a: (*const f32, usize),
         b: (*const f32, usize),
+        after: *const f32,
     ) -> [[f32; C]; R] {
+        if R == 2 && (1..=3).contains(&C) {
+            // Two rows have too few registers' worth of work for a loop of their own.
+            let row = |r: usize| (a.0.wrapping_add(r * a.1), a.1);
+            // SAFETY: the contract of the trait.
+            return from_fn(|r| unsafe { Self::dot_tile::<1, C, 4>(width, row(r), b, after) }[0]);
+        }
         // SAFETY: the contract of the trait.
         unsafe {
             let dots = match (R, C, P) {
@@ -82,7 +94,7 @@ impl Register for Q {
             };
             match dots {
                 Some(dots) => from_fn(|r| from_fn(|c| dots[c * R + r])),
-                None => lanes::dot_tile::<Self, R, C, P>(width, a, b),
+                None => lanes::dot_tile::<Self, R, C, P>(width, a, b, after),
             }
         }
     }
@@ -260,7 +272,7 @@ pub(super) unsafe fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 /// The CPU has the instruction set.
 pub(super) unsafe fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the caller's promise; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Q, 3, 3, 1, 4>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Q, 3, 1, 4>(shape, a, b, c) }
 }
 
 /// # Safety
@@ -274,7 +286,7 @@ pub(super) unsafe fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f
 /// The CPU has the instruction set.
 pub(super) unsafe fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the caller's promise; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Q, 3, 3, 1, 4>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Q, 3, 1, 4>(shape, a, c) }
 }
 
 /// # Safety
@@ -295,7 +307,7 @@ pub(super) unsafe fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mu
 /// The CPU has the instruction set.
 pub(super) unsafe fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the caller's promise; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Q, 3, 3, 1, 4>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Q, 3, 1, 4>(shape, u, b) }
 }
 
 /// Without fused multiply-add, so that the scalar unit is as good as that of the specification. So are the next three.

@@ -42,6 +42,12 @@ pub(super) trait Register: Copy {
     /// The CPU has the instruction set, and those floats are there.
     unsafe fn load_part(at: *const f32, count: usize) -> Self;
 
+    /// Asks for the cache line of a place, which need not exist.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn prefetch(at: *const f32);
+
     /// Loads `WIDTH` numbers of IEEE 754 binary16.
     ///
     /// # Safety
@@ -90,9 +96,10 @@ pub(super) trait Register: Copy {
         width: usize,
         a: (*const f32, usize),
         b: (*const f32, usize),
+        after: *const f32,
     ) -> [[f32; C]; R] {
         // SAFETY: the caller's promise.
-        unsafe { dots::dot_tile::<Self, R, C, P>(width, a, b) }
+        unsafe { dots::dot_tile::<Self, R, C, P>(width, a, b, after) }
     }
 
     /// `M` rows by `P` registers of `c` pass through the registers; as [`chain::tile`].

@@ -4,7 +4,7 @@
 use super::super::LANES;
 use super::Register;
 use super::chain::{Strided, chains};
-use super::dots::{Rows, sweep, sweep_one};
+use super::dots::{Rows, sweep_all};
 use crate::math::sqrt;
 
 /// Rows of the factor that share what they read of the rows above.
@@ -141,13 +141,7 @@ pub(in super::super) unsafe fn solve_upper_transposed<V: Register, const M: usiz
 /// # Safety
 /// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper` states.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper<
-    V: Register,
-    const R: usize,
-    const C: usize,
-    const P: usize,
-    const N: usize,
->(
+pub(in super::super) unsafe fn solve_upper<V: Register, const C: usize, const P: usize, const N: usize>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -168,15 +162,9 @@ pub(in super::super) unsafe fn solve_upper<
             let (mut left, mut solved): (Sides, Sides) = Default::default();
             let right = Rows::new(&b[(first * n + end).min(b.len())..], [sides, n, n - end]);
             let mut put = |side: usize, i: usize, dot| left[side][i] = dot;
-            let whole = sides - sides % R;
             // SAFETY: the caller's promise.
             unsafe {
-                for side in (0..whole).step_by(R) {
-                    sweep::<V, R, C, P>((right, side), (factor, 0, end - start), &mut put);
-                }
-                for side in whole..sides {
-                    sweep_one::<V, N>((right, side), (factor, 0, end - start), &mut put);
-                }
+                sweep_all::<V, C, P, N>((right, 0, sides), (factor, |_| 0, end - start), &mut put);
             }
             let b = &mut b[first * n..][..sides * n];
             for (left, b) in left.iter_mut().zip(b.chunks_exact(n)) {
