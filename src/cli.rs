@@ -5,6 +5,7 @@ mod budget;
 mod classify;
 mod demo;
 mod eval;
+mod export;
 mod inspect;
 mod layers;
 mod learn;
@@ -40,6 +41,7 @@ enum Command {
     Eval(eval::Args),
     Layers(layers::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
 }
 
 /// How a command ended that did its work.
@@ -60,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@
 //! | [`vision`] | photo file -> input tensor |
 //! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
 //! | [`learn`] | folder of photos -> head, and how good it is |
+//! | [`export`] | what was learned, in the formats of other programs |
 //! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
 //!
 //! ```no_run
@@ -35,6 +36,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod export;
 pub mod learn;
 mod panics;
 pub mod trunk;

@@ -9,6 +9,8 @@
 //! the file does not say and a [`Catalog`] does. A [`Trunk`] is what remains of it before the cut, optimised for this CPU.
 //! Both know nothing of heads, samples or photos.
 //!
+//! A [`Source`] carries a trunk elsewhere: into an ONNX file with other layers behind it, or as plain [`Operations`].
+//!
 //! tract runs the network. This folder is the only one that names it, and in it only `onnx` (the file's structure) and
 //! `engine` (shapes and numbers) do; everything else works on plain data.
 //!
@@ -33,9 +35,13 @@ mod engine;
 mod error;
 mod layers;
 mod onnx;
+mod operations;
+mod source;
 
 pub use backbone::{Backbone, Provenance};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
 pub use cut::Trunk;
-pub use error::{CutError, NoDefaultCut, OpenError, RunError};
+pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
 pub use layers::{Layer, Pooling};
+pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};
+pub use source::Source;

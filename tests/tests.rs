@@ -16,3 +16,5 @@ mod board;
 mod deploy;
 // What a fit takes, and what it is said to take.
 mod memory;
+// Exported files, in the programs that they are for.
+mod export;

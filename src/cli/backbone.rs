@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
 use topgraft::topgraft_core::format::is_plain;
-use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Trunk};
+use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Source, Trunk};
 
 use super::message::message;
 
@@ -24,6 +24,17 @@ impl BackboneArgs {
     /// The network that was asked for.
     pub fn open(&self) -> anyhow::Result<Backbone> {
         open(self.backbone.as_ref())
+    }
+
+    /// The network's file, to carry its layers elsewhere.
+    pub fn source(&self) -> anyhow::Result<Source> {
+        match &self.backbone {
+            Some(path) => Ok(Source::open(path)?),
+            #[cfg(feature = "embed-backbone")]
+            None => Ok(Source::embedded()?),
+            #[cfg(not(feature = "embed-backbone"))]
+            None => bail!("this program was built without a backbone; give an ONNX file"),
+        }
     }
 
     /// The trunk for a new head: cut at `cut`, or at the penultimate layer.

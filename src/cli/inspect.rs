@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use topgraft::export::{channels, filter, layout, preprocess_json, unknown_json};
 use topgraft::learn::{Model, Scaling, wilson};
 use topgraft::topgraft_core::format::{Calibration, Evaluation};
-use topgraft::topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
+use topgraft::topgraft_core::preprocess::{Preprocess, Resize};
 
 use super::Outcome;
-use super::learn::{method, setting, unknown_json};
+use super::learn::{method, setting};
 use super::text::{counted, hex, percent, shortest, table};
 
 /// Show all that a head file says
@@ -32,44 +33,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         false => print(&model, &mut out)?,
     }
     Ok(Outcome::Done)
-}
-
-fn layout(preprocess: &Preprocess) -> &'static str {
-    match preprocess.layout {
-        Layout::Nchw => "nchw",
-        Layout::Nhwc => "nhwc",
-    }
-}
-
-fn channels(preprocess: &Preprocess) -> &'static str {
-    match preprocess.channels {
-        Channels::Rgb => "rgb",
-        Channels::Bgr => "bgr",
-    }
-}
-
-fn filter(preprocess: &Preprocess) -> &'static str {
-    match preprocess.filter {
-        Filter::Bilinear => "bilinear",
-        Filter::Bicubic => "bicubic",
-    }
-}
-
-/// In the words of models/catalog.toml.
-fn preprocess_json(preprocess: &Preprocess) -> Value {
-    json!({
-        "width": preprocess.width,
-        "height": preprocess.height,
-        "layout": layout(preprocess),
-        "channels": channels(preprocess),
-        "resize": match preprocess.resize {
-            Resize::Squeeze => json!({ "rule": "squeeze" }),
-            Resize::CenterCrop { fraction } => json!({ "rule": "center-crop", "fraction": shortest(fraction) }),
-        },
-        "filter": filter(preprocess),
-        "mean": preprocess.mean.map(shortest),
-        "scale": preprocess.scale.map(shortest),
-    })
 }
 
 /// One object with stable keys; documented in docs/json.md.

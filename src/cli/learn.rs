@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use topgraft::export::unknown_json;
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
     Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
@@ -431,18 +432,6 @@ impl Lesson {
             "skipped": skipped_json(extracted),
         })
     }
-}
-
-/// What makes a photo unknown to this head; null if nothing does.
-pub fn unknown_json(model: &Model) -> Value {
-    model.rejection.as_ref().map_or(Value::Null, |Rejection { threshold, scale, rate, auroc, .. }| {
-        json!({
-            "threshold": shortest(*threshold),
-            "scale": shortest(*scale),
-            "rate": shortest(*rate),
-            "auroc": auroc.map(shortest),
-        })
-    })
 }
 
 /// What a number of folds is called.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+pub use topgraft::export::{hex, shortest};
+
 /// A name as it may stand on a terminal, in one line: control characters, which could steer the terminal, and those that
 /// turn the direction of the text are escaped as in Rust, `\n`, `\u{1b}`.
 pub fn plain(name: &str) -> String {
@@ -32,11 +34,6 @@ pub fn duration(time: Duration) -> String {
         0.01.. => format!("{:.0} ms", seconds * 1e3),
         _ => format!("{:.1} ms", seconds * 1e3),
     }
-}
-
-/// The shortest decimal that is this f32, for JSON: 0.1 and not 0.10000000149011612.
-pub fn shortest(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 /// `4652008` -> `4.7 M`
@@ -74,11 +71,6 @@ pub fn shape(dims: &[usize]) -> String {
     format!("{dims:?}")
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Rows with their columns aligned, the columns of `right` to the right; cells are made [`plain`].
 pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
@@ -107,13 +99,6 @@ mod tests {
         assert_eq!([999, 1_500, 4_652_008, 1 << 31].map(bytes), ["999 bytes", "1.5 KB", "4.7 MB", "2.15 GB"]);
         assert_eq!([0, 1, 2].map(|n| counted(n, "photo")), ["0 photos", "1 photo", "2 photos"]);
         assert_eq!([1, 2].map(|n| counted(n, "pass")), ["1 pass", "2 passes"]);
-    }
-
-    #[test]
-    fn floats_keep_their_digits() {
-        assert_eq!(shortest(0.1), 0.1);
-        assert_eq!(shortest(3.16e-4), 3.16e-4);
-        assert!(shortest(f32::NAN).is_nan());
     }
 
     #[test]

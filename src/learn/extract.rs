@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::cache::FeatureCache;
 use super::dataset::{Dataset, Sample};
 use crate::trunk::{RunError, Trunk};
-use crate::vision::{self, OpenError, Preprocessor};
+use crate::vision::{self, InputTensor, OpenError, Preprocessor};
 
 /// Bytes that photos may take up at the same time while they are decoded.
 const PHOTO_MEMORY: u64 = 192 << 20;
@@ -37,18 +37,18 @@ pub fn extract(
     paths: &[impl AsRef<Path> + Sync],
     done: impl Fn() + Sync,
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
-    extract_unless_known(trunk, paths, None, done)
+    for_each_photo(trunk, paths, done, |input| trunk.features(input))
 }
 
-/// As [`extract`], but takes from the cache what it knows, and puts there what it does not.
-fn extract_unless_known(
+/// What `run` makes of each photo's input tensor for `trunk`; otherwise as [`extract`].
+pub fn for_each_photo<T: Send>(
     trunk: &Trunk,
     paths: &[impl AsRef<Path> + Sync],
-    cache: Option<&FeatureCache>,
     done: impl Fn() + Sync,
-) -> Vec<Result<Vec<f32>, ExtractError>> {
+    run: impl Fn(InputTensor) -> Result<T, RunError> + Sync,
+) -> Vec<Result<T, ExtractError>> {
     let budget = Budget::new(PHOTO_MEMORY);
-    let features = |preprocessor: &mut Preprocessor, path: &Path| {
+    let result = |preprocessor: &mut Preprocessor, path: &Path| {
         let input = {
             let bytes = match path.is_file() {
                 true => vision::decoding_memory(path)?,
@@ -58,26 +58,45 @@ fn extract_unless_known(
             let _share = budget.take(bytes);
             preprocessor.apply(&vision::open(path)?)
         };
-        trunk.features(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
+        run(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
     };
     let preprocessor = || Preprocessor::new(trunk.preprocess()).expect("the trunk has checked its preprocessing");
     paths
         .par_iter()
         .map_init(preprocessor, |preprocessor, path| {
-            // A file that cannot be read has no key; why is found out below.
-            let entry = cache.and_then(|cache| Some((cache, FeatureCache::key(path.as_ref()).ok()?)));
-            let known = entry.and_then(|(cache, key)| cache.get(&key));
-            let result = match known {
-                Some(row) => Ok(row.to_vec()),
-                None => features(preprocessor, path.as_ref()),
-            };
-            if let (None, Some((cache, key)), Ok(row)) = (known, entry, &result) {
-                cache.put(key, row);
-            }
+            let result = result(preprocessor, path.as_ref());
             done();
             result
         })
         .collect()
+}
+
+/// As [`extract`], but takes from the cache what it knows, and puts there what it does not.
+fn extract_unless_known(
+    trunk: &Trunk,
+    paths: &[&Path],
+    cache: Option<&FeatureCache>,
+    done: impl Fn() + Sync,
+) -> Vec<Result<Vec<f32>, ExtractError>> {
+    let Some(cache) = cache else { return extract(trunk, paths, done) };
+    // A photo that cannot be read has no key; why is found out below.
+    let keys: Vec<_> = paths.par_iter().map(|path| FeatureCache::key(path).ok()).collect();
+    let known = |key: &Option<_>| key.as_ref().and_then(|key| cache.get(key));
+    let new: Vec<&Path> =
+        paths.iter().zip(&keys).filter(|(_, key)| known(key).is_none()).map(|(path, _)| *path).collect();
+    let mut new = extract(trunk, &new, &done).into_iter();
+    let mut row = |key: Option<_>| {
+        if let Some(row) = known(&key) {
+            done();
+            return Ok(row.to_vec());
+        }
+        let row = new.next().expect("one for each photo that is not known")?;
+        if let Some(key) = key {
+            cache.put(key, &row);
+        }
+        Ok(row)
+    };
+    keys.iter().map(|key| row(*key)).collect()
 }
 
 /// Features of a dataset's photos, and the photos that have none.

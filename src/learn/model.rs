@@ -1,7 +1,7 @@
 //! What was learned, in memory and as a head file.
 
-use std::fs::{File, Permissions};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use topgraft_core::format::{self, Contents, Graft, ParseError};
@@ -14,6 +14,7 @@ use topgraft_core::scaler::Scaler;
 use super::calibration::probabilities;
 use super::fit::Fitted;
 use super::rejection::UNKNOWN_RATE;
+use super::save::{self, SaveError};
 use crate::trunk::Trunk;
 
 /// A head with all that is needed to use it: labels, scaling, and which trunk it belongs to.
@@ -85,41 +86,6 @@ pub enum ModelError {
 pub struct NotFinite {
     /// Label of the first such class.
     pub label: String,
-}
-
-/// Why a model was not written. Whatever was at the path still is.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// There is a file already.
-    #[error("{}: is there already; give another name, or --force to replace it", path.display())]
-    Exists {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The path is of something that is no file: a folder, a pipe, a device, a link that leads nowhere.
-    #[error("{}: {what}; give the name of a head file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
-    /// The model does not fit the format.
-    #[error("{}: {source}", path.display())]
-    Emit {
-        /// The path.
-        path: PathBuf,
-        /// What does not fit.
-        source: format::EmitError,
-    },
-    /// The system refused.
-    #[error("{}: cannot be written: {source}", path.display())]
-    Write {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
 }
 
 impl Model {
@@ -249,7 +215,7 @@ impl Model {
     /// # Errors
     /// [`SaveError::Exists`] unless `replace`, [`SaveError::NotAFile`].
     pub fn check_path(path: &Path, replace: bool) -> Result<(), SaveError> {
-        place(path, replace).map(drop)
+        save::check_path(path, replace)
     }
 
     /// Writes the head file whole or not at all: a temporary file beside it is synced, then renamed. A file that is
@@ -258,34 +224,9 @@ impl Model {
     /// # Errors
     /// As [`check_path`](Self::check_path), or what the system said.
     pub fn save(&self, path: &Path, replace: bool) -> Result<(), SaveError> {
-        let (target, mode) = place(path, replace)?;
+        save::check_path(path, replace)?;
         let bytes = self.to_bytes().map_err(|source| SaveError::Emit { path: path.to_path_buf(), source })?;
-        let write = |source| SaveError::Write { path: path.to_path_buf(), source };
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut options = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            // As any new file: what the umask leaves.
-            use std::os::unix::fs::PermissionsExt;
-            options.permissions(Permissions::from_mode(0o666));
-        }
-        let mut file = options.tempfile_in(folder).map_err(write)?;
-        if let Some(mode) = mode {
-            // Not every file system has modes.
-            let _ = file.as_file().set_permissions(mode);
-        }
-        file.write_all(&bytes).map_err(write)?;
-        file.as_file().sync_all().map_err(write)?;
-        let renamed = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
-        renamed.map_err(|failed| match failed.error.kind() {
-            std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
-            _ => write(failed.error),
-        })?;
-        // The new name is durable once the folder is. The file is written: that a folder cannot be opened (one that may be
-        // written to, but not read) or synced (not every system can) is no failure.
-        #[cfg(unix)]
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        Ok(())
+        save::save(path, &bytes, replace)
     }
 
     /// Probability of each class, `[n_classes]`, for features `[feature_dim]` as the trunk gives them, and whether they are
@@ -309,33 +250,6 @@ impl Model {
         let unknown = self.rejection.as_ref().map(|rejection| rejection.is_unknown(rejection.score(&scaled, surest)));
         Ok((p, unknown))
     }
-}
-
-/// The file that is written for `path`, links followed, and the mode of the one that is there already.
-fn place(path: &Path, replace: bool) -> Result<(PathBuf, Option<Permissions>), SaveError> {
-    let not_a_file = |what| SaveError::NotAFile { path: path.to_path_buf(), what };
-    if path.symlink_metadata().is_err() {
-        // `foo/` and `foo/.` name a folder even if none is there, and an empty path names nothing.
-        let bytes = path.as_os_str().as_encoded_bytes();
-        let ends_in = |end: &str| bytes.ends_with(end.as_bytes());
-        if path.file_name().is_none() || ["/", "/.", std::path::MAIN_SEPARATOR_STR].into_iter().any(ends_in) {
-            return Err(not_a_file("is the name of a folder"));
-        }
-        return Ok((path.to_path_buf(), None));
-    }
-    let there = path.metadata().map_err(|_| not_a_file("is a link that leads nowhere"))?;
-    if there.is_dir() {
-        return Err(not_a_file("is a folder"));
-    }
-    // Renaming a file over a device or a pipe would take it from those who use it.
-    if !there.is_file() {
-        return Err(not_a_file("is a device, a pipe or a socket, not a file"));
-    }
-    if !replace {
-        return Err(SaveError::Exists { path: path.to_path_buf() });
-    }
-    let target = path.canonicalize().map_err(|source| SaveError::Write { path: path.to_path_buf(), source })?;
-    Ok((target, Some(there.permissions())))
 }
 
 #[cfg(test)]
@@ -375,6 +289,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_link_stays_a_link_and_a_mode_stays_and_what_is_no_file_stays() {
+        use std::fs::Permissions;
         use std::os::unix::fs::{PermissionsExt, symlink};
         use std::os::unix::net::UnixListener;
         let model = Model::parse(&golden()).expect("sound");

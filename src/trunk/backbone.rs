@@ -242,7 +242,11 @@ impl std::fmt::Debug for Backbone {
 }
 
 /// The catalog's entry for a file: the built-in catalog goes by its bytes, one beside it by its name.
-fn known(model: &str, path: Option<&Path>, sha256: [u8; 32]) -> Result<(Option<Entry>, Provenance), OpenError> {
+pub(super) fn known(
+    model: &str,
+    path: Option<&Path>,
+    sha256: [u8; 32],
+) -> Result<(Option<Entry>, Provenance), OpenError> {
     if let Some(entry) = Catalog::builtin().find_by_sha256(sha256) {
         return Ok((Some(entry.clone()), Provenance::BuiltIn));
     }

@@ -266,6 +266,44 @@ pub enum RunError {
     },
 }
 
+/// Why a trunk cannot be carried elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarryError {
+    /// The file is not the one that the trunk was made of.
+    #[error("{model} is another file now than when the trunk was made of it; try again")]
+    Other {
+        /// Path or name.
+        model: String,
+    },
+    /// A weight cannot be read.
+    #[error("{model} has weights that cannot be read: {reason}")]
+    Weights {
+        /// Path or name.
+        model: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The file is too old.
+    #[error(
+        "{model} uses version {opset} of ONNX's operators, and no layers can be put behind those before {oldest}; export it anew"
+    )]
+    Opset {
+        /// Path or name.
+        model: String,
+        /// The file's version.
+        opset: i64,
+        /// The oldest version that is good.
+        oldest: i64,
+    },
+    /// The result would be larger than a protobuf message can be.
+    #[error("{model} with a head behind it does not fit the 2 GiB of an ONNX file")]
+    TooLarge {
+        /// Path or name.
+        model: String,
+    },
+}
+
 /// `1x3x224x224`
 fn shape(of: &[usize; 4]) -> String {
     of.map(|n| n.to_string()).join("x")

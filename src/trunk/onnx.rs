@@ -3,6 +3,8 @@
 //! Only the structure is read here. Shapes come from the [`engine`](super::engine), which does the network's arithmetic
 //! on shapes.
 
+pub(super) mod rewrite;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,10 +12,11 @@ use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
 use topgraft_core::format::MAGIC;
+pub(super) use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value::DimValue;
 use tract_onnx::pb::type_proto::Value::TensorType;
-use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
+use tract_onnx::pb::{GraphProto, ValueInfoProto};
 use tract_onnx::prelude::Framework;
 
 use super::engine::guarded;
