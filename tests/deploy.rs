@@ -82,13 +82,13 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 fn cross_toml_has_a_table_for_each_board() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/cross.toml")).expect("is there");
     let table: toml::Table = text.parse().expect("TOML");
-    assert!(table.keys().all(|key| ["build", "target"].contains(&key.as_str())), "{:?}", table.keys());
+    assert!(table.keys().all(|key| ["build", "target"].contains(&key.as_str())), "{table:?}");
     let targets = table["target"].as_table().expect("a table");
     for target in ["aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "arm-unknown-linux-gnueabihf"] {
         let table = targets[target].as_table().expect("a table");
         // The keys that cross knows; of others it only warns.
         let known = ["runner", "env", "image", "pre-build", "build-std", "zig", "dockerfile", "rustflags"];
-        assert!(table.keys().all(|key| known.contains(&key.as_str())), "{target}: {:?}", table.keys());
+        assert!(table.keys().all(|key| known.contains(&key.as_str())), "{target}: {table:?}");
         assert_eq!(table["runner"].as_str(), Some("qemu-user"));
     }
 }

@@ -34,7 +34,7 @@ pub fn extract(
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
     }
-    if let Some(cache) = cache.as_deref_mut() {
+    if let Some(cache) = &mut cache {
         cache.save()?;
     }
     extracted.check_trunk()?;
