@@ -17,16 +17,33 @@ pub struct Runs {
     pub seconds: f64,
 }
 
+/// When something began.
+pub struct Start {
+    wall: Instant,
+    cpu: f64,
+}
+
+impl Start {
+    pub fn now() -> Self {
+        Self { wall: Instant::now(), cpu: thread_seconds() }
+    }
+
+    pub fn elapsed(&self) -> Timing {
+        Timing { cpu: thread_seconds() - self.cpu, wall: self.wall.elapsed().as_secs_f64() }
+    }
+}
+
 /// Medians over the runs of `run`, each after a `prepare` that does not count.
 pub fn measure<S: ?Sized>(runs: Runs, state: &mut S, prepare: impl Fn(&mut S), mut run: impl FnMut(&mut S)) -> Timing {
     let started = Instant::now();
     let (mut walls, mut cpus) = (Vec::new(), Vec::new());
     while walls.len() < runs.least || started.elapsed().as_secs_f64() < runs.seconds {
         prepare(state);
-        let (wall, cpu) = (Instant::now(), thread_seconds());
+        let start = Start::now();
         run(state);
-        cpus.push(thread_seconds() - cpu);
-        walls.push(wall.elapsed().as_secs_f64());
+        let elapsed = start.elapsed();
+        walls.push(elapsed.wall);
+        cpus.push(elapsed.cpu);
     }
     Timing { wall: median(walls), cpu: median(cpus) }
 }

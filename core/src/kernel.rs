@@ -2,6 +2,15 @@
 //!
 //! A [`Kernels`] value proves that the CPU has its instruction set; only checked constructors make one. What each kernel
 //! computes, and in which order it sums, is written down once, in `kernel/scalar.rs`: that file is the specification.
+//!
+//! | CPU | kernels |
+//! |---|---|
+//! | x86-64 with AVX2 or AVX-512 | [`Isa::Avx2`], [`Isa::Avx512`] |
+//! | aarch64: each | [`Isa::Neon`]; dot products of bytes with `sdot` where the CPU has it (Pi 5) |
+//! | 32-bit ARM Linux, hard-float, with NEON and VFPv4: Cortex-A7, A15, A53, A72 (Pi 2, 3, 4, Zero 2) | [`Isa::Armv7`] |
+//! | Cortex-M4F, M7, M33 ... with `eabihf` | [`Isa::Scalar`], with the hardware's fused multiply-add and square root |
+//! | ARMv6 (Pi Zero), Cortex-A8, A9, soft-float ABIs, all others | [`Isa::Scalar`]; fused multiply-add by software, slower |
+//!
 //! Matrices are row-major. NaN in gives NaN out, its payload is not specified.
 //!
 //! ```
@@ -10,11 +19,17 @@
 //! assert_eq!(kernels.dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
 //! ```
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+mod armv7;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")
+))]
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -26,6 +41,24 @@ pub const LANES: usize = 32;
 /// The longest vectors of [`Kernels::dot_i8`]: even `-128 * -128` in each place fits 32 bits.
 pub const MAX_LEN_I8: usize = (i32::MAX as usize) / (128 * 128);
 
+/// Floats that [`aligned`] takes off a slice at most.
+pub const ALIGNMENT_SLACK: usize = 15;
+
+/// The part of a slice from the first multiple of 64 bytes on, where the cache line of most CPUs begins: loads that cross
+/// one cost the fastest kernels a tenth or more. A large `Vec` starts 16 bytes beyond one with glibc. Of a slice that is
+/// longer by [`ALIGNMENT_SLACK`] enough is left; no result depends on it.
+///
+/// ```
+/// use topgraft_core::kernel::{ALIGNMENT_SLACK, aligned};
+/// let mut features = vec![0.0; 1000 + ALIGNMENT_SLACK];
+/// assert!(aligned(&mut features).len() >= 1000);
+/// assert!(aligned(&mut features).as_ptr().addr().is_multiple_of(64));
+/// ```
+pub fn aligned(floats: &mut [f32]) -> &mut [f32] {
+    let skip = floats.as_ptr().align_offset(64).min(ALIGNMENT_SLACK).min(floats.len());
+    &mut floats[skip..]
+}
+
 /// An instruction set that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
@@ -35,13 +68,15 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// 32-bit ARM Linux with Advanced SIMD and VFPv4 (Cortex-A7, A15, A53, A72 ...), hard-float ABI.
+    Armv7,
     /// aarch64 Advanced SIMD.
     Neon,
 }
 
 impl Isa {
     /// Every instruction set, the fastest last.
-    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Neon];
+    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Armv7, Isa::Neon];
 
     /// Lower-case name, as in messages and benches.
     pub fn name(self) -> &'static str {
@@ -49,6 +84,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Armv7 => "armv7",
             Isa::Neon => "neon",
         }
     }
@@ -73,6 +109,9 @@ macro_rules! dispatch {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { neon::$kernel($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => unsafe { armv7::$kernel($($argument),*) },
             _ => scalar::$kernel($($argument),*),
         }
     };
@@ -98,6 +137,8 @@ impl Kernels {
             }
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
             Isa::Avx512 => cfg!(target_feature = "avx512f"),
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
+            Isa::Armv7 => crate::math::arm::has_simd(),
             // Part of the aarch64 base that Rust's targets enable, but for the soft-float ones.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => cfg!(target_feature = "neon"),

@@ -6,7 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON |
+//! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON of 64 and of 32 bits |
 //! | [`math`] | `exp`, `ln` ... with stated bounds |
 //! | [`head`] | [`head::Head`]: a linear classifier over any buffer |
 //! | [`scaler`] | what happens to features before the head |
@@ -17,7 +17,8 @@
 //!
 //! # Features
 //! `std` (default): detects the CPU's instruction set at run time, and takes fused multiply-add and square root from the
-//! standard library. Without it the instruction set is the one that is enabled at compile time; the results are the same.
+//! standard library. Without it the instruction set is the one that is enabled at compile time; on
+//! Cortex-M with an FPU these two are its instructions, elsewhere software. The results are the same.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
@@ -29,3 +30,6 @@ pub mod preprocess;
 pub mod rejection;
 pub mod scaler;
 pub mod solver;
+
+#[cfg(test)]
+mod training_tests;

@@ -4,9 +4,16 @@
 //! fused multiply-add gives the same bits too. Bounds are in units in the last place (ULP) of the exact result, swept by
 //! the tests.
 
+#[cfg(target_arch = "arm")]
+pub(crate) mod arm;
+
 /// `a * b + c`, rounded once (IEEE 754 `fusedMultiplyAdd`).
 #[inline(always)]
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
+    #[cfg(target_arch = "arm")]
+    if let Some(fused) = arm::fma(a, b, c) {
+        return fused;
+    }
     #[cfg(feature = "std")]
     return a.mul_add(b, c);
     #[cfg(not(feature = "std"))]
@@ -36,6 +43,10 @@ fn fma_soft(a: f32, b: f32, c: f32) -> f32 {
 pub fn sqrt(x: f32) -> f32 {
     #[cfg(feature = "std")]
     return x.sqrt();
+    #[cfg(all(target_arch = "arm", not(feature = "std")))]
+    if let Some(root) = arm::sqrt(x) {
+        return root;
+    }
     #[cfg(not(feature = "std"))]
     return sqrt_soft(x);
 }

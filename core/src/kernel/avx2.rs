@@ -31,6 +31,12 @@ impl Register for Ymm {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: the contract of the trait; a prefetch does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // SAFETY: the contract of the trait.
         unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(at.cast()))) }
@@ -100,7 +106,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Ymm, 3, 4, 1, 4>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Ymm, 4, 1, 4>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -112,7 +118,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Ymm, 3, 4, 1, 4>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Ymm, 4, 1, 4>(shape, a, c) }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -130,7 +136,7 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Ymm, 3, 4, 1, 4>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Ymm, 4, 1, 4>(shape, u, b) }
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -28,6 +28,12 @@ impl Register for Zmm {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: the contract of the trait; a prefetch does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // SAFETY: the contract of the trait.
         unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))) }
@@ -83,7 +89,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "avx512f")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Zmm, 3, 4, 2, 2>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Zmm, 4, 2, 2>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -95,7 +101,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "avx512f")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Zmm, 3, 4, 2, 2>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Zmm, 4, 2, 2>(shape, a, c) }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -113,7 +119,7 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "avx512f")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Zmm, 3, 4, 2, 2>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Zmm, 4, 2, 2>(shape, u, b) }
 }
 
 #[target_feature(enable = "avx512f")]

@@ -1,7 +1,7 @@
 //! Each kernel once, over blocks of `LANES` floats in whatever registers the instruction set has.
 //!
-//! Every function here is inlined into a function of `avx2.rs`, `avx512.rs` or `neon.rs` that enables the instruction
-//! set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
+//! Every function here is inlined into a function of `avx2.rs`, `avx512.rs`, `neon.rs` or `armv7.rs` that enables the
+//! instruction set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
 
 mod chain;
 mod dots;
@@ -9,6 +9,10 @@ mod factor;
 mod narrow;
 
 pub(super) use chain::gemm_tn;
+#[cfg(target_arch = "arm")]
+pub(super) use chain::tile;
+#[cfg(target_arch = "arm")]
+pub(super) use dots::dot_tile;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
 pub(super) use narrow::dot_f16;
@@ -37,6 +41,12 @@ pub(super) trait Register: Copy {
     /// # Safety
     /// The CPU has the instruction set, and those floats are there.
     unsafe fn load_part(at: *const f32, count: usize) -> Self;
+
+    /// Asks for the cache line of a place, which need not exist.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn prefetch(at: *const f32);
 
     /// Loads `WIDTH` numbers of IEEE 754 binary16.
     ///
@@ -73,6 +83,50 @@ pub(super) trait Register: Copy {
     /// # Safety
     /// The CPU has the instruction set.
     unsafe fn sum(block: Self::Block) -> f32;
+
+    // The loops that all the time goes to. Where the compiler has no registers of this kind (32-bit ARM) they are written
+    // by hand instead.
+
+    /// The dot products of `R` rows with `C` rows of `width` floats; as [`dots::dot_tile`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn dot_tile<const R: usize, const C: usize, const P: usize>(
+        width: usize,
+        a: (*const f32, usize),
+        b: (*const f32, usize),
+        after: *const f32,
+    ) -> [[f32; C]; R] {
+        // SAFETY: the caller's promise.
+        unsafe { dots::dot_tile::<Self, R, C, P>(width, a, b, after) }
+    }
+
+    /// `M` rows by `P` registers of `c` pass through the registers; as [`chain::tile`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn chain_tile<const M: usize, const P: usize, const MINUS: bool>(
+        k: usize,
+        a: (*const f32, usize),
+        b: (*const f32, usize),
+        c: (*mut f32, usize),
+        skip: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { chain::tile::<Self, M, P, MINUS>(k, a, b, c, skip) }
+    }
+
+    /// `y += alpha * x`, fused.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[inline(always)]
+    unsafe fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
+        // SAFETY: the caller's promise.
+        unsafe { axpy::<Self>(alpha, x, y) }
+    }
 }
 
 /// # Safety

@@ -33,6 +33,11 @@ impl Register for Q {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(_at: *const f32) {
+        // Rust has no stable intrinsic for it.
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // The intrinsic is stable only since Rust 1.94.
         let wide;
@@ -97,7 +102,7 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 #[target_feature(enable = "neon")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::gemm_nt::<Q, 3, 4, 2, 8>(shape, a, b, c) }
+    unsafe { lanes::gemm_nt::<Q, 4, 2, 8>(shape, a, b, c) }
 }
 
 #[target_feature(enable = "neon")]
@@ -109,7 +114,7 @@ pub(super) fn gemm_tn(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
 #[target_feature(enable = "neon")]
 pub(super) fn syrk_nt(shape: [usize; 2], a: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::syrk_nt::<Q, 3, 4, 2, 8>(shape, a, c) }
+    unsafe { lanes::syrk_nt::<Q, 4, 2, 8>(shape, a, c) }
 }
 
 #[target_feature(enable = "neon")]
@@ -127,7 +132,7 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 #[target_feature(enable = "neon")]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::solve_upper::<Q, 3, 4, 2, 8>(shape, u, b) }
+    unsafe { lanes::solve_upper::<Q, 4, 2, 8>(shape, u, b) }
 }
 
 #[target_feature(enable = "neon")]

@@ -7,7 +7,7 @@ mod narrow;
 mod softmax;
 
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
-#[cfg(all(test, feature = "std"))]
+#[cfg(any(all(test, feature = "std"), all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")))]
 pub(super) use narrow::widen;
 pub(super) use narrow::{dot_f16, dot_i8, gemv_f16, gemv_i8};
 pub(super) use softmax::{cross_entropy_rows, exp, ln, softmax_rows};
@@ -36,7 +36,7 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// `l + (l + 16)`, then 8, 4, 2, 1.
-fn fold(mut lanes: [f32; LANES]) -> f32 {
+pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {

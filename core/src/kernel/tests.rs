@@ -3,6 +3,7 @@
 mod factor;
 mod narrow;
 mod softmax;
+mod subnormal;
 
 use super::*;
 use std::vec::Vec;

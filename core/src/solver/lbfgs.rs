@@ -12,8 +12,6 @@ const MIN_HISTORY: usize = 4;
 const HISTORY_FLOATS: usize = 1 << 20;
 /// Steps whose gain tells what is left to gain,
 const WINDOW: usize = 3;
-/// or one, if the memory knew the curvature from the start.
-const KNOWING_WINDOW: usize = 1;
 /// A preconditioner serves so many iterations at least,
 const RENEW_AFTER: u32 = 10;
 /// and until the function has fallen to this share of what it was then.
@@ -44,8 +42,6 @@ pub(super) struct Limits {
     pub tolerance: f64,
     /// Steps.
     pub max_iterations: u32,
-    /// Whether the problem has a preconditioner that serves from the start to the end.
-    pub has_preconditioner: bool,
 }
 
 /// Where it stopped.
@@ -78,19 +74,17 @@ pub(super) const fn scratch_len(dim: usize) -> Option<usize> {
     dim.checked_mul(2 * history_len(dim) + 2)
 }
 
-/// Goes from `x` to the minimum. `scratch` has [`scratch_len`] floats of any content, but for the pairs that `memory` knows of.
+/// Goes from `x` to the minimum. `scratch` has [`scratch_len`] floats of any content.
 pub(super) fn minimise(
     kernels: Kernels,
     problem: &mut impl Problem,
     limits: Limits,
     x: &mut [f32],
     scratch: &mut [f32],
-    memory: &mut Memory,
 ) -> Minimum {
     let (gradient, rest) = scratch.split_at_mut(x.len());
     let (direction, rest) = rest.split_at_mut(x.len());
-    let mut history = History::new(memory, rest, x.len());
-    let knows_curvature = !history.is_empty();
+    let mut history = History::new(rest, x.len());
     let mut value = problem.evaluate(x, gradient);
     let (mut iterations, mut evaluations, mut stalled) = (0, 1, 0);
     // Values of the last steps, newest first: what they gained tells what is left.
@@ -98,7 +92,7 @@ pub(super) fn minimise(
     let mut renewed: Option<(u32, f64)> = None;
     loop {
         let stale = match renewed {
-            None => !limits.has_preconditioner,
+            None => true,
             Some((at, was)) => iterations - at >= RENEW_AFTER && value < RENEW_BELOW * was,
         };
         if stale {
@@ -111,8 +105,7 @@ pub(super) fn minimise(
             history.clear();
             slope = history.direction(kernels, problem, gradient, direction);
         }
-        let window = if knows_curvature && renewed.is_none() { KNOWING_WINDOW } else { WINDOW };
-        let gap = (-0.5 * slope).max(recent[window - 1] - value);
+        let gap = (-0.5 * slope).max(recent[WINDOW - 1] - value);
         let converged = gap <= limits.tolerance * value || slope == 0.0;
         if converged || iterations == limits.max_iterations || stalled == 5 || slope.is_nan() {
             return Minimum { value, gap, iterations, evaluations, converged };
@@ -209,66 +202,49 @@ impl LineSearch {
     }
 }
 
-/// What is known of the pairs in a ring of them; the pairs themselves lie at the end of [`minimise`]'s scratch. Where both
-/// are kept, the next search of nearly the same function starts with the curvature that the last one has found.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
+/// The last steps `s` and gradient changes `y`, in a ring.
+struct History<'a> {
+    steps: &'a mut [f32],
+    changes: &'a mut [f32],
     /// `1 / <s, y>` of each pair.
     rho: [f64; MAX_HISTORY],
     /// `<s, y> / <y, y>` of the newest pair: the scale of the inverse Hessian, where nothing better is known.
     scale: f64,
     /// `<s, y> / <y, M y>` of the newest pair, M the preconditioner: what that is off by.
     correction: f32,
+    capacity: usize,
     len: usize,
     next: usize,
-}
-
-impl Memory {
-    /// Nothing is known.
-    pub const EMPTY: Self = Self { rho: [0.0; MAX_HISTORY], scale: 1.0, correction: 1.0, len: 0, next: 0 };
-}
-
-/// Where the pairs lie in the scratch for vectors of length `dim`.
-pub(super) const fn pairs(dim: usize) -> core::ops::Range<usize> {
-    2 * dim..(2 * history_len(dim) + 2) * dim
-}
-
-/// The last steps `s` and gradient changes `y`, in a ring.
-struct History<'a> {
-    steps: &'a mut [f32],
-    changes: &'a mut [f32],
-    known: &'a mut Memory,
-    capacity: usize,
     dim: usize,
 }
 
 impl<'a> History<'a> {
-    fn new(known: &'a mut Memory, buffer: &'a mut [f32], dim: usize) -> Self {
+    fn new(buffer: &'a mut [f32], dim: usize) -> Self {
         let capacity = history_len(dim);
         let (steps, changes) = buffer[..2 * capacity * dim].split_at_mut(capacity * dim);
-        Self { steps, changes, known, capacity, dim }
+        Self { steps, changes, rho: [0.0; MAX_HISTORY], scale: 1.0, correction: 1.0, capacity, len: 0, next: 0, dim }
     }
 
     fn is_empty(&self) -> bool {
-        self.known.len == 0
+        self.len == 0
     }
 
     fn clear(&mut self) {
-        *self.known = Memory::EMPTY;
+        (self.len, self.next, self.scale, self.correction) = (0, 0, 1.0, 1.0);
     }
 
     /// The pair that the next [`push`](Self::push) makes its own, for the point and the gradient before the step. The oldest
     /// pair gives way.
     fn next_slot(&mut self) -> (&mut [f32], &mut [f32]) {
-        self.known.len = self.known.len.min(self.capacity - 1);
-        let range = self.known.next * self.dim..(self.known.next + 1) * self.dim;
+        self.len = self.len.min(self.capacity - 1);
+        let range = self.next * self.dim..(self.next + 1) * self.dim;
         (&mut self.steps[range.clone()], &mut self.changes[range])
     }
 
     /// Turns what is in the next slot into `x - old x` and `gradient - old gradient`, and keeps them, unless rounding has
     /// taken their curvature.
     fn push<P: Problem>(&mut self, problem: &mut P, x: &[f32], gradient: &[f32], scratch: &mut [f32]) {
-        let range = self.known.next * self.dim..(self.known.next + 1) * self.dim;
+        let range = self.next * self.dim..(self.next + 1) * self.dim;
         let (step, change) = (&mut self.steps[range.clone()], &mut self.changes[range]);
         step.iter_mut().zip(x).for_each(|(old, new)| *old = new - *old);
         change.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
@@ -276,23 +252,23 @@ impl<'a> History<'a> {
         if sy <= 1e-12 * yy || sy.is_nan() {
             return;
         }
-        self.known.rho[self.known.next] = 1.0 / sy;
-        self.known.scale = sy / yy;
-        self.known.correction = 1.0;
+        self.rho[self.next] = 1.0 / sy;
+        self.scale = sy / yy;
+        self.correction = 1.0;
         if P::RESCALE {
             scratch.copy_from_slice(change);
             if problem.precondition(scratch) {
-                self.known.correction = (sy / problem.inner(change, scratch)) as f32;
+                self.correction = (sy / problem.inner(change, scratch)) as f32;
             }
         }
-        self.known.next = (self.known.next + 1) % self.capacity;
-        self.known.len += 1;
+        self.next = (self.next + 1) % self.capacity;
+        self.len += 1;
     }
 
     /// Slots, newest first.
     fn newest_first(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
-        let (next, capacity) = (self.known.next, self.capacity);
-        (1..=self.known.len).map(move |age| (next + capacity - age) % capacity)
+        let (next, capacity) = (self.next, self.capacity);
+        (1..=self.len).map(move |age| (next + capacity - age) % capacity)
     }
 
     /// `direction = -H gradient`, H the inverse Hessian as far as the pairs and the preconditioner tell (two-loop
@@ -306,20 +282,20 @@ impl<'a> History<'a> {
         let mut alpha = [0.0; MAX_HISTORY];
         for slot in self.newest_first() {
             let (step, change) = pair(slot);
-            alpha[slot] = self.known.rho[slot] * problem.inner(step, direction);
+            alpha[slot] = self.rho[slot] * problem.inner(step, direction);
             kernels.axpy(-alpha[slot] as f32, change, direction);
         }
         let scale = match problem.precondition(direction) {
-            true => self.known.correction,
+            true => self.correction,
             false if self.is_empty() => 1.0 / math::sqrt(problem.inner(direction, direction) as f32).max(1.0),
-            false => self.known.scale as f32,
+            false => self.scale as f32,
         };
         if scale != 1.0 {
             direction.iter_mut().for_each(|d| *d *= scale);
         }
         for slot in self.newest_first().rev() {
             let (step, change) = pair(slot);
-            let beta = self.known.rho[slot] * problem.inner(change, direction);
+            let beta = self.rho[slot] * problem.inner(change, direction);
             kernels.axpy((alpha[slot] - beta) as f32, step, direction);
         }
         problem.inner(gradient, direction)

@@ -17,7 +17,7 @@ use super::band::{self, Factor, take};
 use super::moments::Moments;
 use super::{FitError, TrainingSet, check_length, root, smaller, total_len};
 use crate::head::Head;
-use crate::kernel::Kernels;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 use crate::math;
 
 /// Classes solved for at a time.
@@ -214,7 +214,7 @@ impl<'a> Centred<'a> {
 pub const fn scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
     let classes = smaller(n_classes, BLOCK_CLASSES);
     let block = n_samples.checked_mul(classes);
-    total_len(&[centred_len(n_samples, n_classes, feature_dim), block, block])
+    total_len(&[centred_len(n_samples, n_classes, feature_dim), block, block, Some(ALIGNMENT_SLACK)])
 }
 
 /// Fits `head` to `set` for one L2. With `r` the smaller of `n_samples` and `feature_dim`, about
@@ -250,7 +250,7 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
     if scratch.len() < expected {
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
-    let mut rest = scratch;
+    let mut rest = aligned(scratch);
     let centred = Centred::new(kernels, set, n_classes, d, n, &mut rest);
     let rank = n.min(d);
     let shift = centred.l2(l2);
@@ -306,6 +306,7 @@ pub const fn path_scratch_len(
         rank.checked_mul(classes),
         rank.checked_mul(classes),
         n_samples.checked_mul(classes),
+        Some(ALIGNMENT_SLACK),
     ])
 }
 
@@ -343,7 +344,7 @@ pub fn fit_path<B: AsRef<[f32]> + AsMut<[f32]>>(
     if scratch.len() < expected {
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
-    let mut rest = scratch;
+    let mut rest = aligned(scratch);
     let centred = Centred::new(kernels, set, n_classes, d, n, &mut rest);
     let rank = n.min(d);
     let band = take(&mut rest, rank * band::ROW);

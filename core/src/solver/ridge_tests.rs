@@ -226,7 +226,11 @@ fn degenerate_data_are_defined() {
             }
         }
     }
-    // Many classes.
+}
+
+#[test]
+fn as_many_classes_as_samples_are_fitted() {
+    let kernels = Kernels::detect();
     let code = |label: u16| (0..14).map(move |bit| f32::from(label >> bit & 1));
     let features: Vec<f32> = (0..10_000).flat_map(code).collect();
     let labels: Vec<u16> = (0..10_000).collect();

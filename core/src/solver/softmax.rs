@@ -9,7 +9,9 @@
 //! alone; otherwise by passes over the features, at first over a part of them.
 
 pub mod dual;
+mod inverse;
 mod loss;
+mod near;
 pub mod online;
 mod primal;
 mod sketch;
@@ -17,10 +19,10 @@ mod sketch;
 use self::dual::{Span, Start};
 use self::primal::Primal;
 use self::sketch::Sketch;
-use super::lbfgs::{self, Limits, Memory};
+use super::lbfgs::{self, Limits};
 use super::{FitError, FitReport, TrainingSet};
 use crate::head::{Head, parameter_count};
-use crate::kernel::Kernels;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 
 /// The most samples whose inner products are all computed: their matrix is 4 MB.
 pub const GRAM_LIMIT: usize = 1024;
@@ -49,7 +51,7 @@ impl Settings {
     }
 
     const fn limits(&self) -> Limits {
-        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations, has_preconditioner: false }
+        Limits { tolerance: self.tolerance, max_iterations: self.max_iterations }
     }
 
     fn check(&self) -> Result<(), FitError> {
@@ -79,7 +81,8 @@ pub const fn scratch_len(n_samples: usize, n_classes: usize, feature_dim: usize)
         (both.checked_add(feature_dim), lbfgs::scratch_len(parameters))
     };
     let (Some(fixed), Some(rest)) = (fixed, rest) else { return None };
-    fixed.checked_add(rest)
+    let Some(all) = fixed.checked_add(rest) else { return None };
+    all.checked_add(ALIGNMENT_SLACK)
 }
 
 /// Fits `head` to `set`. Where that takes passes over the features, it starts from the parameters that the head has: zeros
@@ -119,7 +122,7 @@ pub fn fit<B: AsRef<[f32]> + AsMut<[f32]>>(
         return Err(FitError::Length { what: "scratch", expected, got: scratch.len() });
     }
     let fit = if is_dual(n_samples, feature_dim) { fit_dual } else { fit_primal };
-    fit(kernels, set, settings, [n_classes, feature_dim], head.parameters_mut(), scratch)
+    fit(kernels, set, settings, [n_classes, feature_dim], head.parameters_mut(), aligned(scratch))
 }
 
 /// Seeks the optimum in the span of the samples.
@@ -193,12 +196,11 @@ fn fit_primal(
         if is_worth_it && primal.rarest(rows) >= LEAST_STAGE_OF_CLASS {
             primal.look_at(rows);
             let limits = Limits { tolerance: STAGE_TOLERANCE, ..settings.limits() };
-            lbfgs::minimise(kernels, &mut primal, limits, parameters, search, &mut Memory::EMPTY.clone());
+            lbfgs::minimise(kernels, &mut primal, limits, parameters, search);
         }
     }
     primal.look_at(n);
-    let minimum =
-        lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search, &mut Memory::EMPTY.clone());
+    let minimum = lbfgs::minimise(kernels, &mut primal, settings.limits(), parameters, search);
     primal.leave(parameters);
     Ok(minimum.into())
 }

@@ -243,9 +243,43 @@ fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() 
     assert!(matches!(online.add(row(0), 0), Err(FitError::Length { what: "labels", .. })));
 }
 
+/// Twenty times as many samples as the first fit had, and nearly all of them gone again: the inverse is of neither.
+#[test]
+fn online_finds_the_optimum_from_far_away() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.01));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; online::Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = online::Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
+    let expect_optimum_of = |online: &mut online::Online<'_>, kept: std::ops::Range<usize>| {
+        let report = online.fit(&settings).expect("sound");
+        assert!(report.converged, "{report:?}");
+        let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
+        online.head(&mut head);
+        let oracle = Oracle {
+            n_classes: 3,
+            feature_dim: 200,
+            train: features[kept.start * 200..kept.end * 200].to_vec(),
+            train_labels: labels[kept].to_vec(),
+            test: vec![],
+            test_labels: vec![],
+        };
+        let (cold, _) = oracle.fit(kernels, settings.l2);
+        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
+        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+    };
+    (0..3).for_each(|i| assert_eq!(online.add(row(i), labels[i]), Ok(i)));
+    expect_optimum_of(&mut online, 0..3);
+    (3..n).for_each(|i| assert_eq!(online.add(row(i), labels[i]), Ok(i)));
+    expect_optimum_of(&mut online, 0..n);
+    (0..n - 4).for_each(|i| online.remove(i));
+    expect_optimum_of(&mut online, n - 4..n);
+}
+
 #[test]
 fn online_refuses_what_is_no_sample() {
-    let mut floats = vec![0.0; online::Online::buffer_len(4, 2, 2).expect("small")];
+    let mut floats = vec![f32::NAN; online::Online::buffer_len(4, 2, 2).expect("small")];
     let (mut slots, kernels) = ([0; 4], Kernels::detect());
     assert!(matches!(
         online::Online::new(kernels, 1, 2, &mut floats, &mut slots),
@@ -259,6 +293,10 @@ fn online_refuses_what_is_no_sample() {
     assert!(online.is_empty());
     online.add(&[1.0, 0.0], 0).expect("there is room");
     assert_eq!(online.fit(&Settings::new(1.0)), Err(FitError::EmptyClass { class: 1 }));
+    // What was refused has left nothing behind that the next fit would start from.
+    online.add(&[0.0, 1.0], 1).expect("there is room");
+    assert_eq!(online.fit(&Settings::new(0.0)), Err(FitError::L2 { l2: 0.0 }));
+    assert!(online.fit(&Settings::new(1.0)).expect("sound").converged);
 }
 
 /// A choice of every fourth sample would see one class of the two, or five of the ten.

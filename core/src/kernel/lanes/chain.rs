@@ -130,18 +130,18 @@ unsafe fn tiles<V: Register, const P: usize, const MINUS: bool>(
     // SAFETY: the caller's promise.
     unsafe {
         match size {
-            1 => tile::<V, 1, P, MINUS>(k, a, b, c, skip),
-            2 => tile::<V, 2, P, MINUS>(k, a, b, c, skip),
-            3 => tile::<V, 3, P, MINUS>(k, a, b, c, skip),
-            4 => tile::<V, 4, P, MINUS>(k, a, b, c, skip),
-            5 => tile::<V, 5, P, MINUS>(k, a, b, c, skip),
-            6 => tile::<V, 6, P, MINUS>(k, a, b, c, skip),
-            7 => tile::<V, 7, P, MINUS>(k, a, b, c, skip),
-            8 => tile::<V, 8, P, MINUS>(k, a, b, c, skip),
-            9 => tile::<V, 9, P, MINUS>(k, a, b, c, skip),
-            10 => tile::<V, 10, P, MINUS>(k, a, b, c, skip),
-            11 => tile::<V, 11, P, MINUS>(k, a, b, c, skip),
-            _ => tile::<V, 12, P, MINUS>(k, a, b, c, skip),
+            1 => V::chain_tile::<1, P, MINUS>(k, a, b, c, skip),
+            2 => V::chain_tile::<2, P, MINUS>(k, a, b, c, skip),
+            3 => V::chain_tile::<3, P, MINUS>(k, a, b, c, skip),
+            4 => V::chain_tile::<4, P, MINUS>(k, a, b, c, skip),
+            5 => V::chain_tile::<5, P, MINUS>(k, a, b, c, skip),
+            6 => V::chain_tile::<6, P, MINUS>(k, a, b, c, skip),
+            7 => V::chain_tile::<7, P, MINUS>(k, a, b, c, skip),
+            8 => V::chain_tile::<8, P, MINUS>(k, a, b, c, skip),
+            9 => V::chain_tile::<9, P, MINUS>(k, a, b, c, skip),
+            10 => V::chain_tile::<10, P, MINUS>(k, a, b, c, skip),
+            11 => V::chain_tile::<11, P, MINUS>(k, a, b, c, skip),
+            _ => V::chain_tile::<12, P, MINUS>(k, a, b, c, skip),
         }
     }
 }
@@ -152,7 +152,7 @@ unsafe fn tiles<V: Register, const P: usize, const MINUS: bool>(
 /// # Safety
 /// The CPU has the instruction set of `V`; `a` has `k` rows of `M` floats, `b` has `k` and `c` has `M` rows of `P` registers.
 #[inline(always)]
-unsafe fn tile<V: Register, const M: usize, const P: usize, const MINUS: bool>(
+pub(in super::super) unsafe fn tile<V: Register, const M: usize, const P: usize, const MINUS: bool>(
     k: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),

@@ -5,7 +5,7 @@ use super::{Register, next_tile};
 
 /// Floats of each row that pass by several times, where a block does not fit the registers. A tile's share of the rows
 /// stays in the first-level cache meanwhile.
-const CHUNK: usize = 640;
+const CHUNK: usize = 448;
 
 /// # Safety
 /// The CPU has the instruction set of `V`.
@@ -64,15 +64,17 @@ impl<'a> Rows<'a> {
 }
 
 /// The dot products of `R` rows with `C` rows of `width` floats: each register that is loaded serves several of them. The
-/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block.
+/// rows begin at a pointer, and then again after each stride. A pass over a chunk sums `P` registers of each block. `after`
+/// is where the rows begin that will be asked for next, if they are there.
 ///
 /// # Safety
 /// The CPU has the instruction set of `V`, and the rows are there.
 #[inline(always)]
-unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
+pub(in super::super) unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     width: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
+    after: *const f32,
 ) -> [[f32; C]; R] {
     const { assert!(LANES.is_multiple_of(P * V::WIDTH)) }
     let passes = LANES / (P * V::WIDTH);
@@ -81,12 +83,18 @@ unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         let mut blocks = [[V::zeros(); C]; R];
-        for chunk in (0..whole).step_by(if passes == 1 { whole.max(LANES) } else { CHUNK }) {
-            let end = if passes == 1 { whole } else { whole.min(chunk + CHUNK) };
+        // About equal chunks, of at most CHUNK.
+        let chunks = if passes == 1 { 1 } else { whole.div_ceil(CHUNK).max(1) };
+        let size = (whole / LANES).div_ceil(chunks).max(1) * LANES;
+        for chunk in (0..whole).step_by(size) {
+            let end = whole.min(chunk + size);
             for pass in 0..passes {
                 let offset = pass * P * V::WIDTH;
+                // What the next chunk needs of `b`, a part in each pass.
+                let next = if end < whole { b.wrapping_add(end) } else { after };
+                let next = next.wrapping_add(pass * (size / passes));
                 let (a, b) = ((a.add(chunk + offset), a_stride), (b.add(chunk + offset), b_stride));
-                add_pass::<V, R, C, P>(&mut blocks, pass, end - chunk, a, b);
+                add_pass::<V, R, C, P>(&mut blocks, pass, end - chunk, a, b, next);
             }
         }
         if left > 0 {
@@ -112,7 +120,8 @@ unsafe fn dot_tile<V: Register, const R: usize, const C: usize, const P: usize>(
     }
 }
 
-/// Adds to the registers `pass * P..` of each block what `width` floats, whole blocks, contribute.
+/// Adds to the registers `pass * P..` of each block what `width` floats, whole blocks, contribute. Of several passes each
+/// asks for a part of what the next chunk needs, from `next` on: else the first one alone would wait for all of it.
 ///
 /// # Safety
 /// As [`dot_tile`]; the rows begin at those registers.
@@ -123,6 +132,7 @@ unsafe fn add_pass<V: Register, const R: usize, const C: usize, const P: usize>(
     width: usize,
     (a, a_stride): (*const f32, usize),
     (b, b_stride): (*const f32, usize),
+    next: *const f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -133,6 +143,12 @@ unsafe fn add_pass<V: Register, const R: usize, const C: usize, const P: usize>(
             }
         }
         for at in (0..width).step_by(LANES) {
+            let part = at / (LANES / (P * V::WIDTH));
+            if P * V::WIDTH < LANES && (at / LANES).is_multiple_of(2) {
+                for c in 0..C {
+                    V::prefetch(next.wrapping_add(c * b_stride + part));
+                }
+            }
             multiply_add(&mut sums, (a.add(at), a_stride), (b.add(at), b_stride));
         }
         for (sums, blocks) in sums.into_iter().zip(&mut *blocks) {
@@ -219,10 +235,13 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
     let mut j = from;
     while j < to {
         let size = next_tile::<C>(to - j);
+        // The next rows of `a` begin with the first ones of `b` again.
+        let after = b.at(if j + size < to { j + size } else { from });
         macro_rules! tile {
             ($width:literal) => {{
+                let (a_rows, b_rows) = ((a.at(i), a.stride), (b.at(j), b.stride));
                 // SAFETY: the caller's promise.
-                let tile = unsafe { dot_tile::<V, R, $width, P>(a.width, (a.at(i), a.stride), (b.at(j), b.stride)) };
+                let tile = unsafe { V::dot_tile::<R, $width, P>(a.width, a_rows, b_rows, after) };
                 for (r, row) in tile.into_iter().enumerate() {
                     for (c, dot) in row.into_iter().enumerate() {
                         put(i + r, j + c, dot);
@@ -242,18 +261,31 @@ pub(super) unsafe fn sweep<V: Register, const R: usize, const C: usize, const P:
     }
 }
 
-/// As [`sweep`], for one row of `a`: `N` registers, the whole block, in one pass, by as many rows of `b` as then fit.
+/// [`sweep`] for the rows `first..end` of `a`, at most three at a time. One row alone takes `N` registers, the whole
+/// block, in one pass, by as many rows of `b` as then fit. `from` says where the rows of `b` begin for a row of `a`.
 ///
 /// # Safety
 /// As [`sweep`].
 #[inline(always)]
-pub(super) unsafe fn sweep_one<V: Register, const N: usize>(
-    a: (Rows<'_>, usize),
-    b: (Rows<'_>, usize, usize),
-    put: impl FnMut(usize, usize, f32),
+pub(super) unsafe fn sweep_all<V: Register, const C: usize, const P: usize, const N: usize>(
+    (a, first, end): (Rows<'_>, usize, usize),
+    (b, from, to): (Rows<'_>, impl Fn(usize) -> usize, usize),
+    mut put: impl FnMut(usize, usize, f32),
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { if N == 2 { sweep::<V, 1, 6, N>(a, b, put) } else { sweep::<V, 1, 3, N>(a, b, put) } }
+    let mut i = first;
+    while i < end {
+        let (size, b) = (next_tile::<3>(end - i), (b, from(i), to));
+        // SAFETY: the caller's promise.
+        unsafe {
+            match size {
+                3 => sweep::<V, 3, C, P>((a, i), b, &mut put),
+                2 => sweep::<V, 2, C, P>((a, i), b, &mut put),
+                _ if N == 2 => sweep::<V, 1, 6, N>((a, i), b, &mut put),
+                _ => sweep::<V, 1, 3, N>((a, i), b, &mut put),
+            }
+        }
+        i += size;
+    }
 }
 
 /// The panels of `b`: `(from, to)` of rows that fit the cache.
@@ -266,7 +298,7 @@ fn panels<V: Register>(n: usize, k: usize) -> impl Iterator<Item = (usize, usize
 /// # Safety
 /// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::gemm_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
+pub(in super::super) unsafe fn gemm_nt<V: Register, const C: usize, const P: usize, const N: usize>(
     [m, n, k]: [usize; 3],
     a: &[f32],
     b: &[f32],
@@ -274,17 +306,9 @@ pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usi
 ) {
     let (a, b) = (Rows::new(a, [m, k, k]), Rows::new(b, [n, k, k]));
     let mut put = |i: usize, j: usize, dot| c[i * n + j] = dot;
-    let whole = m - m % R;
-    // SAFETY: the caller's promise, for each tile below.
-    unsafe {
-        for (from, to) in panels::<V>(n, k) {
-            for i in (0..whole).step_by(R) {
-                sweep::<V, R, C, P>((a, i), (b, from, to), &mut put);
-            }
-            for i in whole..m {
-                sweep_one::<V, N>((a, i), (b, from, to), &mut put);
-            }
-        }
+    for (from, to) in panels::<V>(n, k) {
+        // SAFETY: the caller's promise.
+        unsafe { sweep_all::<V, C, P, N>((a, 0, m), (b, |_| from, to), &mut put) }
     }
 }
 
@@ -293,7 +317,7 @@ pub(in super::super) unsafe fn gemm_nt<V: Register, const R: usize, const C: usi
 /// # Safety
 /// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::syrk_nt` states.
 #[inline(always)]
-pub(in super::super) unsafe fn syrk_nt<V: Register, const R: usize, const C: usize, const P: usize, const N: usize>(
+pub(in super::super) unsafe fn syrk_nt<V: Register, const C: usize, const P: usize, const N: usize>(
     [n, k]: [usize; 2],
     a: &[f32],
     c: &mut [f32],
@@ -304,15 +328,7 @@ pub(in super::super) unsafe fn syrk_nt<V: Register, const R: usize, const C: usi
         c[j * n + i] = dot;
     };
     for (from, to) in panels::<V>(n, k) {
-        let whole = to - to % R;
-        // SAFETY: the caller's promise, for each tile below.
-        unsafe {
-            for i in (0..whole).step_by(R) {
-                sweep::<V, R, C, P>((a, i), (a, from.max(i), to), &mut put);
-            }
-            for i in whole..to {
-                sweep_one::<V, N>((a, i), (a, from.max(i), to), &mut put);
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { sweep_all::<V, C, P, N>((a, 0, to), (a, |i| from.max(i), to), &mut put) }
     }
 }

@@ -2,9 +2,9 @@
 //! `chain.rs`.
 
 use super::super::LANES;
+use super::Register;
 use super::chain::{Strided, chains};
-use super::dots::{Rows, sweep, sweep_one};
-use super::{Register, axpy};
+use super::dots::{Rows, sweep_all};
 use crate::math::sqrt;
 
 /// Rows of the factor that share what they read of the rows above.
@@ -35,7 +35,7 @@ pub(in super::super) unsafe fn cholesky<V: Register, const M: usize, const P: us
                 for k in step..i {
                     let factor = &above[k * n + i..][..n - i];
                     // SAFETY: the caller's promise.
-                    unsafe { axpy::<V>(-factor[0], factor, row) }
+                    unsafe { V::axpy(-factor[0], factor, row) }
                 }
                 let pivot = row[0];
                 if !(pivot > 0.0 && pivot < f32::INFINITY) {
@@ -89,14 +89,8 @@ unsafe fn eliminate<V: Register>(
             let x = left[k] / row[k];
             solved[k] = x;
             // All lanes: those that are solved, x[k] itself among them, are not read again.
-            // SAFETY: the caller's promise; both arrays have `LANES` floats.
-            unsafe {
-                let minus = V::splat(-x);
-                for at in (0..LANES).step_by(V::WIDTH) {
-                    let to = left.as_mut_ptr().add(at);
-                    V::load(to).fma(minus, V::load(row.as_ptr().add(at))).store(to);
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { V::axpy(-x, row, left) }
         }
     }
 }
@@ -147,13 +141,7 @@ pub(in super::super) unsafe fn solve_upper_transposed<V: Register, const M: usiz
 /// # Safety
 /// The CPU has the instruction set of `V`, and the slices have the shapes that `Kernels::solve_upper` states.
 #[inline(always)]
-pub(in super::super) unsafe fn solve_upper<
-    V: Register,
-    const R: usize,
-    const C: usize,
-    const P: usize,
-    const N: usize,
->(
+pub(in super::super) unsafe fn solve_upper<V: Register, const C: usize, const P: usize, const N: usize>(
     [n, m]: [usize; 2],
     u: &[f32],
     b: &mut [f32],
@@ -174,15 +162,9 @@ pub(in super::super) unsafe fn solve_upper<
             let (mut left, mut solved): (Sides, Sides) = Default::default();
             let right = Rows::new(&b[(first * n + end).min(b.len())..], [sides, n, n - end]);
             let mut put = |side: usize, i: usize, dot| left[side][i] = dot;
-            let whole = sides - sides % R;
             // SAFETY: the caller's promise.
             unsafe {
-                for side in (0..whole).step_by(R) {
-                    sweep::<V, R, C, P>((right, side), (factor, 0, end - start), &mut put);
-                }
-                for side in whole..sides {
-                    sweep_one::<V, N>((right, side), (factor, 0, end - start), &mut put);
-                }
+                sweep_all::<V, C, P, N>((right, 0, sides), (factor, |_| 0, end - start), &mut put);
             }
             let b = &mut b[first * n..][..sides * n];
             for (left, b) in left.iter_mut().zip(b.chunks_exact(n)) {

@@ -1,14 +1,10 @@
 //! Softmax regression that stays at its optimum while samples come and go.
 
 use super::dual::{self, Inverse, Span, Start};
-use super::{Settings, primal::Primal};
+use super::{Settings, near, primal::Primal};
 use crate::head::Head;
-use crate::kernel::Kernels;
-use crate::solver::lbfgs::Memory;
+use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 use crate::solver::{FitError, FitReport, TrainingSet};
-
-/// A fit that takes more passes than this has outgrown the inverse that is kept.
-const STALE_PASSES: u32 = 16;
 
 /// Samples with their inner products, and the optimum of the last [`fit`](Self::fit): one sample more costs a row of inner
 /// products and a few steps, not a fit from nothing. For up to a thousand samples or so; memory grows with their square.
@@ -49,11 +45,12 @@ pub struct Online<'a> {
     point: &'a mut [f32],
     scratch: &'a mut [f32],
     bias_unit: f32,
-    /// Of the last fit; its pairs lie in `scratch`.
-    memory: Memory,
     /// Kept of the preconditioner, and the penalty it is for: `None` while there is none.
     inverse: Inverse<'a>,
     inverse_l2: Option<f32>,
+    /// Steps of the first fit with this inverse, and how many more than that each later one took, together.
+    fresh_steps: Option<u32>,
+    excess_steps: u32,
     /// Whether `center`, `gram` and `point` are those of a fit.
     is_fitted: bool,
 }
@@ -73,7 +70,8 @@ impl<'a> Online<'a> {
         let Some(inverse) = Inverse::buffer_len(capacity) else { return None };
         let Some(all) = all.checked_add(inverse) else { return None };
         let Some(all) = all.checked_add(point) else { return None };
-        all.checked_add(scratch)
+        let Some(all) = all.checked_add(scratch) else { return None };
+        all.checked_add(ALIGNMENT_SLACK)
     }
 
     /// No samples yet. There is room for as many as `labels` is long; a multiple of 32 is fastest.
@@ -95,11 +93,12 @@ impl<'a> Online<'a> {
         if floats.len() < expected {
             return Err(FitError::Length { what: "floats", expected, got: floats.len() });
         }
-        let (weights, rest) = floats.split_at_mut(capacity);
-        let (center, rest) = rest.split_at_mut(feature_dim);
-        let (features, rest) = rest.split_at_mut(capacity * feature_dim);
-        let (gram, rest) = rest.split_at_mut(capacity * capacity);
+        // The matrices first, which gain most from being aligned.
+        let (gram, rest) = aligned(floats).split_at_mut(capacity * capacity);
         let (inverse, rest) = rest.split_at_mut(Inverse::buffer_len(capacity).unwrap_or(0));
+        let (features, rest) = rest.split_at_mut(capacity * feature_dim);
+        let (weights, rest) = rest.split_at_mut(capacity);
+        let (center, rest) = rest.split_at_mut(feature_dim);
         let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
         weights.fill(0.0);
         features.fill(0.0);
@@ -116,9 +115,10 @@ impl<'a> Online<'a> {
             point,
             scratch,
             bias_unit: 1.0,
-            memory: Memory::EMPTY,
             inverse: Inverse::new(capacity, inverse),
             inverse_l2: None,
+            fresh_steps: None,
+            excess_steps: 0,
             is_fitted: false,
         })
     }
@@ -164,18 +164,11 @@ impl<'a> Online<'a> {
             for (row, product) in self.gram.chunks_exact_mut(capacity).zip(&*products) {
                 row[slot] = *product;
             }
-            let gram = &self.gram[slot * capacity..][..capacity];
             if let Some(l2) = self.inverse_l2 {
+                let gram = &self.gram[slot * capacity..][..capacity];
                 self.inverse.add(self.kernels, slot, gram, l2, self.scratch);
-            }
-            let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
-            for vector in pairs.chunks_exact_mut(self.point.len()) {
-                let (alpha, product) = vector.split_at_mut(self.n_classes * (capacity + 1));
-                for (alpha, product) in
-                    alpha.chunks_exact(capacity).zip(product.chunks_exact_mut(capacity)).take(self.n_classes)
-                {
-                    product[slot] = self.kernels.dot(alpha, gram);
-                }
+                let (kernels, span, inverse, point, scratch) = self.parts();
+                near::enter(kernels, &span, l2, inverse, slot, point, scratch);
             }
         }
         Ok(slot)
@@ -193,19 +186,9 @@ impl<'a> Online<'a> {
             if let Some(l2) = self.inverse_l2
                 && was_there
             {
+                let (kernels, span, inverse, point, scratch) = self.parts();
+                near::leave(kernels, &span, l2, inverse, slot, point, scratch);
                 self.inverse.remove(self.kernels, slot, l2, self.scratch);
-            }
-            // The pairs lose what they had of the sample, in both of their halves.
-            let gram = &self.gram[slot * capacity..][..capacity];
-            let pairs = &mut self.scratch[dual::pairs(capacity, self.n_classes)];
-            for vector in pairs.chunks_exact_mut(self.point.len()) {
-                let (alpha, product) = vector.split_at_mut(self.n_classes * (capacity + 1));
-                for (alpha, product) in
-                    alpha.chunks_exact_mut(capacity).zip(product.chunks_exact_mut(capacity)).take(self.n_classes)
-                {
-                    self.kernels.axpy(-alpha[slot], gram, product);
-                    (alpha[slot], product[slot]) = (0.0, 0.0);
-                }
             }
             self.gram[slot * capacity..][..capacity].fill(0.0);
             self.gram.chunks_exact_mut(capacity).for_each(|row| row[slot] = 0.0);
@@ -225,6 +208,7 @@ impl<'a> Online<'a> {
         if let Some(class) = (0..self.n_classes).find(|class| !has_sample(*class)) {
             return Err(FitError::EmptyClass { class });
         }
+        settings.check()?;
         let (capacity, feature_dim) = (self.labels.len(), self.feature_dim);
         let start = if self.is_fitted { Start::Warm } else { Start::Cold };
         if !self.is_fitted {
@@ -237,6 +221,32 @@ impl<'a> Online<'a> {
             }
             self.kernels.syrk_nt([capacity, feature_dim], self.features, self.gram);
         }
+        self.is_fitted = true;
+        let is_kept = self.inverse_l2 == Some(settings.l2);
+        let (kernels, span, inverse, point, scratch) = self.parts();
+        let report = match is_kept {
+            true => dual::fit_near(kernels, &span, settings, inverse, point, scratch)?,
+            false => dual::fit(kernels, &span, settings, start, point, scratch)?,
+        };
+        if !is_kept || self.is_outgrown(report.iterations) {
+            let (kernels, span, inverse, point, scratch) = self.parts();
+            let is_new = inverse.renew(kernels, &span, settings.l2, point, scratch);
+            self.inverse_l2 = is_new.then_some(settings.l2);
+            (self.fresh_steps, self.excess_steps) = (None, 0);
+        }
+        Ok(report)
+    }
+
+    /// Counts the steps of a fit with the kept inverse. It is made anew when what its age has cost so far, at `n_classes n^2`
+    /// multiply-adds a step, comes to what a new one costs, `4/3 n^3`.
+    fn is_outgrown(&mut self, steps: u32) -> bool {
+        let fresh = *self.fresh_steps.get_or_insert(steps);
+        self.excess_steps += steps.saturating_sub(fresh);
+        3 * self.n_classes * self.excess_steps as usize > 4 * self.labels.len()
+    }
+
+    /// What the solvers work on.
+    fn parts(&mut self) -> (Kernels, Span<'_>, &mut Inverse<'a>, &mut [f32], &mut [f32]) {
         let span = Span {
             gram: self.gram,
             labels: self.labels,
@@ -244,16 +254,7 @@ impl<'a> Online<'a> {
             n_classes: self.n_classes,
             bias_unit: self.bias_unit,
         };
-        self.is_fitted = true;
-        let kept = self.inverse_l2.filter(|l2| *l2 == settings.l2).map(|_| &self.inverse);
-        let was_kept = kept.is_some();
-        let (memory, scratch) = (&mut self.memory, &mut *self.scratch);
-        let report = dual::fit_on(self.kernels, &span, settings, start, self.point, scratch, memory, kept)?;
-        if !was_kept || report.passes > STALE_PASSES {
-            let is_new = self.inverse.renew(self.kernels, &span, settings.l2, self.point, self.scratch);
-            self.inverse_l2 = is_new.then_some(settings.l2);
-        }
-        Ok(report)
+        (self.kernels, span, &mut self.inverse, self.point, self.scratch)
     }
 
     /// Writes the weights and the bias of the last fit into a head.
