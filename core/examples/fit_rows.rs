@@ -41,7 +41,7 @@ pub fn fit(rows: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         preprocess: Preprocess::IMAGENET,
         labels: &LABELS,
         scaler: Scaler::L2,
-        head: Head::new(LABELS.len(), FEATURE_DIM, &parameters[..])?,
+        head: Head::new(LABELS.len(), FEATURE_DIM, &parameters[..])?.into(),
         kind: Kind::Softmax,
         l2: L2,
         evaluation: None,

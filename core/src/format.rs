@@ -14,7 +14,7 @@
 //!     preprocess: Preprocess::IMAGENET,
 //!     labels: &["cat", "dog"],
 //!     scaler: Scaler::L2,
-//!     head: Head::new(2, 1, [1.0, -1.0, 0.0, 0.5].as_slice())?,
+//!     head: Head::new(2, 1, [1.0, -1.0, 0.0, 0.5].as_slice())?.into(),
 //!     kind: topgraft_core::head::Kind::Softmax,
 //!     l2: 0.1,
 //!     evaluation: None,
@@ -39,8 +39,8 @@ mod parse;
 
 pub use emit::{Contents, EmitError};
 pub use error::ParseError;
-pub use floats::Floats;
-pub use parse::{Graft, Labels};
+pub use floats::{Floats, Halves};
+pub use parse::{Graft, Labels, Samples};
 
 /// First bytes of a file. The first is no text, the line ends show a transfer that rewrote them.
 pub const MAGIC: [u8; 8] = *b"\x89GRAFT\r\n";

@@ -1,13 +1,17 @@
-//! The head: a linear classifier on features, over any buffer.
+//! The head: a linear classifier on features, or the samples themselves, over any buffer.
 
+mod nearest;
+mod predictor;
 mod quantised;
 
+pub use nearest::{MAX_K, Nearest, NearestError, vote};
+pub use predictor::Predictor;
 pub use quantised::Quantised;
 
 use crate::kernel::Kernels;
 use crate::math;
 
-/// How a head was fitted. All of them are linear and are used in the same way.
+/// How a head was fitted. All but `Nearest` are linear and are used in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// [`solver::softmax`](crate::solver::softmax)
@@ -18,11 +22,16 @@ pub enum Kind {
     Lda = 3,
     /// [`solver::prototype`](crate::solver::prototype)
     Prototype = 4,
+    /// k nearest neighbours: [`Nearest`]
+    Nearest = 5,
 }
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Softmax, Self::Ridge, Self::Lda, Self::Prototype];
+    pub const ALL: [Self; 5] = [Self::Softmax, Self::Ridge, Self::Lda, Self::Prototype, Self::Nearest];
+
+    /// Those that are a [`Head`]: its size does not depend on the number of samples.
+    pub const LINEAR: [Self; 4] = [Self::Softmax, Self::Ridge, Self::Lda, Self::Prototype];
 
     /// Lower-case name, as on the command line and in JSON.
     pub const fn name(self) -> &'static str {
@@ -31,6 +40,7 @@ impl Kind {
             Self::Ridge => "ridge",
             Self::Lda => "lda",
             Self::Prototype => "prototype",
+            Self::Nearest => "nearest",
         }
     }
 
@@ -112,6 +122,11 @@ impl<B: AsRef<[f32]>> Head<B> {
     /// Weights, then bias.
     pub fn parameters(&self) -> &[f32] {
         self.parameters.as_ref()
+    }
+
+    /// The same head over a borrowed buffer.
+    pub fn as_slice(&self) -> Head<&[f32]> {
+        Head { n_classes: self.n_classes, feature_dim: self.feature_dim, parameters: self.parameters() }
     }
 
     /// `[n_classes, feature_dim]`.

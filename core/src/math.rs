@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "arm")]
 pub(crate) mod arm;
+pub mod half;
 
 /// `a * b + c`, rounded once (IEEE 754 `fusedMultiplyAdd`).
 #[inline(always)]

@@ -95,7 +95,7 @@ pub enum FitError {
         /// The penalty.
         l2: f32,
     },
-    /// A feature that is too large for exact sums.
+    /// A feature that is too large for exact sums, or for half precision.
     OutOfRange {
         /// Index of the sample.
         sample: usize,

@@ -81,6 +81,7 @@ fn fit(kernels: Kernels, samples: &Samples, kind: Kind) -> (Head<Vec<f32>>, f32)
             prototypes.head(kernels, 0.125, &mut head).expect("head");
             1.0
         }
+        Kind::Nearest => unreachable!("not linear"),
     };
     (head, l2)
 }
@@ -160,7 +161,7 @@ fn train(kernels: Kernels, mut samples: Samples, kind: Kind, fingerprint: [u8; 3
         preprocess: Preprocess::IMAGENET,
         labels: &["ant", "bee", "crab", "dog", "eel"][..n_classes],
         scaler,
-        head: Head::new(n_classes, d, head.parameters()).expect("shape"),
+        head: head.as_slice().into(),
         kind,
         l2,
         evaluation: Some(Evaluation {
@@ -185,7 +186,7 @@ fn every_kind_of_head_file_has_the_bytes_that_were_written_down() {
         let mut all = Sha256::new();
         // Fewer samples than features, and more: the solvers take other ways.
         for (seed, shape) in [(1, [60, 129, 4]), (2, [200, 37, 5])] {
-            for kind in Kind::ALL {
+            for kind in Kind::LINEAR {
                 let samples = Samples::new(seed, shape);
                 let fingerprint =
                     Sha256::digest(samples.features.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());

@@ -38,7 +38,7 @@ fn a_board_teaches_itself_the_head_that_this_cpu_does() {
             preprocess: shipped.preprocess(),
             labels: &shipped.labels().collect::<Vec<_>>(),
             scaler: Scaler::L2,
-            head: Head::new(4, 64, &parameters[..]).expect("of this length"),
+            head: Head::new(4, 64, &parameters[..]).expect("of this length").into(),
             kind: Kind::Softmax,
             l2: settings.l2,
             evaluation: None,

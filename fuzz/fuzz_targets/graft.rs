@@ -12,7 +12,13 @@ fuzz_target!(|bytes: &[u8]| {
 fn parse(bytes: &[u8]) {
     if let Ok(graft) = Graft::parse(bytes) {
         assert_eq!(graft.labels().count(), graft.n_classes());
-        assert_eq!(graft.parameters().len(), graft.n_classes() * (graft.feature_dim() + 1));
+        match graft.samples() {
+            None => assert_eq!(graft.parameters().len(), graft.n_classes() * (graft.feature_dim() + 1)),
+            Some(samples) => {
+                assert_eq!(samples.rows.len(), samples.labels.len() * graft.feature_dim());
+                assert!(samples.labels.iter().all(|label| usize::from(label) < graft.n_classes()));
+            }
+        }
         if let Some(rejection) = graft.rejection() {
             assert_eq!(rejection.means.len(), graft.n_classes() * graft.feature_dim());
             assert_eq!(rejection.steps.len(), graft.n_classes());

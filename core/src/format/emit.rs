@@ -4,7 +4,7 @@ use super::{
     ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, HEADER_LEN, MAGIC, MAX_CLASSES, VERSION, is_plain, is_sound,
 };
 use crate::crc::crc32;
-use crate::head::{Head, Kind};
+use crate::head::{Kind, Predictor};
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
 use crate::scaler::Scaler;
@@ -25,10 +25,11 @@ pub struct Contents<'a> {
     /// Scaling of the features before the head.
     pub scaler: Scaler<&'a [f32]>,
     /// The head.
-    pub head: Head<&'a [f32]>,
+    pub head: Predictor<&'a [f32], &'a [u16]>,
     /// How the head was fitted.
     pub kind: Kind,
-    /// L2 penalty that the head was fitted with; the shrinkage of `Lda`, 1 for `Prototype`.
+    /// L2 penalty that the head was fitted with; the shrinkage of `Lda`, 1 for `Prototype`. A head of `Nearest` has its
+    /// number of neighbours instead, whatever this is.
     pub l2: f32,
     /// How good the head was on left-out samples.
     pub evaluation: Option<Evaluation>,
@@ -50,6 +51,8 @@ pub enum EmitError {
         /// Classes of the head.
         n_classes: usize,
     },
+    /// A linear head of kind `Nearest`, or samples of another kind.
+    Kind,
     /// Scaler and head disagree on `feature_dim`.
     Scaler,
     /// Temperature or calibration errors that mean nothing.
@@ -76,6 +79,7 @@ impl core::fmt::Display for EmitError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Labels { labels, n_classes } => write!(f, "{labels} labels for a head of {n_classes} classes"),
+            Self::Kind => write!(f, "the kind is not that of the head"),
             Self::Scaler => write!(f, "the scaler is for another feature_dim than the head"),
             Self::Calibration => write!(f, "the temperature or its calibration errors are out of range"),
             Self::Rejection => write!(f, "what makes a sample unknown is for another head, or out of range"),
@@ -125,6 +129,9 @@ impl Contents<'_> {
         if self.labels.len() != n_classes || n_classes > MAX_CLASSES {
             return Err(EmitError::Labels { labels: self.labels.len(), n_classes });
         }
+        if (self.kind == Kind::Nearest) == self.head.linear().is_some() {
+            return Err(EmitError::Kind);
+        }
         writer.bytes(&MAGIC)?;
         writer.bytes(&VERSION.to_le_bytes())?;
         writer.bytes(&[0; HEADER_LEN - 10])?; // two zeros, and the length, which `emit` fills in
@@ -157,12 +164,24 @@ impl Contents<'_> {
                 writer.floats(mean)
             }
         })?;
-        writer.chunk(b"HEAD", |writer| {
+        let tag = if self.kind == Kind::Nearest { b"NEAR" } else { b"HEAD" };
+        writer.chunk(tag, |writer| {
             writer.u32(self.kind as usize)?;
             writer.u32(n_classes)?;
             writer.u32(self.head.feature_dim())?;
-            writer.floats(&[self.l2])?;
-            writer.floats(self.head.parameters())
+            match &self.head {
+                Predictor::Linear(head) => {
+                    writer.floats(&[self.l2])?;
+                    writer.floats(head.parameters())
+                }
+                Predictor::Nearest(head) => {
+                    writer.u32(head.k())?;
+                    writer.u32(head.labels().len())?;
+                    writer.halves(head.labels())?;
+                    writer.halves(&[0][..head.labels().len() % 2])?;
+                    writer.halves(head.rows())
+                }
+            }
         })?;
         if let Some(evaluation) = self.evaluation {
             let Evaluation { folds, n_samples, correct, majority } = evaluation;
@@ -215,6 +234,10 @@ impl Writer<'_> {
     }
 
     fn floats(&mut self, values: &[f32]) -> Result<(), EmitError> {
+        values.iter().try_for_each(|value| self.bytes(&value.to_le_bytes()))
+    }
+
+    fn halves(&mut self, values: &[u16]) -> Result<(), EmitError> {
         values.iter().try_for_each(|value| self.bytes(&value.to_le_bytes()))
     }
 

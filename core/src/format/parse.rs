@@ -2,11 +2,12 @@
 
 use super::error::finite;
 use super::{
-    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, MAGIC, MAX_CLASSES, ParseError, VERSION,
+    ALIGN, CRC_CHUNK_LEN, Calibration, Evaluation, Floats, HEADER_LEN, Halves, MAGIC, MAX_CLASSES, ParseError, VERSION,
     is_plain, is_sound,
 };
 use crate::crc::crc32;
-use crate::head::{Kind, parameter_count};
+use crate::head::{Kind, MAX_K, parameter_count};
+use crate::math::half;
 use crate::preprocess::Preprocess;
 use crate::rejection::Rejection;
 use crate::scaler::Scaler;
@@ -25,6 +26,7 @@ pub struct Graft<'a> {
     kind: Kind,
     l2: f32,
     parameters: Floats<'a>,
+    samples: Option<Samples<'a>>,
     evaluation: Option<Evaluation>,
     calibration: Option<Calibration>,
     rejection: Option<Rejection<Floats<'a>, &'a [i8]>>,
@@ -58,20 +60,22 @@ impl<'a> Graft<'a> {
 
         let mut scaling = chunks.expect("SCAL")?;
         let kind = scaling.u32()?;
-        let mut head = chunks.expect("HEAD")?;
-        let Some(head_kind) = Kind::from_code(head.u32()?) else {
-            return Err(ParseError::Value { what: "kind of head" });
-        };
+        let head = chunks.next()?.filter(|fields| matches!(&fields.chunk, b"HEAD" | b"NEAR"));
+        let mut head = head.ok_or(ParseError::Missing { chunk: "HEAD" })?;
+        let is_nearest = head.chunk == *b"NEAR";
+        let head_kind = Kind::from_code(head.u32()?).filter(|kind| (*kind == Kind::Nearest) == is_nearest);
+        let head_kind = head_kind.ok_or(ParseError::Value { what: "kind of head" })?;
         if head.u32()? as usize != n_classes || !(2..=MAX_CLASSES).contains(&n_classes) {
             return Err(ParseError::Value { what: "number of classes" });
         }
         let feature_dim = head.u32()? as usize;
-        let l2 = head.f32()?;
-        if !(l2 > 0.0 && l2.is_finite()) {
-            return Err(ParseError::Value { what: "L2 penalty" });
-        }
-        let count = parameter_count(n_classes, feature_dim).ok_or(ParseError::Value { what: "feature_dim" })?;
-        let parameters = head.floats(count)?;
+        let (l2, parameters, samples) = if is_nearest {
+            let samples = head.samples(n_classes, feature_dim)?;
+            (samples.k as f32, head.floats(0)?, Some(samples))
+        } else {
+            let (l2, parameters) = head.linear(n_classes, feature_dim)?;
+            (l2, parameters, None)
+        };
         head.end()?;
         finite("a weight", parameters)?;
 
@@ -140,6 +144,7 @@ impl<'a> Graft<'a> {
             kind: head_kind,
             l2,
             parameters,
+            samples,
             evaluation,
             calibration,
             rejection,
@@ -192,14 +197,21 @@ impl<'a> Graft<'a> {
         self.kind
     }
 
-    /// L2 penalty that the head was fitted with; the shrinkage of [`Kind::Lda`], 1 for [`Kind::Prototype`].
+    /// L2 penalty that the head was fitted with; the shrinkage of [`Kind::Lda`], 1 for [`Kind::Prototype`], the number of
+    /// neighbours for [`Kind::Nearest`].
     pub fn l2(&self) -> f32 {
         self.l2
     }
 
-    /// Weights `[n_classes, feature_dim]`, then bias `[n_classes]`: a [`Head`](crate::head::Head)'s buffer.
+    /// Weights `[n_classes, feature_dim]`, then bias `[n_classes]`: a [`Head`](crate::head::Head)'s buffer. Empty for
+    /// [`Kind::Nearest`].
     pub fn parameters(&self) -> Floats<'a> {
         self.parameters
+    }
+
+    /// What a head of [`Kind::Nearest`] has instead of parameters: the parts of a [`Nearest`](crate::head::Nearest).
+    pub fn samples(&self) -> Option<Samples<'a>> {
+        self.samples
     }
 
     /// How good the head was on left-out samples, if that was measured.
@@ -221,6 +233,17 @@ impl<'a> Graft<'a> {
     pub fn producer(&self) -> Option<&'a str> {
         self.producer
     }
+}
+
+/// The samples of a head of nearest neighbours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Samples<'a> {
+    /// Neighbours that are asked: at least 1, at most `n_samples` and [`MAX_K`].
+    pub k: usize,
+    /// `[n_samples]`, each below the number of classes.
+    pub labels: Halves<'a>,
+    /// `[n_samples, feature_dim]`: scaled features in the bits of IEEE 754 binary16, finite.
+    pub rows: Halves<'a>,
 }
 
 /// Names of the classes.
@@ -336,6 +359,43 @@ impl<'a> Fields<'a> {
         let wrong = ParseError::ChunkLength { chunk: self.chunk };
         let bytes = self.take(count.checked_mul(4).ok_or(wrong)?)?;
         Floats::new(bytes).ok_or(wrong)
+    }
+
+    fn halves(&mut self, count: usize) -> Result<Halves<'a>, ParseError> {
+        let wrong = ParseError::ChunkLength { chunk: self.chunk };
+        let bytes = self.take(count.checked_mul(2).ok_or(wrong)?)?;
+        Halves::new(bytes).ok_or(wrong)
+    }
+
+    /// The rest of the payload of `HEAD`: penalty and parameters.
+    fn linear(&mut self, n_classes: usize, feature_dim: usize) -> Result<(f32, Floats<'a>), ParseError> {
+        let l2 = self.f32()?;
+        if !(l2 > 0.0 && l2.is_finite()) {
+            return Err(ParseError::Value { what: "L2 penalty" });
+        }
+        let count = parameter_count(n_classes, feature_dim).ok_or(ParseError::Value { what: "feature_dim" })?;
+        Ok((l2, self.floats(count)?))
+    }
+
+    /// The rest of the payload of `NEAR`.
+    fn samples(&mut self, n_classes: usize, feature_dim: usize) -> Result<Samples<'a>, ParseError> {
+        let wrong = |what| Err(ParseError::Value { what });
+        let (k, n_samples) = (self.u32()? as usize, self.u32()? as usize);
+        if !(1..=n_samples.min(MAX_K)).contains(&k) {
+            return wrong("number of neighbours");
+        }
+        let labels = self.halves(n_samples)?;
+        if self.halves(n_samples % 2)?.iter().any(|padding| padding != 0) {
+            return wrong("padding of the labels");
+        }
+        let rows = self.halves(n_samples.checked_mul(feature_dim).ok_or(ParseError::Value { what: "feature_dim" })?)?;
+        if labels.iter().any(|label| usize::from(label) >= n_classes) {
+            return wrong("label of a sample");
+        }
+        if !rows.iter().all(half::is_finite) {
+            return wrong("a feature of a sample");
+        }
+        Ok(Samples { k, labels, rows })
     }
 
     /// A length of two bytes, then plain text in UTF-8.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::crc::crc32;
-use crate::head::{Head, Kind};
+use crate::head::{Head, Kind, Nearest};
+use crate::kernel::Kernels;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::scaler::Scaler;
 use std::string::ToString;
@@ -19,7 +20,7 @@ fn contents() -> Contents<'static> {
         preprocess: Preprocess::IMAGENET,
         labels: &["ants", "Bienen \u{1f41d}"],
         scaler: Scaler::Standard { mean: &[0.5, 0.25, -1.0], scale: &[1.0, 2.0, -3.0] },
-        head: Head::new(2, 3, PARAMETERS.as_slice()).expect("shape"),
+        head: Head::new(2, 3, PARAMETERS.as_slice()).expect("shape").into(),
         kind: Kind::Softmax,
         l2: 0.01,
         evaluation: Some(Evaluation { folds: 5, n_samples: 20, correct: 18, majority: 12 }),
@@ -43,6 +44,18 @@ fn calibrated() -> Contents<'static> {
     Contents { calibration: Some(calibration), rejection: Some(rejection), ..contents() }
 }
 
+/// Three samples of three features; the labels are filled up with two bytes.
+const ROWS: [u16; 9] = [0x3c00, 0, 0x8000, 0x7bff, 0xfbff, 1, 0x4248, 0x2e66, 0xc000];
+
+/// Contents with samples in the place of weights.
+fn nearest(head: &Nearest<[f32; 3], [u16; 9], [u16; 3]>) -> Contents<'_> {
+    Contents { kind: Kind::Nearest, head: head.as_slices().into(), ..calibrated() }
+}
+
+fn samples() -> Nearest<[f32; 3], [u16; 9], [u16; 3]> {
+    Nearest::new(Kernels::detect(), [2, 3], 2, ROWS, [1, 0, 1], [0.0; 3]).expect("sound")
+}
+
 fn file_of(contents: &Contents<'_>) -> Vec<u8> {
     let mut file = vec![0xaa; contents.encoded_len().expect("fits")];
     contents.emit(&mut file).expect("fits");
@@ -51,7 +64,11 @@ fn file_of(contents: &Contents<'_>) -> Vec<u8> {
 
 /// The file with `edit` done to it, its length and checksum made right again.
 fn edited(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut file = file_of(&calibrated());
+    edited_of(&calibrated(), edit)
+}
+
+fn edited_of(contents: &Contents<'_>, edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut file = file_of(contents);
     file.truncate(file.len() - CRC_CHUNK_LEN);
     edit(&mut file);
     let len = (file.len() + CRC_CHUNK_LEN) as u32;
@@ -174,7 +191,7 @@ fn tags_are_shown_as_text() {
 
 #[test]
 fn every_kind_of_head_survives_the_bytes() {
-    for kind in Kind::ALL {
+    for kind in Kind::LINEAR {
         let contents = Contents { kind, ..contents() };
         let mut file = vec![0; contents.encoded_len().expect("fits")];
         contents.emit(&mut file).expect("fits");
@@ -268,6 +285,76 @@ fn each_damage_of_a_chunk_has_its_error() {
 }
 
 #[test]
+fn samples_are_read_as_they_were_written_and_in_place() {
+    let samples = samples();
+    let contents = nearest(&samples);
+    let file = file_of(&contents);
+    for shift in 0..2 {
+        let mut padded = vec![0u64; file.len() / 8 + 2];
+        // SAFETY: a u64 buffer is as good as bytes, and four times aligned.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(padded.as_mut_ptr().cast::<u8>(), padded.len() * 8) };
+        bytes[shift..][..file.len()].copy_from_slice(&file);
+        let graft = Graft::parse(&bytes[shift..][..file.len()]).expect("sound");
+        assert_eq!((graft.kind(), graft.l2(), graft.parameters().len()), (Kind::Nearest, 2.0, 0));
+        assert_eq!((graft.n_classes(), graft.feature_dim()), (2, 3));
+        let samples = graft.samples().expect("has some");
+        assert_eq!((samples.k, samples.labels.len(), samples.rows.is_empty()), (2, 3, false));
+        assert_eq!(samples.labels.iter().collect::<Vec<_>>(), [1, 0, 1]);
+        assert_eq!(samples.rows.iter().collect::<Vec<_>>(), ROWS);
+        assert_eq!(samples.rows.as_slice(), (shift == 0).then_some(ROWS.as_slice()));
+    }
+    assert_eq!(Graft::parse(&file_of(&calibrated())).expect("sound").samples(), None);
+}
+
+#[test]
+fn each_damage_of_samples_has_its_error() {
+    let samples = samples();
+    let contents = nearest(&samples);
+    let refused = |offset: usize, bytes: &[u8]| {
+        let file = edited_of(&contents, |f| {
+            let at = payload_at(f, b"NEAR") + offset;
+            f[at..at + bytes.len()].copy_from_slice(bytes);
+        });
+        Graft::parse(&file).expect_err("damaged")
+    };
+    let value = |what| ParseError::Value { what };
+    // Tag and length stand in the 8 bytes before the payload: kind, classes, features, k, samples, labels, rows.
+    assert_eq!(refused(0, &[1]), value("kind of head"), "a linear kind");
+    assert_eq!(refused(0, &[6]), value("kind of head"));
+    assert_eq!(refused(4, &[3]), value("number of classes"));
+    assert_eq!(refused(8, &[4]), ParseError::ChunkLength { chunk: *b"NEAR" });
+    assert_eq!(refused(8, &[2]), ParseError::ChunkLength { chunk: *b"NEAR" });
+    let huge = if usize::BITS == 32 { value("feature_dim") } else { ParseError::ChunkLength { chunk: *b"NEAR" } };
+    assert_eq!(refused(8, &[0xff; 4]), huge);
+    assert_eq!(refused(12, &[0]), value("number of neighbours"));
+    assert_eq!(refused(12, &[4]), value("number of neighbours"));
+    assert_eq!(refused(12, &[65, 0, 0, 0, 100]), value("number of neighbours"), "more than are ever asked");
+    assert_eq!(refused(16, &[0]), value("number of neighbours"), "no samples");
+    assert_eq!(refused(16, &[0xff; 4]), ParseError::ChunkLength { chunk: *b"NEAR" });
+    assert_eq!(refused(22, &[2]), value("label of a sample"));
+    assert_eq!(refused(26, &[1]), value("padding of the labels"));
+    for bits in [0x7c00u16, 0xfc00, 0x7e00] {
+        assert_eq!(refused(28 + 2 * 8, &bits.to_le_bytes()), value("a feature of a sample"));
+    }
+    let at = payload_at(&file_of(&contents), b"NEAR");
+    for len in [2u8, 18, 44] {
+        let file = edited_of(&contents, |f| f[at - 4] = len);
+        assert!(Graft::parse(&file).is_err(), "a length of {len}");
+    }
+    let renamed = edited_of(&contents, |f| f[at - 8..at - 4].copy_from_slice(b"HEAD"));
+    assert_eq!(Graft::parse(&renamed).expect_err("another kind"), value("kind of head"));
+    let renamed = edited_of(&contents, |f| f[at - 8..at - 4].copy_from_slice(b"NEAX"));
+    assert_eq!(Graft::parse(&renamed).expect_err("another chunk"), ParseError::Missing { chunk: "HEAD" });
+}
+
+#[test]
+fn a_head_of_another_kind_than_is_said_is_refused() {
+    let samples = samples();
+    assert_eq!(Contents { kind: Kind::Lda, ..nearest(&samples) }.encoded_len(), Err(EmitError::Kind));
+    assert_eq!(Contents { kind: Kind::Nearest, ..contents() }.encoded_len(), Err(EmitError::Kind));
+}
+
+#[test]
 fn unknown_chunks_in_lower_case_are_passed_over() {
     let file = edited(|f| f.extend(*b"note\x03\0\0\0abc\0\0\0\0\0"));
     assert_eq!(Graft::parse(&file).expect("sound").cut(), "features");
@@ -277,9 +364,10 @@ fn unknown_chunks_in_lower_case_are_passed_over() {
 
 #[test]
 fn random_chunks_never_panic() {
-    let mut state = 1u64;
-    for _ in 0..20_000 {
-        let file = edited(|f| {
+    let (mut state, samples) = (1u64, samples());
+    for round in 0..40_000 {
+        let contents = if round % 2 == 0 { calibrated() } else { nearest(&samples) };
+        let file = edited_of(&contents, |f| {
             for _ in 0..3 {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let at = HEADER_LEN + (state >> 33) as usize % (f.len() - HEADER_LEN);
@@ -324,10 +412,15 @@ fn contents_that_no_file_can_hold_are_refused() {
 }
 
 /// Files in the tree, so that a change of the format can't go unnoticed: one from before there were temperatures and unknown
-/// samples, one with both. `TOPGRAFT_BLESS=1` writes them anew.
+/// samples, one with both, one of nearest neighbours. `TOPGRAFT_BLESS=1` writes them anew.
 #[test]
 fn the_golden_files_are_read_and_written_to_the_byte() {
-    for (name, contents) in [("golden.graft", contents()), ("golden_calibrated.graft", calibrated())] {
+    let samples = samples();
+    for (name, contents) in [
+        ("golden.graft", contents()),
+        ("golden_calibrated.graft", calibrated()),
+        ("golden_nearest.graft", nearest(&samples)),
+    ] {
         let path = std::format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
         let file = file_of(&contents);
         if std::env::var_os("TOPGRAFT_BLESS").is_some() {

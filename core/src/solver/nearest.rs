@@ -5,7 +5,7 @@
 
 use super::{FitError, TrainingSet, check_length};
 use crate::kernel::Kernels;
-use crate::math;
+use crate::math::{self, half};
 
 /// Queries that share a pass over the samples.
 const BLOCK_ROWS: usize = 8;
@@ -65,6 +65,39 @@ pub const fn scratch_len(len: usize, k: usize) -> Option<usize> {
     let k = if k < len { k } else { len };
     let Some(block) = len.checked_mul(BLOCK_ROWS) else { return None };
     block.checked_add(k)
+}
+
+/// Copies the samples of `set`, but for those of weight 0, to `rows [n_samples, feature_dim]`, in the bits of IEEE 754
+/// binary16, and `labels [n_samples]`: what a [`Nearest`](crate::head::Nearest) head is made of. Returns how many they are.
+///
+/// # Errors
+/// [`FitError`] of the first sample that is wrong, [`FitError::OutOfRange`] for features that half precision does not have,
+/// [`FitError::Length`] for buffers without room for all.
+pub fn keep(
+    set: &TrainingSet<'_>,
+    [n_classes, feature_dim]: [usize; 2],
+    rows: &mut [u16],
+    labels: &mut [u16],
+) -> Result<usize, FitError> {
+    set.check_samples(n_classes, feature_dim)?;
+    set.check_weights_are_zero_or_one()?;
+    if n_classes < 2 {
+        return Err(FitError::TooFewClasses { n_classes });
+    }
+    check_length("labels", labels.len(), set.labels.len())?;
+    check_length("rows", rows.len(), labels.len().saturating_mul(feature_dim))?;
+    let mut kept = 0;
+    for sample in (0..labels.len()).filter(|sample| set.weight(*sample) > 0.0) {
+        let row = set.row(sample, feature_dim);
+        if row.iter().any(|x| x.abs() > half::MAX) {
+            return Err(FitError::OutOfRange { sample, limit: half::MAX });
+        }
+        let place = &mut rows[kept * feature_dim..][..feature_dim];
+        place.iter_mut().zip(row).for_each(|(bits, x)| *bits = half::narrow(*x));
+        labels[kept] = set.labels[sample];
+        kept += 1;
+    }
+    Ok(kept)
 }
 
 impl<'a> Neighbours<'a> {

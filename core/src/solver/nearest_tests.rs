@@ -233,3 +233,27 @@ fn wrong_input_is_a_typed_error_and_the_samples_stay() {
     neighbours.fit(kernels, &set(&[], &[], None)).expect("no samples");
     assert!(neighbours.is_empty());
 }
+
+#[test]
+fn samples_of_a_head_are_kept_in_half_precision_and_wrong_ones_are_not() {
+    let features = [1.0, -2.0, 0.1, 65504.0, 0.0, 7.0];
+    let set = TrainingSet { features: &features, labels: &[0, 1, 0], sample_weights: Some(&[1.0, 0.0, 1.0]) };
+    let (mut rows, mut labels) = ([9; 6], [9; 3]);
+    assert_eq!(keep(&set, [2, 2], &mut rows, &mut labels), Ok(2));
+    assert_eq!((&rows[..4], &labels[..2]), (&[0x3c00, 0xc000, 0, 0x4700][..], &[0, 0][..]));
+    let mut wrong = |features: &[f32], weights: &[f32], n_classes| {
+        let set = TrainingSet { features, labels: &[0, 1, 0], sample_weights: Some(weights) };
+        keep(&set, [n_classes, 2], &mut rows, &mut labels).expect_err("wrong")
+    };
+    assert_eq!(
+        wrong(&[0.0, 0.0, 65536.0, 0.0, 0.0, 0.0], &[1.0; 3], 2),
+        FitError::OutOfRange { sample: 1, limit: 65504.0 }
+    );
+    assert_eq!(wrong(&features, &[1.0; 3], 1), FitError::Label { sample: 1, label: 1 });
+    assert_eq!(wrong(&[f32::NAN; 6], &[1.0; 3], 2), FitError::NotFinite { sample: 0 });
+    assert_eq!(wrong(&features, &[1.0, 0.5, 1.0], 2), FitError::SampleWeight { sample: 1 });
+    let short = keep(&TrainingSet { sample_weights: None, ..set }, [2, 2], &mut [0; 5], &mut [0; 3]);
+    assert_eq!(short, Err(FitError::Length { what: "rows", expected: 6, got: 5 }));
+    let one = TrainingSet { features: &[1.0], labels: &[0], sample_weights: None };
+    assert_eq!(keep(&one, [1, 1], &mut [0], &mut [0]), Err(FitError::TooFewClasses { n_classes: 1 }));
+}

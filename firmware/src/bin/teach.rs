@@ -118,7 +118,7 @@ fn head_file<'a>(kind: Kind, parameters: &[f32], buffer: &'a mut [u8; SLOT]) -> 
         preprocess: Preprocess::IMAGENET,
         labels: &LABELS,
         scaler: Scaler::L2,
-        head: Head::new(CLASSES, FEATURE_DIM, parameters).or_fail("length"),
+        head: Head::new(CLASSES, FEATURE_DIM, parameters).or_fail("length").into(),
         kind,
         l2: if kind == Kind::Softmax { SGD.l2 } else { 1.0 },
         evaluation: None,

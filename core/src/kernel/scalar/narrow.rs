@@ -3,18 +3,7 @@
 use super::super::LANES;
 use super::fold;
 use crate::math::fma;
-
-/// The value of IEEE 754 binary16 bits, exactly.
-pub(in super::super) fn widen(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10) & 31, u32::from(bits) & 0x3ff);
-    let magnitude = match exponent {
-        // A subnormal is a multiple of 2^-24.
-        0 => (fraction as f32 * f32::from_bits((127 - 24) << 23)).to_bits(),
-        31 => 0xff << 23 | fraction << 13,
-        _ => (exponent + 127 - 15) << 23 | fraction << 13,
-    };
-    f32::from_bits(sign | magnitude)
-}
+pub(in super::super) use crate::math::half::widen;
 
 /// Each element is widened, then as `dot`.
 pub(in super::super) fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
