@@ -26,7 +26,7 @@ mod rust;
 mod safetensors;
 mod text;
 
-pub use error::{FirmwareError, Unsupported};
+pub use error::{FirmwareError, NotLinear, OnnxError, Unsupported};
 pub use firmware::{Calibrator, Firmware, Ranges};
 pub use metadata::{channels, filter, hex, layout, preprocess_json, shortest, unknown_json};
 pub use onnx::onnx;

@@ -366,7 +366,7 @@ fn a_network_that_can_be_run_on_no_photo_is_a_failure_of_the_work() {
     let mut model = topgraft::learn::Model::open(format!("{DATA}/golden.graft").as_ref()).unwrap();
     (model.fingerprint, model.cut, model.preprocess) = (trunk.fingerprint(), "div".into(), *trunk.preprocess());
     (model.scaler, model.labels) = (topgraft_core::scaler::Scaler::None, vec!["birds".into(), "tools".into()]);
-    model.head = topgraft_core::head::Head::new(2, 4, vec![0.0; 10]).unwrap();
+    model.head = topgraft_core::head::Head::new(2, 4, vec![0.0; 10]).unwrap().into();
     model.save(&scene.head(), false).unwrap();
     for command in ["classify", "eval"] {
         let (head, photos) = (scene.head(), scene.photos());
@@ -416,7 +416,7 @@ fn a_head_of_huge_weights_is_refused_by_name() {
     let scene = Scene::with_photos(&["birds", "tools"], 2);
     scene.learn(&[]).succeeds();
     let mut model = topgraft::learn::Model::open(&scene.head()).unwrap();
-    model.head.parameters_mut().fill(3e38);
+    model.head.linear_mut().unwrap().parameters_mut().fill(3e38);
     model.save(&scene.head(), true).unwrap();
     let (head, photos) = (scene.head(), scene.photos());
     for command in ["classify", "eval"] {
@@ -490,7 +490,8 @@ fn exports_that_cannot_be_made_are_refused_before_anything_is_written() {
     topgraft(["export", "-m", &network, "--safetensors", c]).refuses(&["tiny_sigmoid.onnx: not a head file"]);
     let separable = format!("{DATA}/tiny_separable.onnx");
     assert_eq!(scene.learn(&["--backbone", &separable, "--scaling", "centred-l2", "--force"]).code, 0);
-    export(&["--backbone", &separable, "--c", c, "--calibrate", photos]).refuses(&["the scaling centred-l2", "--scaling l2"]);
+    export(&["--backbone", &separable, "--c", c, "--calibrate", photos])
+        .refuses(&["the scaling centred-l2", "--scaling l2"]);
 
     fs::remove_file(head).unwrap();
     let network = format!("{DATA}/tiny_separable.onnx");
@@ -504,4 +505,29 @@ fn exports_that_cannot_be_made_are_refused_before_anything_is_written() {
     let run = to_c(empty.to_str().unwrap());
     assert!(run.code == 2 && run.stderr.contains("skipped") && run.stdout.is_empty(), "{}", run.stderr);
     assert!(!scene.path("x.c").exists() && !scene.path("no").exists());
+}
+
+#[test]
+fn samples_are_not_exported_as_weights_and_a_damaged_file_of_them_is_refused() {
+    let scene = Scene::with_photos(&["birds", "tools"], 3);
+    scene.learn(&["--head", "nearest"]).succeeds();
+    let (head, photos) = (scene.head(), scene.photos());
+    let (head, photos) = (head.to_str().unwrap(), photos.to_str().unwrap());
+    let out = scene.path("out");
+    let out = out.to_str().unwrap();
+    for format in ["--onnx", "--safetensors", "--rust", "--c"] {
+        topgraft(["export", "-m", head, format, out, "--calibrate", photos])
+            .refuses(&["test.graft: the head is of kind nearest", "learn with --head"]);
+        assert!(!std::path::Path::new(out).exists(), "{format}");
+    }
+    let mut bytes = fs::read(head).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(head, &bytes).unwrap();
+    for command in ["classify", "eval"] {
+        topgraft([command, "-m", head, photos]).refuses(&["test.graft: damaged", "teach it again"]);
+    }
+    topgraft(["inspect", head]).refuses(&["test.graft: damaged"]);
+    let one = format!("{DATA}/golden_nearest.graft");
+    topgraft(["classify", "-m", &one, photos]).refuses(&["golden_nearest.graft", "another network"]);
 }

@@ -69,6 +69,49 @@ fn a_head_goes_all_the_way_from_photos_to_predictions() {
 }
 
 #[test]
+fn a_head_of_nearest_neighbours_goes_all_the_way_but_out() {
+    let scene = Scene::empty();
+    let head = scene.head();
+    let (head, learn, new) = (head.to_str().unwrap(), format!("{DEMO}/learn"), format!("{DEMO}/new"));
+    let run = topgraft(["learn", &learn, "-o", head, "--head", "nearest", "--json"]).succeeds();
+    let learned = run.json();
+    assert_eq!((&learned["head"], learned["folds"].as_u64()), (&"nearest".into(), Some(30)));
+    let k = learned["l2"].as_f64().unwrap();
+    assert!([1.0, 3.0, 5.0, 9.0, 15.0].contains(&k), "{learned}");
+    // Far from the naive 17 %.
+    assert!(learned["accuracy"].as_f64().unwrap() >= 0.6, "{learned}");
+    assert!(learned["unknown"]["threshold"].is_number() && learned["curve"].is_object(), "{learned}");
+    let bytes = fs::read(head).unwrap();
+    // Two bytes a feature, and 1280 bytes of means for each of six classes.
+    assert!((30 * 1280 * 2 + 6 * 1280..30 * 1280 * 2 + 6 * 1280 + 2000).contains(&bytes.len()), "{}", bytes.len());
+    let text = topgraft(["learn", &learn, "-o", head, "--head", "nearest", "--force"]).succeeds().stdout;
+    assert!(text.contains("training   nearest") && text.contains("to keep every photo"), "{text}");
+    assert_eq!(fs::read(head).unwrap(), bytes, "the same photos give the same bytes");
+
+    let inspected = topgraft(["inspect", head, "--json"]).succeeds().json();
+    for key in ["head", "l2", "scaling", "calibration", "unknown", "fingerprint", "feature_dim"] {
+        assert_eq!(inspected[key], learned[key], "{key}");
+    }
+    assert_eq!((inspected["parameters"].as_u64(), inspected["n_classes"].as_u64()), (Some(30 * 1280), Some(6)));
+    let text = topgraft(["inspect", head]).succeeds().stdout;
+    assert!(
+        text.contains(&format!("nearest, 1280 features, 38400 parameters; the {k} nearest of 30 photos")),
+        "{text}"
+    );
+
+    let eval = topgraft(["eval", "-m", head, &new, "--json"]).succeeds().json();
+    assert!(eval["accuracy"].as_f64().unwrap() >= 0.6, "{eval}");
+    let lines = topgraft(["classify", "-m", head, &new, "--json", "--top", "6"]).succeeds().json_lines();
+    let right = lines.iter().filter(|line| line["path"].as_str().unwrap().rsplit('/').nth(1) == line["label"].as_str());
+    assert_eq!(Some(right.count() as u64), eval["correct"].as_u64());
+    for line in &lines {
+        let p = line["top"].as_array().unwrap().iter().map(|entry| entry["probability"].as_f64().unwrap());
+        assert!((p.clone().sum::<f64>() - 1.0).abs() < 1e-5 && p.min_by(f64::total_cmp) > Some(0.0), "{line}");
+    }
+    assert!(topgraft(["eval", "-m", head, &new]).succeeds().stdout.contains("true class"));
+}
+
+#[test]
 fn unknown_things_are_called_unknown() {
     let scene = Scene::with_photos(&["birds", "fish", "flowers", "fruit"], 5);
     let learned = scene.learn(&["--json"]).succeeds().json();
@@ -268,7 +311,7 @@ fn classes_count_as_they_are_told_to() {
     fs::remove_file(scene.head()).unwrap();
     scene.learn(&["--class-weights", "fish=2"]).refuses(&["--class-weights: no class `fish`, only birds, tools"]);
     scene.learn(&["--class-weights", "tools=2,tools=3"]).refuses(&["`tools` is there twice"]);
-    for head in ["lda", "prototype"] {
+    for head in ["lda", "prototype", "nearest"] {
         let refused = format!("{head} heads take none; use --head softmax, ridge or auto");
         scene.learn(&["--class-weights", "balanced", "--head", head]).refuses(&[&refused]);
     }

@@ -162,8 +162,8 @@ with safetensors.safe_open(sys.argv[1], 'np') as file:
         (read[1][name][0].clone(), numbers.iter().map(|x| x.as_f64().expect("a number") as f32).collect())
     };
     let (n_classes, feature_dim) = (model.head.n_classes(), model.head.feature_dim());
-    assert_eq!(tensor("weight"), (json!([n_classes, feature_dim]), model.head.weights().to_vec()));
-    assert_eq!(tensor("bias"), (json!([n_classes]), model.head.bias().to_vec()));
+    assert_eq!(tensor("weight"), (json!([n_classes, feature_dim]), model.head.linear().unwrap().weights().to_vec()));
+    assert_eq!(tensor("bias"), (json!([n_classes]), model.head.linear().unwrap().bias().to_vec()));
     assert_eq!(read[0]["labels"].as_str(), Some(json!(model.labels).to_string().as_str()));
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::export::{self, Calibrator, Firmware, Ranges};
+use topgraft::export::{self, Calibrator, Firmware, NotLinear, Ranges};
 use topgraft::learn::{Classifier, Model, check_path, for_each_photo, photos_below, save};
 
 use super::Outcome;
@@ -56,6 +56,9 @@ struct File<'a> {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     check_paths(args)?;
     let model = Model::open(&args.model)?;
+    if model.head.linear().is_none() {
+        return Err(NotLinear).with_context(|| args.model.display().to_string());
+    }
     let mut summary = json!({
         "backbone": model.backbone,
         "cut": model.cut,
@@ -68,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // All that can fail comes before the first file is written.
     let mut files = Vec::new();
     if let Some(path) = &args.safetensors {
-        files.push(File { format: "safetensors", path, bytes: export::safetensors(&model) });
+        files.push(File { format: "safetensors", path, bytes: export::safetensors(&model)? });
     }
     if args.onnx.is_some() || args.rust.is_some() || args.c.is_some() {
         let trunk = args.backbone.trunk_of(&model, &args.model)?;

@@ -46,7 +46,7 @@ fn to_json(model: &Model) -> Value {
         "head": model.kind.name(),
         "n_classes": model.head.n_classes(),
         "feature_dim": model.head.feature_dim(),
-        "parameters": model.head.parameters().len(),
+        "parameters": model.head.parameter_count(),
         "l2": shortest(model.l2),
         "scaling": Scaling::of(&model.scaler).name(),
         "evaluation": model.evaluation.map(|Evaluation { folds, n_samples, correct, majority }| {
@@ -100,7 +100,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         let rate = percent(rejection.rate.into());
         format!("below a score of {}, {rate} of photos of these classes{area}", rejection.threshold)
     });
-    let (dims, parameters) = (model.head.feature_dim(), model.head.parameters().len());
+    let (dims, parameters) = (model.head.feature_dim(), model.head.parameter_count());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
         (

@@ -11,7 +11,7 @@ use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
     Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
 };
-use topgraft::topgraft_core::head::Kind;
+use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
 use topgraft::topgraft_core::solver::FitReport;
 use topgraft::trunk::Trunk;
@@ -95,7 +95,7 @@ impl ScalingArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum HeadArg {
-    /// Softmax, unless another kind has a clearly lower left-out log-loss
+    /// Softmax, unless another kind but `nearest` has a clearly lower left-out log-loss
     Auto,
     /// Softmax regression (multinomial logistic regression)
     Softmax,
@@ -105,26 +105,32 @@ pub enum HeadArg {
     Lda,
     /// Nearest class mean
     Prototype,
+    /// K nearest neighbours; the head file holds the features of each photo
+    Nearest,
 }
 
 impl HeadArg {
     fn kinds(self) -> Vec<Kind> {
         match self {
-            Self::Auto => Kind::ALL.to_vec(),
+            Self::Auto => Kind::LINEAR.to_vec(),
             Self::Softmax => vec![Kind::Softmax],
             Self::Ridge => vec![Kind::Ridge],
             Self::Lda => vec![Kind::Lda],
             Self::Prototype => vec![Kind::Prototype],
+            Self::Nearest => vec![Kind::Nearest],
         }
     }
 }
 
 /// What was chosen with a kind of head, as text: `; L2 0.01`.
 pub fn setting(model: &Model) -> String {
-    match model.kind {
-        Kind::Softmax | Kind::Ridge => format!("; L2 {}", model.l2),
-        Kind::Lda => format!("; shrinkage {}", model.l2),
-        Kind::Prototype => String::new(),
+    match (&model.head, model.kind) {
+        (Predictor::Nearest(head), _) => {
+            format!("; the {} nearest of {}", head.k(), counted(head.labels().len(), "photo"))
+        }
+        (_, Kind::Lda) => format!("; shrinkage {}", model.l2),
+        (_, Kind::Prototype | Kind::Nearest) => String::new(),
+        (_, Kind::Softmax | Kind::Ridge) => format!("; L2 {}", model.l2),
     }
 }
 
@@ -214,7 +220,7 @@ impl Lesson {
             Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
         let check = |dataset: &Dataset| {
-            let offered = Kind::ALL.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
+            let offered = Kind::LINEAR.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
             let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, offered, allowed);
             budget.check(dataset, |counts| cost(counts, kinds), remedy)
         };
@@ -329,6 +335,7 @@ impl Lesson {
             counted(n, "photo")
         )?;
         let exactly = match &fitted.report {
+            None if model.kind == Kind::Nearest => "to keep every photo".to_owned(),
             None => "in closed form".to_owned(),
             Some(FitReport { converged: true, passes, .. }) => {
                 format!("to the optimum, {}", counted(*passes as usize, "pass"))

@@ -1,5 +1,8 @@
 //! Why there is no firmware of a model.
 
+use topgraft_core::head::Head;
+
+use crate::learn::Model;
 use crate::trunk::CarryError;
 
 /// An operator, or a use of one, that firmware has no layer for.
@@ -17,6 +20,31 @@ pub struct Unsupported {
     pub what: &'static str,
 }
 
+/// A head of nearest neighbours: the formats of other programs hold weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the head is of kind nearest, which holds photos' features instead of weights and cannot be exported; learn with --head \
+     auto, softmax, ridge, lda or prototype"
+)]
+pub struct NotLinear;
+
+/// The linear classifier of a model.
+pub(super) fn linear(model: &Model) -> Result<&Head<Vec<f32>>, NotLinear> {
+    model.head.linear().ok_or(NotLinear)
+}
+
+/// Why there is no ONNX file of a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// The trunk cannot be carried into another file.
+    #[error(transparent)]
+    Carry(#[from] CarryError),
+    /// The head has no weights.
+    #[error(transparent)]
+    NotLinear(#[from] NotLinear),
+}
+
 /// Why there is no firmware of a model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +52,9 @@ pub enum FirmwareError {
     /// The trunk's layers cannot be read.
     #[error(transparent)]
     Carry(#[from] CarryError),
+    /// The head has no weights.
+    #[error(transparent)]
+    NotLinear(#[from] NotLinear),
     /// A layer has no form in firmware.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),

@@ -1,6 +1,6 @@
 //! Trunk and head as one source file for a microcontroller: calibrated, quantised, checked against the float model.
 
-use super::error::FirmwareError;
+use super::error::{FirmwareError, linear};
 use super::lower::{lower, pixels_first};
 use super::network::{Network, Shape};
 use super::quantize::{Quantization, Range, input_range, quantize};
@@ -37,8 +37,9 @@ impl Calibrator {
     /// Reads the layers of the classifier's trunk from `source`, the file that it was made of.
     ///
     /// # Errors
-    /// [`FirmwareError::Carry`], [`FirmwareError::Unsupported`].
+    /// [`FirmwareError::NotLinear`], [`FirmwareError::Carry`], [`FirmwareError::Unsupported`].
     pub fn new(classifier: &Classifier, source: Source) -> Result<Self, FirmwareError> {
+        linear(classifier.model())?;
         let trunk = classifier.trunk();
         let preprocess = *trunk.preprocess();
         let shape = [preprocess.height.into(), preprocess.width.into(), 3];
@@ -238,7 +239,7 @@ mod tests {
         let trunk = backbone.cut("features", &backbone.preprocess().0).expect("cuts");
         let mut model = Model::parse(include_bytes!("../../tests/data/golden.graft")).expect("sound");
         model.fingerprint = trunk.fingerprint();
-        model.head = topgraft_core::head::Head::new(2, 8, vec![0.0; 18]).expect("that many");
+        model.head = topgraft_core::head::Head::new(2, 8, vec![0.0; 18]).expect("that many").into();
         let classifier = Classifier::new(model, trunk).expect("fits");
         let other = Source::open(&data.join("tiny_softmax.onnx")).expect("opens");
         let refused = Calibrator::new(&classifier, other).err().expect("another");

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use topgraft_core::head::Head;
 use topgraft_core::scaler::Scaler;
 
+use super::error::{OnnxError, linear};
 use super::metadata::metadata;
 use crate::learn::Classifier;
-use crate::trunk::{Attribute, CarryError, Constant, Operation, Pooling, Source, Tail, Values};
+use crate::trunk::{Attribute, Constant, Operation, Pooling, Source, Tail, Values};
 
 /// The bytes of an ONNX file that does all that `classifier` does between input tensor and prediction: trunk, scaler, head,
 /// temperature, softmax; with what is to be known of it in `metadata_props` (docs/export.md). `source` is the file that the
@@ -17,15 +19,15 @@ use crate::trunk::{Attribute, CarryError, Constant, Operation, Pooling, Source, 
 /// sample is unknown if that is below the threshold.
 ///
 /// # Errors
-/// [`CarryError`].
-pub fn onnx(classifier: &Classifier, source: Source) -> Result<Vec<u8>, CarryError> {
-    let tail = tail(classifier, &source);
-    source.extended(classifier.trunk(), &tail)
+/// [`OnnxError`].
+pub fn onnx(classifier: &Classifier, source: Source) -> Result<Vec<u8>, OnnxError> {
+    let tail = tail(classifier, linear(classifier.model())?, &source);
+    Ok(source.extended(classifier.trunk(), &tail)?)
 }
 
-fn tail(classifier: &Classifier, source: &Source) -> Tail {
+fn tail(classifier: &Classifier, head: &Head<Vec<f32>>, source: &Source) -> Tail {
     let (model, trunk) = (classifier.model(), classifier.trunk());
-    let (n_classes, feature_dim) = (model.head.n_classes(), model.head.feature_dim());
+    let (n_classes, feature_dim) = (head.n_classes(), head.feature_dim());
     let metadata = metadata(model, source.entry());
     let mut tail = Tail { name: format!("{} with a head", model.backbone), metadata, ..Default::default() };
 
@@ -49,8 +51,8 @@ fn tail(classifier: &Classifier, source: &Source) -> Tail {
             tail.node("Div", &[centred, scale], "head/scaled", &[])
         }
     };
-    let weight = tail.floats("head/weight", &[n_classes, feature_dim], model.head.weights());
-    let bias = tail.floats("head/bias", &[n_classes], model.head.bias());
+    let weight = tail.floats("head/weight", &[n_classes, feature_dim], head.weights());
+    let bias = tail.floats("head/bias", &[n_classes], head.bias());
     let logits = tail.node("Gemm", &[scaled, weight, bias], "logits", &[("transB", 1)]);
     let temperature = model.calibration.map_or(1.0, |calibration| calibration.temperature);
     let temperature = tail.floats("head/temperature", &[1, 1], &[temperature]);

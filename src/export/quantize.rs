@@ -6,7 +6,7 @@
 use topgraft_core::preprocess::Preprocess;
 use topgraft_core::scaler::Scaler;
 
-use super::error::FirmwareError;
+use super::error::{FirmwareError, linear};
 use super::lower::pixels_first;
 use super::network::{Layer, Linear, Network, Op, Shape, Window};
 use super::quantized::{Head, IntegerLayer, IntegerLinear, IntegerOp, Levels, Quantized, Rescale};
@@ -200,7 +200,8 @@ impl Rescale {
 /// of features that come in another order than the head's.
 fn head(model: &Model, planar: Option<Shape>, features: Quantization) -> Result<Head, FirmwareError> {
     const UNITS: f64 = 65536.0;
-    let feature_dim = model.head.feature_dim();
+    let classifier = linear(model)?;
+    let feature_dim = classifier.feature_dim();
     if feature_dim > MOST_TAPS {
         return Err(FirmwareError::TooWide { layer: "head".into(), taps: feature_dim, most: MOST_TAPS });
     }
@@ -211,7 +212,7 @@ fn head(model: &Model, planar: Option<Shape>, features: Quantization) -> Result<
         Scaler::CentredL2 { .. } => return Err(FirmwareError::Scaling { scaling: "centred-l2" }),
     };
     let mut linear = IntegerLinear::default();
-    for (row, bias) in model.head.weights().chunks_exact(feature_dim).zip(model.head.bias()) {
+    for (row, bias) in classifier.weights().chunks_exact(feature_dim).zip(classifier.bias()) {
         let (mut row, mut bias) = (row.to_vec(), f64::from(*bias));
         if let Scaler::Standard { mean, scale } = &model.scaler {
             row.iter_mut().zip(scale).for_each(|(w, scale)| *w /= scale);

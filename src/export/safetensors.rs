@@ -5,27 +5,30 @@
 use serde_json::{Map, Value, json};
 use topgraft_core::scaler::Scaler;
 
+use super::error::{NotLinear, linear};
 use super::metadata::metadata;
 use crate::learn::Model;
 
 /// The bytes of a safetensors file with the head's `weight [n_classes, feature_dim]` and `bias [n_classes]`, those of its
 /// scaler (`mean` and `scale`, `[feature_dim]`), and the keys of docs/export.md in `__metadata__`. All numbers are f32.
 ///
+/// # Errors
+/// [`NotLinear`] for a head of nearest neighbours.
+///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use topgraft::learn::Model;
 /// let model = Model::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden.graft").as_ref())?;
-/// let bytes = topgraft::export::safetensors(&model);
+/// let bytes = topgraft::export::safetensors(&model)?;
 /// assert!(bytes[8..].starts_with(b"{\"__metadata__\":{\"labels\":"));
 /// # Ok(())
 /// # }
 /// ```
-pub fn safetensors(model: &Model) -> Vec<u8> {
-    let (n_classes, feature_dim) = (model.head.n_classes(), model.head.feature_dim());
-    let mut tensors = vec![
-        ("weight", vec![n_classes, feature_dim], model.head.weights()),
-        ("bias", vec![n_classes], model.head.bias()),
-    ];
+pub fn safetensors(model: &Model) -> Result<Vec<u8>, NotLinear> {
+    let head = linear(model)?;
+    let (n_classes, feature_dim) = (head.n_classes(), head.feature_dim());
+    let mut tensors =
+        vec![("weight", vec![n_classes, feature_dim], head.weights()), ("bias", vec![n_classes], head.bias())];
     match &model.scaler {
         Scaler::None | Scaler::L2 => {}
         Scaler::CentredL2 { mean } => tensors.push(("mean", vec![feature_dim], mean)),
@@ -49,7 +52,7 @@ pub fn safetensors(model: &Model) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.into_bytes());
     tensors.iter().for_each(|(_, _, numbers)| bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())));
-    bytes
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -79,13 +82,16 @@ mod tests {
         let mut model = golden();
         let (n_classes, feature_dim) = (model.head.n_classes(), model.head.feature_dim());
         model.scaler = Scaler::Standard { mean: vec![1.5; feature_dim], scale: vec![2.0; feature_dim] };
-        let bytes = safetensors(&model);
+        let bytes = safetensors(&model).expect("linear");
         let (header, numbers) = read(&bytes);
         assert_eq!((bytes.len() - numbers.len()) % 8, 0);
         assert_eq!(numbers.len(), 4 * (n_classes * (feature_dim + 1) + 2 * feature_dim), "no byte is left over");
         let read = |name: &str| tensor(&header, numbers, name);
-        assert_eq!(read("weight"), (json!([n_classes, feature_dim]), model.head.weights().to_vec()));
-        assert_eq!(read("bias"), (json!([n_classes]), model.head.bias().to_vec()));
+        assert_eq!(
+            read("weight"),
+            (json!([n_classes, feature_dim]), linear(&model).expect("linear").weights().to_vec())
+        );
+        assert_eq!(read("bias"), (json!([n_classes]), linear(&model).expect("linear").bias().to_vec()));
         assert_eq!(read("mean"), (json!([feature_dim]), vec![1.5; feature_dim]));
         assert_eq!(read("scale"), (json!([feature_dim]), vec![2.0; feature_dim]));
         let said = &header["__metadata__"];
@@ -98,10 +104,16 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_no_tensors_of_a_linear_head() {
+        let model = Model::parse(include_bytes!("../../tests/data/golden_nearest.graft")).expect("sound");
+        assert_eq!(safetensors(&model), Err(NotLinear));
+    }
+
+    #[test]
     fn a_scaler_without_numbers_has_no_tensors() {
         let mut model = golden();
         model.scaler = Scaler::L2;
-        let bytes = safetensors(&model);
+        let bytes = safetensors(&model).expect("linear");
         let names: Vec<String> = read(&bytes).0.as_object().expect("an object").keys().cloned().collect();
         assert_eq!(names, ["__metadata__", "weight", "bias"]);
     }

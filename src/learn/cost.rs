@@ -11,6 +11,8 @@ use topgraft_core::solver::{lda, ridge};
 use super::cross_validation::{L2_GRID, folds_for};
 use super::fit::Settings;
 use super::heads::{RIDGE_PATH, SHRINKAGE};
+use super::neighbours::NEIGHBOURS;
+use super::subsets::width;
 use super::{curve, rejection, review};
 
 /// Small things that are kept for a sample: its fold, its place in lists of samples, and the like, bytes.
@@ -50,8 +52,9 @@ impl Cost {
         let logits = (scalings.len().max(kinds.len() + 1) + 1) as f64 * floats(fit.n.checked_mul(fit.classes));
         let kept = logits + 10.0 * fit.n as f64 * (scalings.len() * kinds.len()) as f64;
         let choice = fit.rows() + kept + worst(&|kind| fit.left_out(kind));
-        let last = fit.rows() + kept + worst(&|kind| fit.one(kind, fit.n)).max(fit.novelty());
-        let after = fit.left_out_logits() + fit.novelty() + worst(&|kind| fit.smaller_heads(kind, counts));
+        let last = fit.rows() + kept + worst(&|kind| fit.one(kind, fit.n).max(fit.samples(kind) + fit.novelty()));
+        let after =
+            fit.left_out_logits() + fit.novelty() + worst(&|kind| fit.samples(kind) + fit.smaller_heads(kind, counts));
         let bytes = choice.max(last).max(after) + fit.small_things();
         let kind = |kind: &Kind| fit.work_of_left_out(*kind);
         let tries = scalings.len() as f64 * kind(&kinds[0]) + kinds[1..].iter().map(kind).sum::<f64>();
@@ -127,6 +130,11 @@ impl Fit {
         means * 1.5 + floats((self.threads * self.classes).checked_mul(rejection::BLOCK))
     }
 
+    /// The samples that a head of nearest neighbours is made of: numbers of 16 bits, labels, squared lengths.
+    fn samples(&self, kind: Kind) -> f64 {
+        if kind == Kind::Nearest { self.rows() / 2.0 + 6.0 * self.n as f64 } else { 0.0 }
+    }
+
     /// Head and scratch of a fit to at most `n` samples.
     fn one(&self, kind: Kind, n: usize) -> f64 {
         let (classes, dim) = (self.classes, self.dim);
@@ -137,6 +145,7 @@ impl Fit {
             Kind::Ridge => softmax(0) + floats(ridge::scratch_len(n, classes, dim)),
             Kind::Lda => softmax(0) + floats(lda::scratch_len(n, classes, dim)),
             Kind::Prototype => softmax(0) + 2.0 * floats(classes.checked_mul(dim)),
+            Kind::Nearest => return Self { n, ..*self }.samples(kind),
         };
         self.head() + scratch
     }
@@ -158,6 +167,8 @@ impl Fit {
             Kind::Ridge => logits + self.head() + floats(ridge::path_scratch_len(n, classes, dim, RIDGE_PATH.0)),
             Kind::Lda => by_folds.max(floats(lda::choose_scratch_len(n, classes, dim))),
             Kind::Prototype => by_folds,
+            // Labels of the nearest; of each number of neighbours predictions and losses, of one logits.
+            Kind::Nearest => self.samples(kind) + logits + (54.0 + 10.0 * NEIGHBOURS.len() as f64) * n as f64,
         }
     }
 
@@ -223,7 +234,7 @@ impl Fit {
             let shorter = subset.dim != self.dim && dim >= LANES;
             (dim >= subset.dim || shorter).then_some(Self { dim: dim.min(subset.dim), ..subset })
         };
-        let pass = (self.n as u64).saturating_mul(self.classes as u64);
+        let pass = (self.n as u64).saturating_mul(width(kind, self.n, self.classes) as u64);
         let auroc = pass.saturating_mul((rejection::FOLDS * self.classes) as u64);
         let plan = curve::Plan::new(counts, pass.saturating_mul(1000));
         let auroc = if self.classes < 3 { None } else { within(rejection::WORK_LIMIT, auroc) };
@@ -257,6 +268,8 @@ impl Fit {
                 choice + path + folds / threads * (n * dim * rank / 2.0 + rank * rank * rank / 6.0)
             }
             Kind::Prototype => folds / threads * 4.0 * n * dim,
+            // A row of 16 bits is read anew for each sample: half the speed of large products.
+            Kind::Nearest => 2.0 * n * n * dim / threads,
         }
     }
 
@@ -265,7 +278,8 @@ impl Fit {
         // In 64 bits, without the kernels, and for both.
         let span = if self.subsets(kind).dim == self.dim { 0.0 } else { 2.0 * n * n * n };
         let [auroc, curve] = self.shortened(kind, counts);
-        let pass = |subset: &Self| (subset.n as u64 * subset.classes as u64).saturating_mul(subset.dim as u64);
+        let width = width(kind, self.n, self.classes) as u64;
+        let pass = |subset: &Self| (subset.n as u64).saturating_mul(width).saturating_mul(subset.dim as u64);
         let auroc = auroc.map_or(0.0, |subset| pass(&subset) as f64 * (rejection::FOLDS * self.classes) as f64);
         let curve = curve.map_or(0.0, |subset| curve::Plan::new(counts, pass(&subset)).work as f64);
         span + 2.0 * COLD_PASSES * (auroc + curve) / threads

@@ -10,7 +10,7 @@ use topgraft_core::solver::{FitError, FitReport, softmax};
 use super::calibration::Calibration;
 use super::choice::choose;
 use super::evaluation::Evaluation;
-use super::heads::{LeftOut, Samples, takes_class_weights};
+use super::heads::{AnyHead, LeftOut, Samples, takes_class_weights};
 use super::rejection::Novelty;
 use super::scaling::{Scaled, Scaling};
 
@@ -40,10 +40,11 @@ pub fn balanced(labels: &[u16], n_classes: usize) -> Vec<f32> {
 }
 
 impl Default for Settings<'_> {
-    /// Features of length 1 and every kind, in doubt softmax regression. With a few samples a choice among the scalings costs
+    /// Features of length 1 and every linear kind, in doubt softmax regression: a head of nearest neighbours, which grows with
+    /// the samples, is made only where it is asked for. With a few samples a choice among the scalings costs
     /// accuracy (docs/accuracy.md).
     fn default() -> Self {
-        Self { scalings: &[Scaling::L2], kinds: &Kind::ALL, class_weights: None }
+        Self { scalings: &[Scaling::L2], kinds: &Kind::LINEAR, class_weights: None }
     }
 }
 
@@ -51,7 +52,7 @@ impl Default for Settings<'_> {
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// The head.
-    pub head: Head<Vec<f32>>,
+    pub head: AnyHead,
     /// Scaling that goes before it,
     pub scaling: Scaling,
     /// and the scaler that this calls for.
@@ -116,7 +117,7 @@ pub enum LearnError {
 
 /// Fits a head to `features [n_samples, feature_dim]` as the trunk gives them, and measures it.
 ///
-/// Of all [kinds](Kind::ALL) of heads it is softmax regression, unless another one has a left-out log-loss that is clearly
+/// Of all [linear kinds](Kind::LINEAR) of heads it is softmax regression, unless another one has a left-out log-loss that is clearly
 /// lower, by more than its standard error; its penalty is the one of least left-out log-loss.
 ///
 /// # Errors
@@ -311,7 +312,8 @@ mod tests {
         for kind in [Kind::Softmax, Kind::Ridge] {
             let (a, _) = weighted.fit(kind, 0.1).expect("fits");
             let (b, _) = copied.fit(kind, 0.1 / weights[1]).expect("fits");
-            let pairs = a.parameters().iter().zip(b.parameters());
+            let [a, b] = [&a, &b].map(|head| head.linear().expect("linear").parameters());
+            let pairs = a.iter().zip(b);
             pairs.for_each(|(a, b)| assert!((a - b).abs() < 2e-3 * (1.0 + b.abs()), "{kind:?}: {a} {b}"));
         }
     }

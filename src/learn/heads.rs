@@ -1,7 +1,7 @@
 //! The kinds of heads: how each is fitted, and what it says of samples that it has not seen.
 
 use rayon::prelude::*;
-use topgraft_core::head::{Head, Kind, argmax};
+use topgraft_core::head::{Kind, Predictor, argmax};
 use topgraft_core::kernel::Kernels;
 use topgraft_core::solver::lda::{self, Shrinkage};
 use topgraft_core::solver::prototype::{Mode, Prototypes};
@@ -18,12 +18,15 @@ pub(super) const SHRINKAGE: [f32; 9] = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9
 /// features' mean squared length.
 pub(super) const RIDGE_PATH: (usize, f64, f64) = (20, 1e-3, 1e3);
 
+/// A head of any kind, with its own buffers.
+pub type AnyHead = Predictor<Vec<f32>, Vec<u16>>;
+
 /// What heads of one kind say of samples that they have not seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeftOut {
     /// Kind of head.
     pub kind: Kind,
-    /// What was chosen with it: the L2 penalty, of LDA the shrinkage; 1 for prototypes.
+    /// What was chosen with it: the L2 penalty, of LDA the shrinkage, of nearest neighbours their number; 1 for prototypes.
     pub setting: f32,
     /// Folds; as many as samples for leave-one-out.
     pub folds: usize,
@@ -51,7 +54,7 @@ pub(super) struct Samples<'a> {
 }
 
 impl LeftOut {
-    fn new(kind: Kind, setting: f32, folds: usize, logits: Vec<f32>, samples: &Samples<'_>) -> Self {
+    pub(super) fn new(kind: Kind, setting: f32, folds: usize, logits: Vec<f32>, samples: &Samples<'_>) -> Self {
         let n_classes = samples.n_classes.max(1);
         let temperature = Calibration::fit(&logits, samples.labels, n_classes).temperature;
         let weight = |sample: usize| samples.weights.map_or(1.0, |weights| f64::from(weights[sample]));
@@ -82,16 +85,16 @@ impl LeftOut {
 pub fn takes_class_weights(kind: Kind) -> bool {
     match kind {
         Kind::Softmax | Kind::Ridge => true,
-        Kind::Lda | Kind::Prototype => false,
+        Kind::Lda | Kind::Prototype | Kind::Nearest => false,
     }
 }
 
 impl Samples<'_> {
-    fn set(&self) -> TrainingSet<'_> {
+    pub fn set(&self) -> TrainingSet<'_> {
         TrainingSet { features: self.rows, labels: self.labels, sample_weights: self.weights }
     }
 
-    fn row(&self, sample: usize) -> &[f32] {
+    pub fn row(&self, sample: usize) -> &[f32] {
         &self.rows[sample * self.feature_dim..][..self.feature_dim]
     }
 
@@ -126,6 +129,7 @@ impl Samples<'_> {
                 self.left_out_by_folds(kind, SHRINKAGE[best])
             }
             Kind::Prototype => self.left_out_by_folds(kind, 1.0),
+            Kind::Nearest => self.left_out_neighbours(),
         }
     }
 
@@ -155,13 +159,17 @@ impl Samples<'_> {
     }
 
     /// Fits a head. Softmax regression alone is found step by step.
-    pub fn fit(&self, kind: Kind, setting: f32) -> Result<(Head<Vec<f32>>, Option<FitReport>), FitError> {
+    pub fn fit(&self, kind: Kind, setting: f32) -> Result<(AnyHead, Option<FitReport>), FitError> {
         let (kernels, set) = (Kernels::detect(), self.set());
         let (n, n_classes, feature_dim) = (self.labels.len(), self.n_classes, self.feature_dim);
         let scratch = |len: Option<usize>| vec![0.0; len.expect("fits memory")];
+        if kind == Kind::Nearest {
+            return Ok((self.neighbours(setting as usize)?.into(), None));
+        }
         let (mut head, steps) = zero_head(if kind == Kind::Softmax { n } else { 0 }, n_classes, feature_dim);
         let mut report = None;
         match kind {
+            Kind::Nearest => unreachable!("made above"),
             Kind::Softmax => {
                 let mut scratch = steps;
                 report = Some(softmax::fit(kernels, &set, &Settings::new(setting), &mut head, &mut scratch)?);
@@ -183,7 +191,7 @@ impl Samples<'_> {
                 prototypes.head(kernels, 1.0 / self.unit, &mut head)?;
             }
         }
-        Ok((head, report))
+        Ok((head.into(), report))
     }
 }
 
@@ -236,9 +244,13 @@ pub(super) mod tests {
             Samples { rows: &rows, labels: &labels, weights: None, n_classes: 3, feature_dim: 40, unit: 30.0 };
         let weights: Vec<f32> = labels.iter().map(|label| [0.5, 1.0, 3.0][usize::from(*label)]).collect();
         let weighted = Samples { weights: Some(&weights), ..samples };
-        for (samples, kind) in
-            [(samples, Kind::Ridge), (weighted, Kind::Ridge), (samples, Kind::Lda), (samples, Kind::Prototype)]
-        {
+        for (samples, kind) in [
+            (samples, Kind::Ridge),
+            (weighted, Kind::Ridge),
+            (samples, Kind::Lda),
+            (samples, Kind::Prototype),
+            (samples, Kind::Nearest),
+        ] {
             let left_out = samples.left_out(kind).expect("fits");
             for sample in 0..15 {
                 let own = |other: usize| samples.weights.map_or(1.0, |weights| weights[other]);

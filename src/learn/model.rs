@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use topgraft_core::format::{self, Contents, Graft, ParseError};
-use topgraft_core::head::{Head, Kind};
+use topgraft_core::head::{Head, Kind, Nearest};
 use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::Preprocess;
 use topgraft_core::rejection::Rejection;
@@ -13,6 +13,7 @@ use topgraft_core::scaler::Scaler;
 
 use super::calibration::probabilities;
 use super::fit::Fitted;
+use super::heads::AnyHead;
 use super::rejection::UNKNOWN_RATE;
 use super::save::{self, SaveError};
 use crate::trunk::Trunk;
@@ -32,9 +33,9 @@ pub struct Model {
     pub labels: Vec<String>,
     /// Scaling of the features before the head.
     pub scaler: Scaler<Vec<f32>>,
-    /// The linear classifier.
-    pub head: Head<Vec<f32>>,
-    /// L2 penalty that it was fitted with; the shrinkage of `Lda`, 1 for `Prototype`.
+    /// What turns scaled features into logits.
+    pub head: AnyHead,
+    /// L2 penalty that it was fitted with; the shrinkage of `Lda`, 1 for `Prototype`, the number of neighbours for `Nearest`.
     pub l2: f32,
     /// How it was fitted.
     pub kind: Kind,
@@ -48,7 +49,7 @@ pub struct Model {
     pub producer: String,
 }
 
-/// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB.
+/// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB, as many samples 26 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Why there is no model in a file.
@@ -139,7 +140,16 @@ impl Model {
     /// [`ParseError`], the first thing that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let graft = Graft::parse(bytes)?;
-        let head = Head::new(graft.n_classes(), graft.feature_dim(), graft.parameters().iter().collect());
+        let shape = [graft.n_classes(), graft.feature_dim()];
+        const CHECKED: &str = "the parser has checked it";
+        let head = match graft.samples() {
+            None => Head::new(shape[0], shape[1], graft.parameters().iter().collect()).expect(CHECKED).into(),
+            Some(samples) => {
+                let (rows, labels) = (samples.rows.iter().collect(), samples.labels.iter().collect());
+                let squares = vec![0.0; samples.labels.len()];
+                Nearest::new(Kernels::detect(), shape, samples.k, rows, labels, squares).expect(CHECKED).into()
+            }
+        };
         Ok(Self {
             fingerprint: *graft.fingerprint(),
             backbone: graft.backbone().to_owned(),
@@ -154,7 +164,7 @@ impl Model {
                 }
                 Scaler::CentredL2 { mean } => Scaler::CentredL2 { mean: mean.iter().collect() },
             },
-            head: head.expect("the parser has checked the shape"),
+            head,
             l2: graft.l2(),
             kind: graft.kind(),
             evaluation: graft.evaluation(),
@@ -177,7 +187,6 @@ impl Model {
     /// [`format::EmitError`], e.g. labels that do not fit the head.
     pub fn to_bytes(&self) -> Result<Vec<u8>, format::EmitError> {
         let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
-        let head = Head::new(self.head.n_classes(), self.head.feature_dim(), self.head.parameters());
         let contents = Contents {
             fingerprint: self.fingerprint,
             backbone: &self.backbone,
@@ -190,7 +199,7 @@ impl Model {
                 Scaler::Standard { mean, scale } => Scaler::Standard { mean, scale },
                 Scaler::CentredL2 { mean } => Scaler::CentredL2 { mean },
             },
-            head: head.expect("of the same shape"),
+            head: self.head.as_slices(),
             l2: self.l2,
             kind: self.kind,
             evaluation: self.evaluation,
@@ -342,7 +351,12 @@ mod tests {
     #[test]
     fn probabilities_add_up_to_one() {
         let mut model = Model::parse(&golden()).expect("sound");
-        model.head.parameters_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
+        model
+            .head
+            .linear_mut()
+            .expect("softmax")
+            .parameters_mut()
+            .copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
         let (p, unknown) = model.judge(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
         assert_eq!(unknown, None, "this file is from before there were unknown samples");
@@ -357,7 +371,12 @@ mod tests {
         let bytes = std::fs::read(path).expect("is in the tree");
         let mut model = Model::parse(&bytes).expect("sound");
         assert_eq!(model.to_bytes().expect("fits"), bytes);
-        model.head.parameters_mut().copy_from_slice(&[2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+        model
+            .head
+            .linear_mut()
+            .expect("softmax")
+            .parameters_mut()
+            .copy_from_slice(&[2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
         model.scaler = Scaler::None;
         let rejection = model.rejection.as_mut().expect("has one");
         (rejection.steps, rejection.means) = (vec![0.01; 2], vec![100, 0, 0, 0, 100, 0]);
@@ -369,10 +388,24 @@ mod tests {
     }
 
     #[test]
+    fn a_head_of_samples_survives_being_read_and_written_and_judges_by_them() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden_nearest.graft");
+        let bytes = std::fs::read(path).expect("is in the tree");
+        let mut model = Model::parse(&bytes).expect("sound");
+        assert_eq!(model.to_bytes().expect("fits"), bytes);
+        assert_eq!((model.kind, model.l2, model.head.parameter_count()), (Kind::Nearest, 2.0, 9));
+        (model.scaler, model.calibration) = (Scaler::None, None);
+        // The two nearest to the first sample, of class 1, are itself and the third, of class 1 too.
+        let (p, _) = model.judge(Kernels::detect(), &[1.0, 0.0, 0.0]).expect("finite");
+        assert!((p[1] - 2.5 / 3.0).abs() < 1e-6, "{p:?}");
+        assert!(model.judge(Kernels::detect(), &[3e38, 0.0, 3e38]).is_err());
+    }
+
+    #[test]
     fn a_head_of_huge_weights_gives_no_probabilities() {
         let mut model = Model::parse(&golden()).expect("sound");
         model.scaler = Scaler::None;
-        model.head.parameters_mut().fill(3e38);
+        model.head.linear_mut().expect("softmax").parameters_mut().fill(3e38);
         let error = NotFinite { label: model.labels[0].clone() };
         assert_eq!(model.judge(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
     }

@@ -39,7 +39,8 @@ impl Subsets {
 
     /// Multiply-adds of one pass over all samples for a head of `n_classes`: the measure of the work of a fit.
     pub fn pass(&self, n_classes: usize) -> u64 {
-        self.rows.len() as u64 * n_classes as u64
+        let n = self.rows.len().checked_div(self.dim).unwrap_or(0);
+        self.rows.len() as u64 * width(self.kind, n, n_classes) as u64
     }
 
     /// A sample's coordinates.
@@ -85,6 +86,12 @@ impl Subsets {
         };
         asked.iter().map(nearest).collect()
     }
+}
+
+/// As many classes count in a pass over `n` samples. A fit makes some fifty passes; nearest neighbours have none, but compare
+/// each sample with all others.
+pub(super) fn width(kind: Kind, n: usize, n_classes: usize) -> usize {
+    if kind == Kind::Nearest { n.div_ceil(50) } else { n_classes }
 }
 
 /// Mean row of each class, `[n_classes, dim]`; zeros for a class without samples.
