@@ -490,7 +490,8 @@ fn exports_that_cannot_be_made_are_refused_before_anything_is_written() {
     topgraft(["export", "-m", &network, "--safetensors", c]).refuses(&["tiny_sigmoid.onnx: not a head file"]);
     let separable = format!("{DATA}/tiny_separable.onnx");
     assert_eq!(scene.learn(&["--backbone", &separable, "--scaling", "centred-l2", "--force"]).code, 0);
-    export(&["--backbone", &separable, "--c", c, "--calibrate", photos]).refuses(&["the scaling centred-l2", "--scaling l2"]);
+    export(&["--backbone", &separable, "--c", c, "--calibrate", photos])
+        .refuses(&["the scaling centred-l2", "--scaling l2"]);
 
     fs::remove_file(head).unwrap();
     let network = format!("{DATA}/tiny_separable.onnx");
