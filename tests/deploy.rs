@@ -40,8 +40,11 @@ fn the_inbox_classifies_what_is_put_into_it_once() {
     put(&format!("{DATA}/formats/text.jpg"), "text.jpg");
     put(&format!("{DEMO}/new/fish/coraltrout.jpg"), "half.jpg.part");
     let (code, lines, err) = inbox(&scene);
-    assert_eq!((code, lines.len()), (0, 1), "{err}");
-    assert!(lines[0]["path"].as_str().unwrap().ends_with("a crane.jpg"), "{}", lines[0]);
+    assert_eq!((code, lines.len()), (0, 2), "{err}");
+    let names_and_labels: Vec<_> = lines.iter().map(|line| (line["path"].as_str(), line["label"].as_str())).collect();
+    assert_eq!(names_and_labels[0].0, Some("work/a crane.jpg"));
+    assert!(names_and_labels[0].1.is_some(), "{}", lines[0]);
+    assert_eq!(names_and_labels[1], (Some("work/text.jpg"), None));
     assert!(err.contains("text.jpg"), "{err}");
     assert_eq!(names(&state.join("inbox")), ["half.jpg.part"]);
     assert_eq!(names(&state.join("done")), ["a crane.jpg", "text.jpg"]);
