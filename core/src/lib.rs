@@ -2,13 +2,13 @@
 //! every CPU.
 //!
 //! No operating system, no allocation, no dependency: the caller owns all memory. The only unsafe code of Topgraft is
-//! here, in [`kernel`] and in two casts of [`mod@format`].
+//! here, in [`kernel`] and in three casts of [`mod@format`].
 //!
 //! | module | what |
 //! |---|---|
 //! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON of 64 and of 32 bits |
 //! | [`math`] | `exp`, `ln` ... with stated bounds |
-//! | [`head`] | [`head::Head`]: a linear classifier over any buffer |
+//! | [`head`] | [`head::Head`]: a linear classifier over any buffer; [`head::Nearest`]: samples that vote |
 //! | [`scaler`] | what happens to features before the head |
 //! | [`rejection`] | whether a sample is of none of the classes |
 //! | [`solver`] | fitting a head: one file a kind |
