@@ -13,8 +13,8 @@ use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, Row};
 /// Pixels are 0 to 15 and serve as they are: 127 / 15 rounded down uses most of the eight bits.
 const PIXEL: i8 = 8;
 
-/// Of the 60 rows that were not learned from, so many must be right.
-const FEWEST: usize = 50;
+/// Of the 40 rows that were not learned from, so many must be right.
+const FEWEST: usize = 33;
 
 #[repr(align(4))]
 struct Aligned<B: ?Sized>(B);

@@ -23,8 +23,8 @@ use topgraft_firmware::rows::{self, CLASSES, FEATURE_DIM, LABELS, Row};
 const PARAMETERS: usize = parameter_count(CLASSES, FEATURE_DIM).unwrap();
 /// How often the rows pass by. A board would learn from each row as it comes.
 const PASSES: usize = 10;
-/// Of the 60 rows that were not learned from, so many must be right.
-const FEWEST: usize = 50;
+/// Of the 40 rows that were not learned from, so many must be right.
+const FEWEST: usize = 33;
 const SGD: Settings = Settings { l2: 1e-3, rate: 1.0 };
 
 /// The head that the firmware came with, at a multiple of 4: its numbers are used where they lie.
