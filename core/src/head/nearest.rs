@@ -25,13 +25,13 @@ const PART: usize = 128;
 ///
 /// ```
 /// use topgraft_core::head::Nearest;
-/// use topgraft_core::{kernel::Kernels, math::half::narrow};
+/// use topgraft_core::{kernel::Kernels, math::{half::narrow, ln}};
 /// let kernels = Kernels::detect();
 /// let rows = [0.0, 1.0, 5.0].map(narrow);
 /// let head = Nearest::new(kernels, [2, 1], 1, rows, [0, 0, 1], [0.0; 3])?;
 /// let mut logits = [0.0; 2];
 /// head.logits(kernels, &[4.5], &mut logits);
-/// assert_eq!(logits, [0.25f32.ln(), 0.75f32.ln()]);
+/// assert_eq!(logits, [ln(0.25), ln(0.75)]);
 /// # Ok::<(), topgraft_core::head::NearestError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
