@@ -221,6 +221,7 @@ mod tests {
     }
 
     /// A generator of bit patterns (SplitMix64), so that every exponent occurs.
+    #[cfg(feature = "std")]
     fn patterns(mut state: u64) -> impl Iterator<Item = f32> {
         core::iter::repeat_with(move || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
