@@ -278,6 +278,54 @@ fn online_finds_the_optimum_from_far_away() {
 }
 
 #[test]
+fn online_classes_come_and_go_too() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; online::Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = online::Online::new(kernels, 2, 200, &mut floats, &mut slots).expect("fits");
+    // The optimum of the samples whose label `of` tells.
+    let expect_optimum_of = |online: &mut online::Online<'_>, n_classes: usize, of: &dyn Fn(u16) -> Option<u16>| {
+        let report = online.fit(&settings).expect("sound");
+        assert!(report.converged, "{report:?}");
+        let mut head = Head::new(n_classes, 200, vec![f32::NAN; n_classes * 201]).expect("shape");
+        online.head(&mut head);
+        let kept = || (0..n).filter_map(|i| Some((i, of(labels[i])?)));
+        let oracle = Oracle {
+            n_classes,
+            feature_dim: 200,
+            train: kept().flat_map(|(i, _)| row(i).to_vec()).collect(),
+            train_labels: kept().map(|(_, label)| label).collect(),
+            test: vec![],
+            test_labels: vec![],
+        };
+        let (cold, _) = oracle.fit(kernels, settings.l2);
+        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
+        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+    };
+    let add = |online: &mut online::Online<'_>, label: u16| {
+        (0..n).filter(|i| labels[*i] == label).for_each(|i| assert!(online.add(row(i), label).is_ok()));
+    };
+    (0..2).for_each(|label| add(&mut online, label));
+    expect_optimum_of(&mut online, 2, &|label| (label < 2).then_some(label));
+    assert_eq!(online.add_class(), Ok(2));
+    assert_eq!(online.fit(&settings), Err(FitError::EmptyClass { class: 2 }));
+    assert_eq!(online.add_class(), Err(FitError::Full { what: "classes", capacity: 3 }));
+    add(&mut online, 2);
+    expect_optimum_of(&mut online, 3, &Some);
+    assert_eq!(online.remove_class(3), Err(FitError::Absent { what: "class", index: 3 }));
+    assert_eq!(online.remove_class(1), Ok(()));
+    assert_eq!(online.len(), labels.iter().filter(|label| **label != 1).count());
+    expect_optimum_of(&mut online, 2, &|label| (label != 1).then_some(label / 2));
+    // And it goes on from there.
+    online.remove(0);
+    online.add(row(0), labels[0] / 2).expect("there is room");
+    expect_optimum_of(&mut online, 2, &|label| (label != 1).then_some(label / 2));
+    assert_eq!(online.remove_class(0), Err(FitError::TooFewClasses { n_classes: 1 }));
+}
+
+#[test]
 fn online_refuses_what_is_no_sample() {
     let mut floats = vec![f32::NAN; online::Online::buffer_len(4, 2, 2).expect("small")];
     let (mut slots, kernels) = ([0; 4], Kernels::detect());

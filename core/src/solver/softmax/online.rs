@@ -42,8 +42,8 @@ pub struct Online<'a> {
     features: &'a mut [f32],
     /// `[capacity, capacity]`
     gram: &'a mut [f32],
-    point: &'a mut [f32],
-    scratch: &'a mut [f32],
+    /// The point that a fit comes to, and behind it the scratch of fits. How long the point is, the classes decide.
+    point_and_scratch: &'a mut [f32],
     bias_unit: f32,
     /// Kept of the preconditioner, and the penalty it is for: `None` while there is none.
     inverse: Inverse<'a>,
@@ -51,8 +51,10 @@ pub struct Online<'a> {
     /// Steps of the first fit with this inverse, and how many more than that each later one took, together.
     fresh_steps: Option<u32>,
     excess_steps: u32,
-    /// Whether `center`, `gram` and `point` are those of a fit.
+    /// Whether `center` and `gram` are those of a fit.
     is_fitted: bool,
+    /// Whether the point is the optimum of these classes, but for the samples that came and went since.
+    has_point: bool,
 }
 
 impl<'a> Online<'a> {
@@ -74,7 +76,8 @@ impl<'a> Online<'a> {
         all.checked_add(ALIGNMENT_SLACK)
     }
 
-    /// No samples yet. There is room for as many as `labels` is long; a multiple of 32 is fastest.
+    /// No samples yet. There is room for as many as `labels` is long; a multiple of 32 is fastest. There is room for as many
+    /// classes as `floats` are enough for.
     ///
     /// # Errors
     /// [`FitError::Length`] if `floats` is shorter than [`buffer_len`](Self::buffer_len); [`FitError::TooFewClasses`].
@@ -98,8 +101,7 @@ impl<'a> Online<'a> {
         let (inverse, rest) = rest.split_at_mut(Inverse::buffer_len(capacity).unwrap_or(0));
         let (features, rest) = rest.split_at_mut(capacity * feature_dim);
         let (weights, rest) = rest.split_at_mut(capacity);
-        let (center, rest) = rest.split_at_mut(feature_dim);
-        let (point, scratch) = rest.split_at_mut(dual::point_len(capacity, n_classes).unwrap_or(0));
+        let (center, point_and_scratch) = rest.split_at_mut(feature_dim);
         weights.fill(0.0);
         features.fill(0.0);
         labels.fill(0);
@@ -112,14 +114,14 @@ impl<'a> Online<'a> {
             center,
             features,
             gram,
-            point,
-            scratch,
+            point_and_scratch,
             bias_unit: 1.0,
             inverse: Inverse::new(capacity, inverse),
             inverse_l2: None,
             fresh_steps: None,
             excess_steps: 0,
             is_fitted: false,
+            has_point: false,
         })
     }
 
@@ -157,7 +159,8 @@ impl<'a> Online<'a> {
         if self.is_fitted {
             row.iter_mut().zip(&*self.center).for_each(|(x, center)| *x -= center);
             // Its inner products, in the scratch that no fit is using now.
-            let (row, products) = (&self.features[slot * self.feature_dim..], &mut self.scratch[..capacity]);
+            let scratch = &mut self.point_and_scratch[dual::point_len(capacity, self.n_classes).unwrap_or(0)..];
+            let (row, products) = (&self.features[slot * self.feature_dim..], &mut scratch[..capacity]);
             let shape = [1, capacity, self.feature_dim];
             self.kernels.gemm_nt(shape, &row[..self.feature_dim], self.features, products);
             self.gram[slot * capacity..][..capacity].copy_from_slice(products);
@@ -166,7 +169,7 @@ impl<'a> Online<'a> {
             }
             if let Some(l2) = self.inverse_l2 {
                 let gram = &self.gram[slot * capacity..][..capacity];
-                self.inverse.add(self.kernels, slot, gram, l2, self.scratch);
+                self.inverse.add(self.kernels, slot, gram, l2, scratch);
                 let (kernels, span, inverse, point, scratch) = self.parts();
                 near::enter(kernels, &span, l2, inverse, slot, point, scratch);
             }
@@ -188,12 +191,62 @@ impl<'a> Online<'a> {
             {
                 let (kernels, span, inverse, point, scratch) = self.parts();
                 near::leave(kernels, &span, l2, inverse, slot, point, scratch);
-                self.inverse.remove(self.kernels, slot, l2, self.scratch);
+                inverse.remove(kernels, slot, l2, scratch);
             }
             self.gram[slot * capacity..][..capacity].fill(0.0);
             self.gram.chunks_exact_mut(capacity).for_each(|row| row[slot] = 0.0);
-            (0..self.n_classes).for_each(|class| self.point[class * capacity + slot] = 0.0);
+            (0..self.n_classes).for_each(|class| self.point_and_scratch[class * capacity + slot] = 0.0);
         }
+    }
+
+    /// A new class without samples, after the others; returns its index. The next fit starts from nothing, but for the inner
+    /// products, and needs a sample of it.
+    ///
+    /// # Errors
+    /// [`FitError::Full`] if `floats` are not enough for one more: [`buffer_len`](Self::buffer_len) of so many classes.
+    pub fn add_class(&mut self) -> Result<usize, FitError> {
+        let (capacity, class) = (self.labels.len(), self.n_classes);
+        let lengths = [dual::point_len(capacity, class + 1), dual::scratch_len(capacity, class + 1)];
+        let needed = lengths.into_iter().try_fold(0usize, |sum, len| sum.checked_add(len?));
+        if class == 1 << 16 || needed.is_none_or(|needed| needed > self.point_and_scratch.len()) {
+            return Err(FitError::Full { what: "classes", capacity: class });
+        }
+        self.n_classes += 1;
+        self.forget_point();
+        Ok(class)
+    }
+
+    /// Removes a class and its samples; the labels above it fall by one. The next fit starts from nothing, but for the inner
+    /// products.
+    ///
+    /// # Errors
+    /// [`FitError::Absent`] if there is no such class, [`FitError::TooFewClasses`] if only one would be left; then nothing is
+    /// removed.
+    pub fn remove_class(&mut self, class: usize) -> Result<(), FitError> {
+        if class >= self.n_classes {
+            return Err(FitError::Absent { what: "class", index: class });
+        }
+        if self.n_classes == 2 {
+            return Err(FitError::TooFewClasses { n_classes: 1 });
+        }
+        // Without the inverse a sample goes at the cost of its row of inner products.
+        self.forget_point();
+        for slot in 0..self.labels.len() {
+            let label = usize::from(self.labels[slot]);
+            if label == class {
+                self.remove(slot);
+                // Free slots have a label, too.
+                self.labels[slot] = 0;
+            } else if label > class {
+                self.labels[slot] -= 1;
+            }
+        }
+        self.n_classes -= 1;
+        Ok(())
+    }
+
+    fn forget_point(&mut self) {
+        (self.has_point, self.inverse_l2) = (false, None);
     }
 
     /// Goes to the optimum of the samples that are there: from nothing the first time, then from the last optimum.
@@ -210,7 +263,7 @@ impl<'a> Online<'a> {
         }
         settings.check()?;
         let (capacity, feature_dim) = (self.labels.len(), self.feature_dim);
-        let start = if self.is_fitted { Start::Warm } else { Start::Cold };
+        let start = if self.has_point { Start::Warm } else { Start::Cold };
         if !self.is_fitted {
             let weights = Some(&*self.weights);
             let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: weights };
@@ -228,6 +281,7 @@ impl<'a> Online<'a> {
             true => dual::fit_near(kernels, &span, settings, inverse, point, scratch)?,
             false => dual::fit(kernels, &span, settings, start, point, scratch)?,
         };
+        self.has_point = true;
         if !is_kept || self.is_outgrown(report.iterations) {
             let (kernels, span, inverse, point, scratch) = self.parts();
             let is_new = inverse.renew(kernels, &span, settings.l2, point, scratch);
@@ -254,24 +308,28 @@ impl<'a> Online<'a> {
             n_classes: self.n_classes,
             bias_unit: self.bias_unit,
         };
-        (self.kernels, span, &mut self.inverse, self.point, self.scratch)
+        let point_len = dual::point_len(self.labels.len(), self.n_classes).unwrap_or(0);
+        let (point, scratch) = self.point_and_scratch.split_at_mut(point_len);
+        (self.kernels, span, &mut self.inverse, point, scratch)
     }
 
     /// Writes the weights and the bias of the last fit into a head.
     ///
     /// # Panics
-    /// Before the first fit, or if the head has another shape.
+    /// Before a fit of these classes, or if the head has another shape.
     pub fn head<B: AsRef<[f32]> + AsMut<[f32]>>(&mut self, head: &mut Head<B>) {
         let (capacity, feature_dim, n_classes) = (self.labels.len(), self.feature_dim, self.n_classes);
-        assert!(self.is_fitted, "there is no head before the first fit");
+        assert!(self.has_point, "there is no head before a fit of these classes");
         assert_eq!([head.n_classes(), head.feature_dim()], [n_classes, feature_dim], "the head has another shape");
         let (weights, bias) = head.parameters_mut().split_at_mut(n_classes * feature_dim);
         weights.fill(0.0);
-        let transposed = &mut self.scratch[..capacity * n_classes];
-        dual::transpose(&self.point[..n_classes * capacity], capacity, transposed);
+        let point_len = dual::point_len(capacity, n_classes).unwrap_or(0);
+        let (point, scratch) = self.point_and_scratch.split_at_mut(point_len);
+        let transposed = &mut scratch[..capacity * n_classes];
+        dual::transpose(&point[..n_classes * capacity], capacity, transposed);
         self.kernels.gemm_tn([n_classes, feature_dim, capacity], transposed, self.features, weights);
         for ((bias, row), centred) in
-            bias.iter_mut().zip(weights.chunks_exact(feature_dim.max(1))).zip(&self.point[n_classes * capacity..])
+            bias.iter_mut().zip(weights.chunks_exact(feature_dim.max(1))).zip(&point[n_classes * capacity..])
         {
             *bias = centred * self.bias_unit - self.kernels.dot(row, self.center);
         }
