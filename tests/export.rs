@@ -381,3 +381,46 @@ fn the_command_writes_every_format_and_says_what_they_need() {
     let layers = topgraft(["layers", &out[0], "--json"]);
     assert!(layers.json()["layers"].as_array().unwrap().iter().any(|layer| layer["name"] == "probabilities"));
 }
+
+#[test]
+fn exports_that_cannot_be_made_are_refused_before_anything_is_written() {
+    let scene = Scene::with_photos(&["birds", "fish"], 2);
+    let network = format!("{DATA}/tiny_sigmoid.onnx");
+    assert_eq!(scene.learn(&["--backbone", &network, "--cut", "sigmoid"]).code, 0);
+    let head = scene.head();
+    let [c, folder, photos] = [scene.path("x.c"), scene.path("no/x.c"), scene.photos()];
+    let [head, c, folder, photos] = [&head, &c, &folder, &photos].map(|path| path.to_str().unwrap());
+    let export = |more: &[&str]| topgraft(["export", "-m", head].iter().chain(more));
+
+    let run = export(&[]);
+    assert!(run.code == 2 && run.stderr.contains("--onnx"), "{}", run.stderr);
+    let run = export(&["--c", c]);
+    assert!(run.code == 2 && run.stderr.contains("--calibrate"), "{}", run.stderr);
+    export(&["--onnx", folder]).refuses(&["no: no such folder to write to"]);
+    export(&["--onnx", c, "--c", c, "--calibrate", photos]).refuses(&["x.c: is the name of two of the files"]);
+    export(&["--safetensors", photos]).refuses(&["is a folder"]);
+    export(&["--onnx", c]).refuses(&["taught on backbone `tiny_sigmoid`", "another network"]);
+    export(&["--backbone", &network, "--c", c, "--calibrate", photos]).refuses(&[
+        "operator Sigmoid at layer sigmoid",
+        "cut before that layer",
+        "--onnx",
+    ]);
+    topgraft(["export", "-m", &network, "--safetensors", c]).refuses(&["tiny_sigmoid.onnx: not a head file"]);
+    let separable = format!("{DATA}/tiny_separable.onnx");
+    assert_eq!(scene.learn(&["--backbone", &separable, "--scaling", "centred-l2", "--force"]).code, 0);
+    export(&["--backbone", &separable, "--c", c, "--calibrate", photos])
+        .refuses(&["the scaling centred-l2", "--scaling l2"]);
+
+    fs::remove_file(head).unwrap();
+    let network = format!("{DATA}/tiny_separable.onnx");
+    assert_eq!(scene.learn(&["--backbone", &network]).code, 0);
+    let empty = scene.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let to_c = |photos: &str| export(&["--backbone", &network, "--c", c, "--calibrate", photos]);
+    to_c(empty.to_str().unwrap()).refuses(&["empty: no photo in this folder"]);
+    to_c(scene.path("nowhere").to_str().unwrap()).refuses(&["nowhere"]);
+    fs::write(empty.join("x.jpg"), "no photo").unwrap();
+    let run = to_c(empty.to_str().unwrap());
+    assert!(run.code == 2 && run.stderr.contains("skipped") && run.stdout.is_empty(), "{}", run.stderr);
+    assert!(!scene.path("x.c").exists() && !scene.path("no").exists());
+}

@@ -14,7 +14,7 @@ pub const THERE: f64 = 1e-6;
 /// Tolerances that everyone is tried with: four a decade, from 0.1 to 1e-9.
 const RUNGS: std::ops::RangeInclusive<i32> = A_DECADE..=9 * A_DECADE;
 const A_DECADE: i32 = 4;
-const STRIDE: i32 = 2;
+const STRIDE: i32 = 4;
 const MOST_SECONDS_OF_PYTORCH: f64 = 1.0;
 
 /// Tolerance of a rung.

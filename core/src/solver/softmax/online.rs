@@ -335,3 +335,7 @@ impl<'a> Online<'a> {
         }
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+#[path = "online_tests.rs"]
+mod tests;

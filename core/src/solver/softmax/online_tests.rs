@@ -1,0 +1,151 @@
+//! Samples and classes that come and go.
+
+use super::super::tests::few_samples;
+use super::*;
+use crate::solver::oracle::Oracle;
+use std::vec;
+
+#[test]
+fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
+    for (i, label) in labels[..50].iter().enumerate() {
+        assert_eq!(online.add(row(i), *label), Ok(i));
+    }
+    let cold = online.fit(&settings).expect("fits");
+    for (i, label) in labels.iter().enumerate().skip(50) {
+        online.add(row(i), *label).expect("there is room");
+    }
+    for slot in [3, 20, 20] {
+        online.remove(slot);
+    }
+    let warm = online.fit(&settings).expect("fits");
+    assert!(online.len() == 58 && cold.converged && warm.converged);
+    let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
+    online.head(&mut head);
+
+    let kept = |i: &usize| ![3, 20].contains(i);
+    let oracle = Oracle {
+        n_classes: 3,
+        feature_dim: 200,
+        train: (0..n).filter(kept).flat_map(|i| row(i).to_vec()).collect(),
+        train_labels: (0..n).filter(kept).map(|i| labels[i]).collect(),
+        test: vec![],
+        test_labels: vec![],
+    };
+    let (_, expected) = oracle.fit(kernels, 0.1);
+    let exact = oracle.objective(&head, 0.1);
+    assert!((exact - expected.objective).abs() < 2e-6 * exact, "{exact} {warm:?} {expected:?}");
+    // The two slots that are free are taken again, then there are two more.
+    assert_eq!([online.add(row(3), 0), online.add(row(20), 2)], [Ok(3), Ok(20)]);
+    (0..4).for_each(|_| assert!(online.add(row(0), 0).is_ok()));
+    assert!(matches!(online.add(row(0), 0), Err(FitError::Length { what: "labels", .. })));
+}
+
+/// Twenty times as many samples as the first fit had, and nearly all of them gone again: the inverse is of neither.
+#[test]
+fn online_finds_the_optimum_from_far_away() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.01));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
+    let expect_optimum_of = |online: &mut Online<'_>, kept: std::ops::Range<usize>| {
+        let report = online.fit(&settings).expect("sound");
+        assert!(report.converged, "{report:?}");
+        let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
+        online.head(&mut head);
+        let oracle = Oracle {
+            n_classes: 3,
+            feature_dim: 200,
+            train: features[kept.start * 200..kept.end * 200].to_vec(),
+            train_labels: labels[kept].to_vec(),
+            test: vec![],
+            test_labels: vec![],
+        };
+        let (cold, _) = oracle.fit(kernels, settings.l2);
+        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
+        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+    };
+    (0..3).for_each(|i| assert_eq!(online.add(row(i), labels[i]), Ok(i)));
+    expect_optimum_of(&mut online, 0..3);
+    (3..n).for_each(|i| assert_eq!(online.add(row(i), labels[i]), Ok(i)));
+    expect_optimum_of(&mut online, 0..n);
+    (0..n - 4).for_each(|i| online.remove(i));
+    expect_optimum_of(&mut online, n - 4..n);
+}
+
+#[test]
+fn online_classes_come_and_go_too() {
+    let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
+    let (features, labels) = few_samples(n);
+    let row = |i: usize| &features[i * 200..][..200];
+    let mut floats = vec![f32::NAN; Online::buffer_len(64, 3, 200).expect("small")];
+    let mut slots = [7; 64];
+    let mut online = Online::new(kernels, 2, 200, &mut floats, &mut slots).expect("fits");
+    // The optimum of the samples whose label `of` tells.
+    let expect_optimum_of = |online: &mut Online<'_>, n_classes: usize, of: &dyn Fn(u16) -> Option<u16>| {
+        let report = online.fit(&settings).expect("sound");
+        assert!(report.converged, "{report:?}");
+        let mut head = Head::new(n_classes, 200, vec![f32::NAN; n_classes * 201]).expect("shape");
+        online.head(&mut head);
+        let kept = || (0..n).filter_map(|i| Some((i, of(labels[i])?)));
+        let oracle = Oracle {
+            n_classes,
+            feature_dim: 200,
+            train: kept().flat_map(|(i, _)| row(i).to_vec()).collect(),
+            train_labels: kept().map(|(_, label)| label).collect(),
+            test: vec![],
+            test_labels: vec![],
+        };
+        let (cold, _) = oracle.fit(kernels, settings.l2);
+        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
+        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+    };
+    let add = |online: &mut Online<'_>, label: u16| {
+        (0..n).filter(|i| labels[*i] == label).for_each(|i| assert!(online.add(row(i), label).is_ok()));
+    };
+    (0..2).for_each(|label| add(&mut online, label));
+    expect_optimum_of(&mut online, 2, &|label| (label < 2).then_some(label));
+    assert_eq!(online.add_class(), Ok(2));
+    assert_eq!(online.fit(&settings), Err(FitError::EmptyClass { class: 2 }));
+    assert_eq!(online.add_class(), Err(FitError::Full { what: "classes", capacity: 3 }));
+    add(&mut online, 2);
+    expect_optimum_of(&mut online, 3, &Some);
+    assert_eq!(online.remove_class(3), Err(FitError::Absent { what: "class", index: 3 }));
+    assert_eq!(online.remove_class(1), Ok(()));
+    assert_eq!(online.len(), labels.iter().filter(|label| **label != 1).count());
+    expect_optimum_of(&mut online, 2, &|label| (label != 1).then_some(label / 2));
+    // And it goes on from there.
+    online.remove(0);
+    online.add(row(0), labels[0] / 2).expect("there is room");
+    expect_optimum_of(&mut online, 2, &|label| (label != 1).then_some(label / 2));
+    assert_eq!(online.remove_class(0), Err(FitError::TooFewClasses { n_classes: 1 }));
+}
+
+#[test]
+fn online_refuses_what_is_no_sample() {
+    let mut floats = vec![f32::NAN; Online::buffer_len(4, 2, 2).expect("small")];
+    let (mut slots, kernels) = ([0; 4], Kernels::detect());
+    assert!(matches!(
+        Online::new(kernels, 1, 2, &mut floats, &mut slots),
+        Err(FitError::TooFewClasses { n_classes: 1 })
+    ));
+    assert!(Online::new(kernels, 2, 2, &mut floats[1..], &mut slots).is_err());
+    let mut online = Online::new(kernels, 2, 2, &mut floats, &mut slots).expect("fits");
+    assert_eq!(online.add(&[1.0], 0), Err(FitError::Length { what: "features", expected: 2, got: 1 }));
+    assert_eq!(online.add(&[1.0, f32::NAN], 0), Err(FitError::NotFinite { sample: 0 }));
+    assert_eq!(online.add(&[1.0, 0.0], 2), Err(FitError::Label { sample: 0, label: 2 }));
+    assert!(online.is_empty());
+    online.add(&[1.0, 0.0], 0).expect("there is room");
+    assert_eq!(online.fit(&Settings::new(1.0)), Err(FitError::EmptyClass { class: 1 }));
+    // What was refused has left nothing behind that the next fit would start from.
+    online.add(&[0.0, 1.0], 1).expect("there is room");
+    assert_eq!(online.fit(&Settings::new(0.0)), Err(FitError::L2 { l2: 0.0 }));
+    assert!(online.fit(&Settings::new(1.0)).expect("sound").converged);
+}
