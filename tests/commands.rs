@@ -297,6 +297,7 @@ fn classes_count_as_they_are_told_to() {
     let weights = |more: &[&str]| {
         let json = scene.learn(&[&["--json", "--force"], more].concat()).succeeds().json();
         assert!(["softmax", "ridge"].contains(&json["head"].as_str().unwrap()), "{json}");
+        assert_eq!(json["converged"], true, "{json}");
         json["classes"].as_array().unwrap().iter().map(|class| class["weight"].as_f64().unwrap()).collect::<Vec<_>>()
     };
     // Seven photos of two classes, five and two of each.

@@ -138,7 +138,7 @@ impl<'a> Samples<'a> {
     ) -> Self {
         let n = labels.len();
         let in_span = n <= softmax::GRAM_LIMIT && n <= feature_dim;
-        let gram = in_span.then(|| centred_gram(features, n, feature_dim)).map(|gram| {
+        let gram = in_span.then(|| centred_gram(features, sample_weights, n, feature_dim)).map(|gram| {
             let unit = bias_unit(&gram, n);
             (gram, unit)
         });
@@ -345,6 +345,40 @@ mod tests {
         for d in [2, 40] {
             assert_left_out_logits(d, [1.0; 3]);
             assert_left_out_logits(d, [0.5, 1.0, 3.0]);
+        }
+    }
+
+    #[test]
+    fn the_log_loss_is_that_of_fits_without_the_sample_for_classes_of_unequal_size_too() {
+        let (counts, d) = ([3, 24, 9], 80);
+        let labels: Vec<u16> = (0..3).flat_map(|class| vec![class; counts[usize::from(class)]]).collect();
+        let number = |i: usize, j: usize| ((i * 7919 + j * 104_729) as f32 * 0.618).sin();
+        let sample = |(i, label): (usize, &u16)| -> Vec<f32> {
+            let sum = (0..d).map(|j| (number(usize::from(*label), j) + 1.3 * number(i + 3, j) + 0.3).max(0.0));
+            let row: Vec<f32> = sum.collect();
+            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.iter().map(|x| x / length).collect()
+        };
+        let features: Vec<f32> = labels.iter().enumerate().flat_map(sample).collect();
+        for class_weights in [[1.0; 3], [4.0, 0.5, 4.0 / 3.0]] {
+            let all: Vec<f32> = labels.iter().map(|label| class_weights[usize::from(*label)]).collect();
+            let result = cross_validate(&features, &labels, Some(&all), 3, d, 1.0).expect("fits");
+            let fold_of: Vec<usize> = (0..labels.len()).collect();
+            let samples = Samples::new(&features, &labels, Some(&all), 3, d);
+            for (l2, log_loss_of) in L2_GRID.into_iter().zip(result.log_loss) {
+                let left_out = |left: usize| {
+                    let weights = samples.weights_without(left, &fold_of);
+                    let set = TrainingSet { features: &features, labels: &labels, sample_weights: Some(&weights) };
+                    let (mut head, mut scratch) = zero_head(labels.len(), 3, d);
+                    softmax::fit(Kernels::detect(), &set, &Settings::new(l2), &mut head, &mut scratch).expect("fits");
+                    let mut logits = [0.0; 3];
+                    head.logits(Kernels::detect(), &features[left * d..][..d], &mut logits);
+                    f64::from(all[left]) * log_loss(&logits, labels[left])
+                };
+                let total: f64 = (0..labels.len()).map(left_out).sum();
+                let expected = total / all.iter().map(|weight| f64::from(*weight)).sum::<f64>();
+                assert!((log_loss_of - expected).abs() < 0.01 * expected, "{l2}: {log_loss_of} not {expected}");
+            }
         }
     }
 

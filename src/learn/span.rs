@@ -14,7 +14,7 @@ pub(super) fn span(features: &[f32], n_samples: usize, feature_dim: usize) -> (V
     if feature_dim <= n_samples {
         return (features.to_vec(), feature_dim);
     }
-    let gram = centred_gram(features, n_samples, feature_dim);
+    let gram = centred_gram(features, None, n_samples, feature_dim);
     let gram = |i: usize, j: usize| f64::from(gram[i * n_samples + j]);
     // What is left of each sample outside of the directions found so far.
     let mut rest: Vec<f64> = (0..n_samples).map(|i| gram(i, i)).collect();
@@ -48,12 +48,20 @@ pub(super) fn span(features: &[f32], n_samples: usize, feature_dim: usize) -> (V
     (coordinates, rank)
 }
 
-/// Inner products of the centred samples, `[n_samples, n_samples]`.
-pub(super) fn centred_gram(features: &[f32], n_samples: usize, feature_dim: usize) -> Vec<f32> {
+/// Inner products `[n_samples, n_samples]` of the samples less their mean, each counted by its weight.
+pub(super) fn centred_gram(
+    features: &[f32],
+    sample_weights: Option<&[f32]>,
+    n_samples: usize,
+    feature_dim: usize,
+) -> Vec<f32> {
     let kernels = Kernels::detect();
-    let rows = || features.chunks_exact(feature_dim.max(1));
+    let weight = |sample: usize| sample_weights.map_or(1.0, |weights| weights[sample]);
+    let total: f32 = (0..n_samples).map(weight).sum();
     let mut mean = vec![0.0; feature_dim];
-    rows().for_each(|row| kernels.axpy(1.0 / n_samples as f32, row, &mut mean));
+    for (sample, row) in features.chunks_exact(feature_dim.max(1)).enumerate() {
+        kernels.axpy(weight(sample) / total, row, &mut mean);
+    }
     let mut centred = features.to_vec();
     for row in centred.chunks_exact_mut(feature_dim.max(1)) {
         row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);

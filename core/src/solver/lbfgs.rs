@@ -22,8 +22,9 @@ pub(super) trait Problem {
     /// Value at `x`, and the gradient there, as the inner product has it.
     fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> f64;
 
-    /// Inner product of two vectors.
-    fn inner(&self, a: &[f32], b: &[f32]) -> f64;
+    /// Inner product of any vector with one that is no gradient: a point, a step, or what [`precondition`](Self::precondition)
+    /// has left. Only those need to know more of themselves than a gradient does.
+    fn inner(&self, any: &[f32], vector: &[f32]) -> f64;
 
     /// Makes the preconditioner that suits `x`, the point that was evaluated last.
     fn renew(&mut self, x: &[f32]);
@@ -31,7 +32,7 @@ pub(super) trait Problem {
     /// Whether the preconditioner is cheap, and rough enough, to be measured after each step and scaled by what it is off.
     const RESCALE: bool;
 
-    /// Multiplies a gradient with an approximate inverse of the Hessian; false if there is none.
+    /// Multiplies a gradient with an approximate inverse of the Hessian; if there is none it is false, and the vector the same.
     fn precondition(&mut self, vector: &mut [f32]) -> bool;
 }
 
@@ -208,7 +209,7 @@ struct History<'a> {
     changes: &'a mut [f32],
     /// `1 / <s, y>` of each pair.
     rho: [f64; MAX_HISTORY],
-    /// `<s, y> / <y, y>` of the newest pair: the scale of the inverse Hessian, where nothing better is known.
+    /// `<s, s> / <s, y>` of the newest pair: the scale of the inverse Hessian, where nothing better is known.
     scale: f64,
     /// `<s, y> / <y, M y>` of the newest pair, M the preconditioner: what that is off by.
     correction: f32,
@@ -248,12 +249,12 @@ impl<'a> History<'a> {
         let (step, change) = (&mut self.steps[range.clone()], &mut self.changes[range]);
         step.iter_mut().zip(x).for_each(|(old, new)| *old = new - *old);
         change.iter_mut().zip(gradient).for_each(|(old, new)| *old = new - *old);
-        let (sy, yy) = (problem.inner(step, change), problem.inner(change, change));
-        if sy <= 1e-12 * yy || sy.is_nan() {
+        let (sy, ss) = (problem.inner(change, step), problem.inner(step, step));
+        if sy <= 0.0 || sy.is_nan() {
             return;
         }
         self.rho[self.next] = 1.0 / sy;
-        self.scale = sy / yy;
+        self.scale = ss / sy;
         self.correction = 1.0;
         if P::RESCALE {
             scratch.copy_from_slice(change);
@@ -282,7 +283,7 @@ impl<'a> History<'a> {
         let mut alpha = [0.0; MAX_HISTORY];
         for slot in self.newest_first() {
             let (step, change) = pair(slot);
-            alpha[slot] = self.rho[slot] * problem.inner(step, direction);
+            alpha[slot] = self.rho[slot] * problem.inner(direction, step);
             kernels.axpy(-alpha[slot] as f32, change, direction);
         }
         let scale = match problem.precondition(direction) {

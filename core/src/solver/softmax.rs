@@ -8,6 +8,7 @@
 //! [`GRAM_LIMIT`] samples, if they are no more than the features, the optimum is sought in their span, from inner products
 //! alone; otherwise by passes over the features, at first over a part of them.
 
+mod centre;
 pub mod dual;
 mod inverse;
 mod loss;
@@ -144,7 +145,8 @@ fn fit_dual(
         to.iter_mut().zip(from).zip(&*mean).for_each(|((to, x), mean)| *to = x - mean);
     }
     kernels.syrk_nt([n, feature_dim], centred, gram);
-    let span = Span { gram, labels: set.labels, sample_weights: set.sample_weights, n_classes, bias_unit };
+    let TrainingSet { labels, sample_weights, .. } = *set;
+    let span = Span { gram, labels, sample_weights, n_classes, bias_unit };
     let report = dual::fit(kernels, &span, settings, Start::Cold, point, scratch)?;
 
     // W = alpha (X - mean), and what the mean adds to a logit goes to the bias.

@@ -1,7 +1,7 @@
 //! Against scikit-learn's optimum, against a second evaluation in f64, and against wrong input.
 
 use super::*;
-use crate::solver::oracle::{Oracle, data};
+use crate::solver::oracle::{Oracle, data, noise};
 use std::vec;
 use std::vec::Vec;
 
@@ -12,16 +12,21 @@ impl Oracle {
 
     /// The objective, all in f64, by code that shares nothing with the solver's.
     pub(super) fn objective(&self, head: &Head<Vec<f32>>, l2: f64) -> f64 {
+        self.weighted_objective(head, l2, &vec![1.0; self.train_labels.len()])
+    }
+
+    /// The same, each sample counted so often.
+    fn weighted_objective(&self, head: &Head<Vec<f32>>, l2: f64, sample_weights: &[f32]) -> f64 {
         let penalty = 0.5 * l2 * head.weights().iter().map(|w| (*w as f64).powi(2)).sum::<f64>();
-        let nll = |(row, label): (&[f32], &u16)| {
+        let nll = |((row, label), weight): ((&[f32], &u16), &f32)| {
             let logit = |k: usize| {
                 let weights = &head.weights()[k * self.feature_dim..][..self.feature_dim];
                 head.bias()[k] as f64 + row.iter().zip(weights).map(|(x, w)| *x as f64 * *w as f64).sum::<f64>()
             };
             let own = logit(*label as usize);
-            (0..self.n_classes).map(|k| (logit(k) - own).exp()).sum::<f64>().ln()
+            f64::from(*weight) * (0..self.n_classes).map(|k| (logit(k) - own).exp()).sum::<f64>().ln()
         };
-        penalty + self.train.chunks(self.feature_dim).zip(&self.train_labels).map(nll).sum::<f64>()
+        penalty + self.train.chunks(self.feature_dim).zip(&self.train_labels).zip(sample_weights).map(nll).sum::<f64>()
     }
 }
 
@@ -114,7 +119,7 @@ fn a_fit_has_the_bits_that_were_written_down() {
     let (head, _) = data!("iris").fit(Kernels::detect(), 1.0);
     let fold = |hash: u64, p: &f32| (hash ^ p.to_bits() as u64).wrapping_mul(0x100_0000_01b3);
     let hash = |head: &Head<Vec<f32>>| head.parameters().iter().fold(0xcbf2_9ce4_8422_2325, fold);
-    assert_eq!([hash(&head), hash(&few)].map(|hash| format!("{hash:016x}")), ["06cdf17d325b4d78", "1c90857d523a2305"]);
+    assert_eq!([hash(&head), hash(&few)].map(|hash| format!("{hash:016x}")), ["06cdf17d325b4d78", "3a4334d5a3a3d5fc"]);
 }
 
 /// Samples of three classes in 200 dimensions, so that they are fitted in their span; the same each time.
@@ -162,6 +167,89 @@ fn the_span_and_the_passes_lead_to_the_same_optimum() {
     }
 }
 
+/// Features as a network's: not negative, of length 1, `counts` of each class. The same each time.
+pub(super) fn samples_of(counts: &[usize], feature_dim: usize) -> Oracle {
+    let mut random =
+        noise(counts.len() as u64, (counts.len() + counts.iter().sum::<usize>()) * feature_dim).into_iter();
+    let mut row = || -> Vec<f32> { random.by_ref().take(feature_dim).collect() };
+    let means: Vec<Vec<f32>> = counts.iter().map(|_| row()).collect();
+    let (mut train, mut train_labels) = (vec![], vec![]);
+    for (class, count) in counts.iter().enumerate() {
+        for _ in 0..*count {
+            let sum = means[class].iter().zip(row()).map(|(mean, noise)| (mean + 1.7 * noise + 0.3).max(0.0));
+            let sample: Vec<f32> = sum.collect();
+            let length = sample.iter().map(|x| x * x).sum::<f32>().sqrt();
+            train.extend(sample.iter().map(|x| x / length));
+            train_labels.push(class as u16);
+        }
+    }
+    Oracle { n_classes: counts.len(), feature_dim, train, train_labels, test: vec![], test_labels: vec![] }
+}
+
+/// In the span of the samples, and by passes over the same samples many times over.
+#[test]
+fn classes_of_unequal_size_and_weight_have_their_optimum() {
+    let (kernels, feature_dim) = (Kernels::detect(), 256);
+    let mut bad = vec![];
+    for counts in [&[5, 9, 9, 9, 9, 9][..], &[1, 49], &[40, 5, 5], &[2, 3, 100], &[30, 1, 1, 1, 1], &[8; 6]] {
+        let oracle = samples_of(counts, feature_dim);
+        let n = oracle.train_labels.len();
+        let balanced = |label: &u16| n as f32 / (counts.len() * counts[usize::from(*label)]) as f32;
+        let of_class = |label: &u16| [10.0, 0.1, 1.0][usize::from(*label) % 3];
+        let of_sample = |i: usize| [0.01, 1.0, 3.0, 0.0, 100.0][i % 5];
+        let weights: [Vec<f32>; 4] = [
+            vec![1.0; n],
+            oracle.train_labels.iter().map(balanced).collect(),
+            oracle.train_labels.iter().map(of_class).collect(),
+            (0..n).map(|i| if counts.contains(&1) { 1.0 } else { of_sample(i) }).collect(),
+        ];
+        for (kind, weights) in weights.iter().enumerate() {
+            for l2 in [1.0, 0.1, 1e-2, 1e-3, 1e-4] {
+                let set = TrainingSet { sample_weights: (kind > 0).then_some(weights), ..oracle.set() };
+                let (span, report) = fit_from_nothing(kernels, &set, counts.len(), feature_dim, l2).expect("fits");
+                let times = feature_dim / n + 1;
+                let (features, labels) = (oracle.train.repeat(times), oracle.train_labels.repeat(times));
+                let many_weights = weights.repeat(times);
+                let many = TrainingSet { features: &features, labels: &labels, sample_weights: Some(&many_weights) };
+                let (passes, _) =
+                    fit_from_nothing(kernels, &many, counts.len(), feature_dim, times as f32 * l2).expect("fits");
+                let [exact, expected] =
+                    [&span, &passes].map(|head| oracle.weighted_objective(head, l2.into(), weights));
+                let is_right = report.converged
+                    && exact - expected < 1e-6 * expected
+                    && (report.objective - exact).abs() < 2e-6 * exact;
+                if !is_right {
+                    bad.push(std::format!("{counts:?} {kind} {l2}: {exact} instead of {expected}, {report:?}"));
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{} {bad:#?}", bad.len());
+}
+
+/// Photos that were taught twice, under two labels: their `alpha` are as large as `1 / l2` lets them be and cancel in the
+/// weights, which have fewer digits the smaller that is.
+#[test]
+fn samples_under_two_labels_have_their_optimum() {
+    let (kernels, feature_dim, times) = (Kernels::detect(), 256, 5);
+    let mut oracle = samples_of(&[12, 4, 30], feature_dim);
+    for (i, label) in [(0, 1), (3, 2), (13, 0), (20, 1), (21, 1), (22, 0)] {
+        oracle.train.extend_from_within(i * feature_dim..(i + 1) * feature_dim);
+        oracle.train_labels.push(label);
+    }
+    let (train, train_labels) = (oracle.train.repeat(times), oracle.train_labels.repeat(times));
+    let many = Oracle { train, train_labels, n_classes: 3, feature_dim, test: vec![], test_labels: vec![] };
+    for (l2, bound) in [(0.1, 1e-6), (1e-2, 1e-6), (1e-3, 4e-6), (1e-4, 4e-4)] {
+        let (head, report) = oracle.fit(kernels, l2);
+        let (passes, _) = many.fit(kernels, times as f32 * l2);
+        let [exact, expected] = [&head, &passes].map(|head| oracle.objective(head, l2.into()));
+        let error = (exact - expected) / expected;
+        assert!(report.converged && error < bound, "{exact}, {expected}, {error:e}: {report:?}");
+        let error = (report.objective - exact) / exact;
+        assert!(error.abs() < bound, "{exact}, {error:e}: {report:?}");
+    }
+}
+
 #[test]
 fn the_kept_inverse_leads_to_the_optimum_of_one_sample_more_or_less() {
     let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
@@ -169,8 +257,11 @@ fn the_kept_inverse_leads_to_the_optimum_of_one_sample_more_or_less() {
     features.iter_mut().for_each(|x| *x -= 1.0);
     let mut gram = vec![0.0; n * n];
     kernels.syrk_nt([n, 200], &features, &mut gram);
-    let span =
-        |weights| Span { gram: &gram, labels: &labels, sample_weights: Some(weights), n_classes: 3, bias_unit: 5.0 };
+    let (gram, labels) = (&gram, &labels);
+    let span = |weights| {
+        let sample_weights = Some(weights);
+        Span { gram, labels, sample_weights, n_classes: 3, bias_unit: 5.0 }
+    };
     let (all, mut without) = (vec![1.0; n], vec![1.0; n]);
     without[7] = 0.0;
     let mut scratch = vec![f32::NAN; dual::scratch_len(n, 3).expect("small")];
@@ -243,7 +334,8 @@ fn labels_that_repeat_take_no_more_passes_than_labels_in_order() {
 #[test]
 fn a_span_that_does_not_fit_is_a_typed_error() {
     let (gram, labels) = ([1.0, 0.0, 0.0, 1.0], [0, 1]);
-    let span = Span { gram: &gram, labels: &labels, sample_weights: None, n_classes: 2, bias_unit: 1.0 };
+    let (gram_of, labels_of, n_classes) = (&gram, &labels, 2);
+    let span = Span { gram: gram_of, labels: labels_of, sample_weights: None, n_classes, bias_unit: 1.0 };
     let (mut point, mut scratch) = ([0.0; 12], vec![0.0; dual::scratch_len(2, 2).expect("small")]);
     let mut run = |span: &Span<'_>, l2, points: usize, scratches: usize| {
         let (point, scratch) = (&mut point[..points], &mut scratch[..scratches]);

@@ -2,10 +2,11 @@
 //!
 //! The weights are `W = alphaᵀ X` with a row of `alpha` for each class (representer theorem), and `K = X Xᵀ` is all that is
 //! needed of the features: the logits are `alpha K`, the penalty is `l2 / 2 * alpha K alphaᵀ`, and the gradient with respect to W is
-//! `(residuals + l2 * alpha) X`. Each vector here carries its product with K, so that inner products are those of the weights
+//! `(residuals + l2 * alpha) X`. Points and steps carry their products with K, so that inner products are those of the weights
 //! themselves: the path is that of L-BFGS on W, at the price of `[n, n]` instead of `[n, feature_dim]` products.
 
 use super::Settings;
+use super::centre::Centre;
 use super::loss::{BLOCK, cross_entropy};
 use crate::kernel::{ALIGNMENT_SLACK, Kernels, aligned};
 use crate::math;
@@ -45,7 +46,7 @@ pub const fn point_len(n_samples: usize, n_classes: usize) -> Option<usize> {
 pub const fn scratch_len(n_samples: usize, n_classes: usize) -> Option<usize> {
     let Some(point) = point_len(n_samples, n_classes) else { return None };
     let Some(search) = lbfgs::scratch_len(point) else { return None };
-    let Some(rows) = n_samples.checked_mul(n_samples + 2) else { return None };
+    let Some(rows) = n_samples.checked_mul(n_samples + 3) else { return None };
     let Some(all) = rows.checked_add(search) else { return None };
     all.checked_add(ALIGNMENT_SLACK)
 }
@@ -79,13 +80,19 @@ pub fn fit(
     let n = span.labels.len();
     let (factor, rest) = aligned(scratch).split_at_mut(n * n);
     let (curvature, rest) = rest.split_at_mut(n);
-    let (root, search) = rest.split_at_mut(n);
-    let mut dual = Dual { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None };
+    let (root, rest) = rest.split_at_mut(n);
+    let (shares, search) = rest.split_at_mut(n);
+    let centre = Centre::new(kernels, span, shares);
     match start {
         Start::Cold => point.fill(0.0),
         Start::Warm => span.complete(kernels, point),
     }
-    Ok(lbfgs::minimise(kernels, &mut dual, settings.limits(), point, search).into())
+    centre.enter(span.split(point));
+    let preconditioner = Preconditioner { kernels, span: *span, l2: settings.l2, factor, curvature, root, total: None };
+    let mut dual = Dual { centre, preconditioner };
+    let minimum = lbfgs::minimise(kernels, &mut dual, settings.limits(), point, search);
+    dual.centre.leave(span.split(point));
+    Ok(minimum.into())
 }
 
 impl Span<'_> {
@@ -127,12 +134,13 @@ impl Span<'_> {
         again.copy_from_slice(bias);
     }
 
-    /// The objective at a point, and the first half of the gradient but for the penalty: the residuals and their sums.
-    /// `curvature [n_samples]` gets that of each sample's loss, the mean over the classes.
+    /// The objective at a point, and the first half of the gradient but for the penalty: the residuals and their sums. With a
+    /// centre they are those of the samples less their mean. `curvature [n_samples]` gets that of each sample's loss, the mean over the classes.
     pub(super) fn evaluate(
         &self,
         kernels: Kernels,
         l2: f32,
+        centre: Option<Centre<'_>>,
         point: &[f32],
         gradient: &mut [f32],
         curvature: &mut [f32],
@@ -142,7 +150,7 @@ impl Span<'_> {
         let mut value = 0.5 * l2 as f64 * kernels.dot(alpha, product) as f64;
         let (residuals, bias_gradient) = gradient.split_at_mut(alphas);
         for (class, (row, logits)) in residuals.chunks_exact_mut(n).zip(product.chunks_exact(n)).enumerate() {
-            let bias = point[alphas + class] * self.bias_unit;
+            let bias = point[alphas + class] * self.bias_unit - centre.map_or(0.0, |centre| centre.of(logits));
             row.iter_mut().zip(logits).for_each(|(z, logit)| *z = logit + bias);
         }
         for (first, labels) in (0..).step_by(BLOCK).zip(self.labels.chunks(BLOCK)) {
@@ -184,11 +192,17 @@ pub(super) fn transpose(rows: &[f32], n: usize, transposed: &mut [f32]) {
 }
 
 /// Softmax regression on inner products.
-pub(super) struct Dual<'a> {
+struct Dual<'a> {
+    centre: Centre<'a>,
+    preconditioner: Preconditioner<'a>,
+}
+
+/// The Hessian without the coupling of the classes, inverted.
+pub(super) struct Preconditioner<'a> {
     pub(super) kernels: Kernels,
     pub(super) span: Span<'a>,
     pub(super) l2: f32,
-    /// `[n, n]`, the Cholesky factor of the preconditioner.
+    /// `[n, n]`, its Cholesky factor.
     pub(super) factor: &'a mut [f32],
     /// `[n]`, curvature of each sample's loss at the point that was evaluated last.
     pub(super) curvature: &'a mut [f32],
@@ -198,7 +212,7 @@ pub(super) struct Dual<'a> {
     pub(super) total: Option<f32>,
 }
 
-impl Dual<'_> {
+impl Preconditioner<'_> {
     /// Makes the factor from the curvatures. The Hessian without the coupling of the classes is `Xᵀ D X + l2`, D the
     /// curvatures: in the span its inverse is `D^½ (D^½ K D^½ + l2)⁻¹ D^-½`.
     pub(super) fn factorise(&mut self) {
@@ -226,29 +240,9 @@ impl Dual<'_> {
             self.total = Some(total);
         }
     }
-}
 
-impl Problem for Dual<'_> {
-    const RESCALE: bool = false;
-
-    fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> f64 {
-        let (half, alphas) = (x.len() / 2, self.span.n_classes * self.span.labels.len());
-        let value = self.span.evaluate(self.kernels, self.l2, x, &mut gradient[..half], self.curvature);
-        self.kernels.axpy(self.l2, &x[..alphas], &mut gradient[..alphas]);
-        self.span.complete(self.kernels, gradient);
-        value
-    }
-
-    fn inner(&self, a: &[f32], b: &[f32]) -> f64 {
-        let half = a.len() / 2;
-        self.kernels.dot(&a[..half], &b[half..]) as f64
-    }
-
-    fn renew(&mut self, _x: &[f32]) {
-        self.factorise();
-    }
-
-    fn precondition(&mut self, vector: &mut [f32]) -> bool {
+    /// Multiplies the first half of a vector with the inverse, and makes the second half; false if there is no factor.
+    fn apply(&self, vector: &mut [f32]) -> bool {
         let Some(total) = self.total else { return false };
         let (n, n_classes, l2, unit) = (self.span.labels.len(), self.span.n_classes, self.l2, self.span.bias_unit);
         let [alpha, bias, product, again] = self.span.split(vector);
@@ -275,5 +269,38 @@ impl Problem for Dual<'_> {
         bias.iter_mut().for_each(|b| *b /= total * unit * unit);
         again.copy_from_slice(bias);
         true
+    }
+}
+
+impl Problem for Dual<'_> {
+    const RESCALE: bool = false;
+
+    fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> f64 {
+        let Preconditioner { kernels, span, l2, curvature, .. } = &mut self.preconditioner;
+        let (half, alphas) = (x.len() / 2, span.n_classes * span.labels.len());
+        let value = span.evaluate(*kernels, *l2, Some(self.centre), x, &mut gradient[..half], curvature);
+        self.centre.balance(&mut gradient[..alphas]);
+        kernels.axpy(*l2, &x[..alphas], &mut gradient[..alphas]);
+        // Its product with K is never asked for.
+        gradient[half..].fill(0.0);
+        value
+    }
+
+    fn inner(&self, any: &[f32], vector: &[f32]) -> f64 {
+        let half = any.len() / 2;
+        self.preconditioner.kernels.dot(&any[..half], &vector[half..]) as f64
+    }
+
+    fn renew(&mut self, _x: &[f32]) {
+        self.preconditioner.factorise();
+    }
+
+    fn precondition(&mut self, vector: &mut [f32]) -> bool {
+        let Preconditioner { kernels, span, .. } = &self.preconditioner;
+        let is_done = self.preconditioner.apply(vector);
+        if !is_done {
+            span.complete(*kernels, vector);
+        }
+        is_done
     }
 }

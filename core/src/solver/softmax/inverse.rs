@@ -1,7 +1,7 @@
 //! The middle of the preconditioner of few samples, inverted: dearer to make than a factor, but cheaper to use, and a sample
 //! that comes or goes changes it by a matrix of rank one.
 
-use super::dual::{Dual, Span};
+use super::dual::{Preconditioner, Span};
 use crate::kernel::{Kernels, aligned};
 use crate::math;
 
@@ -60,10 +60,11 @@ impl<'a> Inverse<'a> {
         let (factor, rest) = aligned(scratch).split_at_mut(n * n);
         let (curvature, rest) = rest.split_at_mut(n);
         let gradient = &mut rest[n..][..point.len() / 2];
-        span.evaluate(kernels, l2, point, gradient, curvature);
-        let mut dual = Dual { kernels, span: *span, l2, factor, curvature, root: &mut *self.root, total: None };
-        dual.factorise();
-        let Some(total) = dual.total else { return false };
+        span.evaluate(kernels, l2, None, point, gradient, curvature);
+        let root = &mut *self.root;
+        let mut direct = Preconditioner { kernels, span: *span, l2, factor, curvature, root, total: None };
+        direct.factorise();
+        let Some(total) = direct.total else { return false };
         self.total = total;
         self.matrix.fill(0.0);
         (0..n).for_each(|i| self.matrix[i * n + i] = 1.0);

@@ -5,6 +5,7 @@
 //! logits, curvature along it and inner products are sums over samples and classes.
 
 use super::Settings;
+use super::centre::Centre;
 use super::dual::Span;
 use super::inverse::Inverse;
 use super::loss::BLOCK;
@@ -42,31 +43,34 @@ pub fn fit_near(
     let (work, probabilities, curvature) = (next(2 * alphas), next(alphas), next(n));
     let (gradient, old_gradient) = (next(half), next(half));
     let (downhill, direction) = (next(2 * half), next(2 * half));
+    let centre = Centre::new(kernels, span, next(n));
     let l2 = settings.l2;
     let mut evaluate = |point: &[f32], gradient: &mut [f32], probabilities: &mut [f32]| {
-        let value = span.evaluate(kernels, l2, point, gradient, curvature);
+        let value = span.evaluate(kernels, l2, Some(centre), point, gradient, curvature);
         probabilities.copy_from_slice(&gradient[..alphas]);
         for (sample, label) in span.labels.iter().enumerate() {
             probabilities[usize::from(*label) * n + sample] += span.weight(sample);
         }
+        centre.balance(&mut gradient[..alphas]);
         kernels.axpy(l2, &point[..alphas], &mut gradient[..alphas]);
         value
     };
     let inner = |first: &[f32], vector: &[f32]| f64::from(kernels.dot(&first[..half], &vector[half..]));
 
     span.complete(kernels, point);
+    centre.enter(span.split(point));
     let mut value = evaluate(point, gradient, probabilities);
     let mut report = FitReport { objective: value, gap: f64::INFINITY, iterations: 0, passes: 1, converged: false };
-    let (mut old_slope, mut gain, mut stalled) = (f64::INFINITY, 0.0, 0);
-    loop {
+    let (mut old_slope, mut gains, mut stalled) = (f64::INFINITY, [0.0; 2], 0);
+    'steps: loop {
         inverse.apply(kernels, span, l2, gradient, downhill, work);
         report.passes += 1;
         let slope = inner(gradient, downhill);
         report.objective = value;
-        report.gap = (0.5 * slope).max(gain);
+        report.gap = (0.5 * slope).max(left_to_gain(gains));
         report.converged = report.gap <= settings.tolerance * value;
         if report.converged || report.iterations == settings.max_iterations || stalled == 5 || slope.is_nan() {
-            return Ok(report);
+            break;
         }
         let beta = if report.iterations == 0 { 0.0 } else { (slope - inner(old_gradient, downhill)) / old_slope };
         if beta > 0.0 {
@@ -80,10 +84,10 @@ pub fn fit_near(
             along = slope;
         }
         let penalty = f64::from(l2) * f64::from(kernels.dot(&direction[..alphas], &direction[half..][..alphas]));
-        let bend = penalty + curvature_along(span, probabilities, direction);
+        let bend = penalty + curvature_along(span, centre, probabilities, direction, work);
         if bend <= 0.0 || bend.is_nan() {
             // Rounding has taken all of it.
-            return Ok(report);
+            break;
         }
         let mut step = along / bend;
         old_gradient.copy_from_slice(gradient);
@@ -93,7 +97,7 @@ pub fn fit_near(
         // Too far from the optimum for the curvature here to tell of the value there; a NaN, from overflow, ends here too.
         while new_value > value + 1e-7 * value || new_value.is_nan() {
             if halvings == MOST_HALVINGS {
-                return Ok(report);
+                break 'steps;
             }
             step *= 0.5;
             halvings += 1;
@@ -102,26 +106,44 @@ pub fn fit_near(
         }
         stalled = if value - new_value <= 1e-9 * value { stalled + 1 } else { 0 };
         // What the model says, where the difference of the values is rounding.
-        gain = (0.5 * step * along).max(value - new_value);
+        gains = [(0.5 * step * along).max(value - new_value), gains[0]];
         (value, old_slope) = (new_value, slope);
         report.iterations += 1;
     }
+    centre.leave(span.split(point));
+    Ok(report)
+}
+
+/// What steps to come will gain, if they go on as the last ones did, of which these are the gains, newest first: as much as
+/// the last one at least.
+fn left_to_gain([last, before]: [f64; 2]) -> f64 {
+    let rate = if before > 0.0 { (last / before).min(0.9) } else { 0.0 };
+    last * (rate / (1.0 - rate)).max(1.0)
 }
 
 /// Second derivative of the loss along a direction: the variance of its logits among the classes, over all samples.
 /// `probabilities [n_classes, n_samples]`, each row times the samples' weights.
-fn curvature_along(span: &Span<'_>, probabilities: &[f32], direction: &[f32]) -> f64 {
+/// `scratch` has `n_classes` elements or more.
+fn curvature_along(
+    span: &Span<'_>,
+    centre: Centre<'_>,
+    probabilities: &[f32],
+    direction: &[f32],
+    scratch: &mut [f32],
+) -> f64 {
     let (n, half) = (span.labels.len(), direction.len() / 2);
-    let logits = &direction[half..];
-    let biases = &logits[span.n_classes * n..];
+    let (logits, biases) = direction[half..].split_at(span.n_classes * n);
+    let shifts = &mut scratch[..span.n_classes];
+    for ((shift, bias), logits) in shifts.iter_mut().zip(biases).zip(logits.chunks_exact(n)) {
+        *shift = bias * span.bias_unit - centre.of(logits);
+    }
+    let shifts = &*shifts;
     let mut total = 0.0;
     for first in (0..n).step_by(BLOCK) {
         let len = BLOCK.min(n - first);
         let rows = || {
-            let rows = logits.chunks_exact(n).zip(probabilities.chunks_exact(n)).zip(biases);
-            rows.map(|((logits, weights), bias)| {
-                (&logits[first..][..len], &weights[first..][..len], bias * span.bias_unit)
-            })
+            let rows = logits.chunks_exact(n).zip(probabilities.chunks_exact(n)).zip(shifts);
+            rows.map(|((logits, weights), shift)| (&logits[first..][..len], &weights[first..][..len], *shift))
         };
         let (mut mean, mut weight) = ([0.0; BLOCK], [0.0; BLOCK]);
         for (logits, weights, bias) in rows() {

@@ -36,7 +36,7 @@ pub struct Online<'a> {
     labels: &'a mut [u16],
     /// `[capacity]`, 1 for a sample, 0 for a free slot.
     weights: &'a mut [f32],
-    /// `[feature_dim]`, taken from every sample; set by the first fit.
+    /// `[feature_dim]`, taken from every sample; the mean of those of the last fit from nothing.
     center: &'a mut [f32],
     /// `[capacity, feature_dim]`, less the center once there is one; zeros in free slots.
     features: &'a mut [f32],
@@ -199,8 +199,8 @@ impl<'a> Online<'a> {
         }
     }
 
-    /// A new class without samples, after the others; returns its index. The next fit starts from nothing, but for the inner
-    /// products, and needs a sample of it.
+    /// A new class without samples, after the others; returns its index. The next fit starts from nothing, and needs a sample
+    /// of it.
     ///
     /// # Errors
     /// [`FitError::Full`] if `floats` are not enough for one more: [`buffer_len`](Self::buffer_len) of so many classes.
@@ -216,8 +216,7 @@ impl<'a> Online<'a> {
         Ok(class)
     }
 
-    /// Removes a class and its samples; the labels above it fall by one. The next fit starts from nothing, but for the inner
-    /// products.
+    /// Removes a class and its samples; the labels above it fall by one. The next fit starts from nothing.
     ///
     /// # Errors
     /// [`FitError::Absent`] if there is no such class, [`FitError::TooFewClasses`] if only one would be left; then nothing is
@@ -262,19 +261,10 @@ impl<'a> Online<'a> {
             return Err(FitError::EmptyClass { class });
         }
         settings.check()?;
-        let (capacity, feature_dim) = (self.labels.len(), self.feature_dim);
         let start = if self.has_point { Start::Warm } else { Start::Cold };
-        if !self.is_fitted {
-            let weights = Some(&*self.weights);
-            let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: weights };
-            self.bias_unit = Primal::mean_and_length(self.kernels, &set, self.center);
-            let rows = self.features.chunks_exact_mut(feature_dim.max(1)).zip(&*self.weights);
-            for (row, _) in rows.filter(|(_, weight)| **weight > 0.0) {
-                row.iter_mut().zip(&*self.center).for_each(|(x, center)| *x -= center);
-            }
-            self.kernels.syrk_nt([capacity, feature_dim], self.features, self.gram);
+        if start == Start::Cold {
+            self.centre();
         }
-        self.is_fitted = true;
         let is_kept = self.inverse_l2 == Some(settings.l2);
         let (kernels, span, inverse, point, scratch) = self.parts();
         let report = match is_kept {
@@ -289,6 +279,27 @@ impl<'a> Online<'a> {
             (self.fresh_steps, self.excess_steps) = (None, 0);
         }
         Ok(report)
+    }
+
+    /// Takes their mean from the samples that are there, and makes their inner products anew.
+    fn centre(&mut self) {
+        if self.is_fitted {
+            self.shift(1.0);
+        }
+        let weights = Some(&*self.weights);
+        let set = TrainingSet { features: self.features, labels: self.labels, sample_weights: weights };
+        self.bias_unit = Primal::mean_and_length(self.kernels, &set, self.center);
+        self.shift(-1.0);
+        self.kernels.syrk_nt([self.labels.len(), self.feature_dim], self.features, self.gram);
+        self.is_fitted = true;
+    }
+
+    /// Adds so many centers to each sample.
+    fn shift(&mut self, centers: f32) {
+        let rows = self.features.chunks_exact_mut(self.feature_dim.max(1)).zip(&*self.weights);
+        for (row, _) in rows.filter(|(_, weight)| **weight > 0.0) {
+            self.kernels.axpy(centers, self.center, row);
+        }
     }
 
     /// Counts the steps of a fit with the kept inverse. It is made anew when what its age has cost so far, at `n_classes n^2`

@@ -1,9 +1,10 @@
 //! Samples and classes that come and go.
 
-use super::super::tests::few_samples;
+use super::super::tests::{few_samples, samples_of};
 use super::*;
 use crate::solver::oracle::Oracle;
 use std::vec;
+use std::vec::Vec;
 
 #[test]
 fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() {
@@ -78,6 +79,56 @@ fn online_finds_the_optimum_from_far_away() {
     expect_optimum_of(&mut online, 0..n);
     (0..n - 4).for_each(|i| online.remove(i));
     expect_optimum_of(&mut online, n - 4..n);
+}
+
+/// Samples class by class, so that each fit sees other shares of the classes than the last one did; then without the first.
+#[test]
+fn online_finds_the_optimum_of_classes_of_unequal_size() {
+    let kernels = Kernels::detect();
+    let oracle = samples_of(&[3, 40, 7], 200);
+    let (n, labels) = (50, &oracle.train_labels);
+    let row = |i: usize| &oracle.train[i * 200..][..200];
+    for l2 in [0.1, 1e-2, 1e-3, 1e-4] {
+        let mut floats = vec![f32::NAN; Online::buffer_len(64, 3, 200).expect("small")];
+        let mut slots = [7; 64];
+        let mut online = Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
+        let expect_optimum_of = |online: &mut Online<'_>, kept: &[usize]| {
+            let report = online.fit(&Settings::new(l2)).expect("sound");
+            let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
+            online.head(&mut head);
+            let oracle = Oracle {
+                train: kept.iter().flat_map(|i| row(*i).to_vec()).collect(),
+                train_labels: kept.iter().map(|i| labels[*i]).collect(),
+                ..samples_of(&[1; 3], 200)
+            };
+            let (cold, _) = oracle.fit(kernels, l2);
+            let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, l2.into()));
+            assert!(report.converged, "{l2}: {report:?}");
+            assert!((exact - expected).abs() < 2e-6 * expected, "{l2}: {exact} instead of {expected}: {report:?}");
+            assert!((report.objective - exact).abs() < 2e-6 * exact, "{l2}: {exact}: {report:?}");
+        };
+        let mut kept = vec![0, 1, 3, 4, 43, 44];
+        let mut slot_of: Vec<usize> = kept.iter().map(|i| online.add(row(*i), labels[*i]).expect("room")).collect();
+        expect_optimum_of(&mut online, &kept);
+        for i in (0..n).rev() {
+            if !kept.contains(&i) {
+                kept.push(i);
+                slot_of.push(online.add(row(i), labels[i]).expect("room"));
+                if i % 3 == 0 {
+                    expect_optimum_of(&mut online, &kept);
+                }
+            }
+        }
+        expect_optimum_of(&mut online, &kept);
+        for at in (0..kept.len()).rev().filter(|at| (3..43).contains(&kept[*at]) && at % 8 > 0).collect::<Vec<_>>() {
+            kept.remove(at);
+            online.remove(slot_of.remove(at));
+            if at % 3 == 0 {
+                expect_optimum_of(&mut online, &kept);
+            }
+        }
+        expect_optimum_of(&mut online, &kept);
+    }
 }
 
 #[test]
