@@ -50,6 +50,8 @@ enum Outcome {
     Done,
     /// Some input was bad; it was named, and the rest was done.
     SomeInputBad,
+    /// The machine failed us in something that the work could do without; it was said.
+    SomethingFailed,
 }
 
 /// Parses the arguments, runs the command, prints what went wrong in one line.
@@ -66,6 +68,7 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::SomethingFailed) => ExitCode::from(1),
         Ok(Outcome::SomeInputBad) => ExitCode::from(2),
         Err(error) => exit_code(&error),
     }

@@ -43,5 +43,5 @@ pub use heads::{AnyHead, LeftOut, takes_class_weights};
 pub use model::{Model, ModelError, NotFinite};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
 pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};
-pub use save::{SaveError, check_path, save};
+pub use save::{SaveError, Written, check_path, is_same_file, save};
 pub use scaling::Scaling;

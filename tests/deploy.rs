@@ -55,11 +55,31 @@ fn the_inbox_classifies_what_is_put_into_it_once() {
     assert_eq!((code, lines.len()), (0, 2), "{err}");
     assert_eq!(names(&state.join("done")), ["a crane.jpg", "left.jpg", "text.jpg", "trout.jpg"]);
     assert!(names(&state.join("work")).is_empty());
-    // Without a head nothing is lost either.
+    // A camera that numbers its photos starts anew some day: both are kept.
+    put(&format!("{DEMO}/new/fish/coraltrout.jpg"), "a crane.jpg");
+    put(&format!("{DATA}/formats/text.jpg"), "notes.txt");
+    let (code, lines, err) = inbox(&scene);
+    assert_eq!((code, lines.len()), (0, 2), "{err}");
+    let done = ["a crane.jpg", "a crane.jpg.~1~", "left.jpg", "notes.txt", "text.jpg", "trout.jpg"];
+    assert_eq!(names(&state.join("done")), done);
+    // Without a head, or with one of another trunk, nothing is lost either.
     put(&format!("{DEMO}/new/fish/coraltrout.jpg"), "again.jpg");
+    let good = fs::read(scene.head()).unwrap();
+    let wait = || {
+        let (code, lines, err) = inbox(&scene);
+        assert_eq!((code, lines.len()), (1, 0), "{err}");
+        assert_eq!(
+            (names(&state.join("work")), names(&state.join("done"))),
+            (vec!["again.jpg".to_owned()], done.map(str::to_owned).to_vec())
+        );
+    };
     fs::write(scene.head(), "spoilt").unwrap();
-    let (code, _, err) = inbox(&scene);
-    assert_eq!((code, names(&state.join("work"))), (1, vec!["again.jpg".to_owned()]), "{err}");
+    wait();
+    fs::copy(format!("{DATA}/golden.graft"), scene.head()).unwrap();
+    wait();
+    fs::write(scene.head(), good).unwrap();
+    let (code, lines, err) = inbox(&scene);
+    assert_eq!((code, lines.len()), (0, 1), "{err}");
 }
 
 #[test]

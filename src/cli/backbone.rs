@@ -21,6 +21,11 @@ pub struct BackboneArgs {
 }
 
 impl BackboneArgs {
+    /// The network's file, if it is not the built-in one.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.backbone.as_ref()
+    }
+
     /// The network that was asked for.
     pub fn open(&self) -> anyhow::Result<Backbone> {
         open(self.backbone.as_ref())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use topgraft::export::{self, Calibrator, Firmware, NotLinear, Ranges};
-use topgraft::learn::{Classifier, Model, check_path, for_each_photo, photos_below, save};
+use topgraft::learn::{Classifier, Model, Written, check_path, for_each_photo, is_same_file, photos_below};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
@@ -95,8 +95,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             about_firmware = Some(calibrated);
         }
     }
-    for file in &files {
-        save(file.path, &file.bytes, args.force)?;
+    // All of them, or none.
+    let written = files.iter().map(|file| Written::new(file.path, &file.bytes, args.force));
+    for file in written.collect::<Result<Vec<_>, _>>()? {
+        file.name()?;
     }
 
     let mut out = std::io::stdout().lock();
@@ -125,8 +127,12 @@ fn check_paths(args: &Args) -> anyhow::Result<()> {
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             bail!("{}: no such folder to write to; make it first", folder.display());
         }
-        if paths[..at].contains(path) {
+        if paths[..at].iter().any(|other| is_same_file(other, path)) {
             bail!("{}: is the name of two of the files to write; give each its own", path.display());
+        }
+        let read = [Some(&args.model), args.backbone.file()].into_iter().flatten();
+        if read.into_iter().any(|read| is_same_file(read, path)) {
+            bail!("{}: is read, so it cannot be written; give another name", path.display());
         }
     }
     Ok(())

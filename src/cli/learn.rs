@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use topgraft::export::unknown_json;
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
-    Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, learning_curve, takes_class_weights,
+    Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, is_same_file, learning_curve,
+    takes_class_weights,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
@@ -19,6 +20,7 @@ use topgraft::trunk::Trunk;
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
+use super::message::message;
 use super::photos::{extract, skipped_json};
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
 use super::weights::ClassWeights;
@@ -146,6 +148,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
+    for read in [args.cache.as_ref(), args.backbone.file()].into_iter().flatten() {
+        if is_same_file(&args.output, read) {
+            anyhow::bail!("{}: cannot be the head file too; give --output another name", read.display());
+        }
+    }
     let mut dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let order = Order::new(args, &dataset)?;
@@ -197,6 +204,8 @@ impl<'a> Order<'a> {
 pub struct Lesson {
     extracted: Extracted,
     extract_time: Duration,
+    /// Whether the features could be kept, if they were to be.
+    is_kept: bool,
     /// What the fit was said to take.
     cost: Cost,
     fitted: Fitted,
@@ -211,7 +220,7 @@ impl Lesson {
         trunk: &Trunk,
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
-        cache: Option<&mut FeatureCache>,
+        mut cache: Option<&mut FeatureCache>,
         Order { scalings, kinds, class_weights, budget }: &Order<'_>,
     ) -> anyhow::Result<Self> {
         let feature_dim = trunk.feature_dim();
@@ -227,7 +236,9 @@ impl Lesson {
         // Before the photos are read; and again, as fewer of them may need another way to fit.
         check(dataset)?;
         let with_shots = !spares.is_empty();
-        let (extracted, extract_time) = extract(trunk, dataset, spares, cache)?;
+        let (extracted, extract_time) = extract(trunk, dataset, spares, cache.as_deref_mut())?;
+        // No reason not to learn.
+        let is_kept = cache.map_or(Ok(()), FeatureCache::save).map_err(message).is_ok();
         extracted.dataset.check_teachable()?;
         if with_shots {
             // As many as were asked for, or none.
@@ -249,7 +260,7 @@ impl Lesson {
         let auroc = held_out_auroc(extracted.features.view(), &labels, &fitted)?;
         let auroc_time = start.elapsed();
         let curve = learning_curve(extracted.features.view(), &labels, &fitted)?;
-        Ok(Self { extracted, extract_time, cost, fitted, auroc, auroc_time, curve })
+        Ok(Self { extracted, extract_time, is_kept, cost, fitted, auroc, auroc_time, curve })
     }
 
     /// A lesson with the default settings.
@@ -268,9 +279,13 @@ impl Lesson {
         model
     }
 
-    /// Photos that were skipped show in the exit code.
+    /// Photos that were skipped show in the exit code, and features that could not be kept.
     pub fn outcome(&self) -> Outcome {
-        if self.extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad }
+        match self.extracted.skipped.is_empty() {
+            _ if !self.is_kept => Outcome::SomethingFailed,
+            true => Outcome::Done,
+            false => Outcome::SomeInputBad,
+        }
     }
 
     /// The class that the naive model always says.

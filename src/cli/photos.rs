@@ -19,23 +19,20 @@ pub fn progress_bar(photos: usize) -> ProgressBar {
 /// take their places. The trunk does not run on photos that the cache knows.
 ///
 /// # Errors
-/// If the trunk fails on every photo, or the cache cannot be written.
+/// If the trunk fails on every photo.
 pub fn extract(
     trunk: &Trunk,
     dataset: &Dataset,
     spares: Vec<Vec<Sample>>,
-    mut cache: Option<&mut FeatureCache>,
+    cache: Option<&mut FeatureCache>,
 ) -> anyhow::Result<(Extracted, Duration)> {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let mut extracted = Extracted::with_spares(trunk, dataset, spares, cache.as_deref(), || bar.inc(1));
+    let mut extracted = Extracted::with_spares(trunk, dataset, spares, cache, || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
-    }
-    if let Some(cache) = &mut cache {
-        cache.save()?;
     }
     extracted.check_trunk()?;
     Ok((extracted, time))

@@ -71,32 +71,41 @@ pub fn for_each_photo<T: Send>(
         .collect()
 }
 
-/// As [`extract`], but takes from the cache what it knows, and puts there what it does not.
+/// Photos whose features are kept together: what a crash can lose.
+const BATCH: usize = 256;
+
+/// As [`extract`], but takes from the cache what it knows, and keeps there what it does not. That they cannot be kept is no
+/// reason to stop: what is left of it then is in the cache's memory.
 fn extract_unless_known(
     trunk: &Trunk,
     paths: &[&Path],
-    cache: Option<&FeatureCache>,
+    cache: Option<&mut FeatureCache>,
     done: impl Fn() + Sync,
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
     let Some(cache) = cache else { return extract(trunk, paths, done) };
-    // A photo that cannot be read has no key; why is found out below.
-    let keys: Vec<_> = paths.par_iter().map(|path| FeatureCache::key(path).ok()).collect();
-    let known = |key: &Option<_>| key.as_ref().and_then(|key| cache.get(key));
-    let new: Vec<&Path> =
-        paths.iter().zip(&keys).filter(|(_, key)| known(key).is_none()).map(|(path, _)| *path).collect();
-    let mut new = extract(trunk, &new, &done).into_iter();
-    let mut row = |key: Option<_>| {
-        if let Some(row) = known(&key) {
-            done();
-            return Ok(row.to_vec());
-        }
-        let row = new.next().expect("one for each photo that is not known")?;
-        if let Some(key) = key {
-            cache.put(key, &row);
-        }
-        Ok(row)
-    };
-    keys.iter().map(|key| row(*key)).collect()
+    let mut rows = Vec::with_capacity(paths.len());
+    for paths in paths.chunks(BATCH) {
+        // A photo that cannot be read has no key; why is found out below.
+        let keys: Vec<_> = paths.par_iter().map(|path| FeatureCache::key(path).ok()).collect();
+        let known = |key: &Option<_>| key.as_ref().and_then(|key| cache.get(key));
+        let new: Vec<&Path> =
+            paths.iter().zip(&keys).filter(|(_, key)| known(key).is_none()).map(|(path, _)| *path).collect();
+        let mut new = extract(trunk, &new, &done).into_iter();
+        let mut row = |key: Option<_>| {
+            if let Some(row) = known(&key) {
+                done();
+                return Ok(row.to_vec());
+            }
+            let row = new.next().expect("one for each photo that is not known")?;
+            if let Some(key) = key {
+                cache.put(key, &row);
+            }
+            Ok(row)
+        };
+        rows.extend(keys.iter().map(|key| row(*key)));
+        let _ = cache.save();
+    }
+    rows
 }
 
 /// Features of a dataset's photos, and the photos that have none.
@@ -123,7 +132,7 @@ impl Extracted {
         trunk: &Trunk,
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
-        cache: Option<&FeatureCache>,
+        mut cache: Option<&mut FeatureCache>,
         done: impl Fn() + Sync,
     ) -> Self {
         let mut spares: Vec<_> = spares.into_iter().map(Vec::into_iter).collect();
@@ -131,7 +140,7 @@ impl Extracted {
         let mut samples = dataset.samples.clone();
         while !samples.is_empty() {
             let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
-            let results = extract_unless_known(trunk, &paths, cache, &done);
+            let results = extract_unless_known(trunk, &paths, cache.as_deref_mut(), &done);
             for (sample, result) in std::mem::take(&mut samples).into_iter().zip(results) {
                 match result {
                     Ok(features) => kept.push((sample, features)),

@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use topgraft_core::format;
 
 /// Why a file was not written. Whatever was at the path still is.
@@ -55,33 +56,76 @@ pub fn check_path(path: &Path, replace: bool) -> Result<(), SaveError> {
 /// # Errors
 /// As [`check_path`], or what the system said.
 pub fn save(path: &Path, bytes: &[u8], replace: bool) -> Result<(), SaveError> {
-    let (target, mode) = place(path, replace)?;
-    let write = |source| SaveError::Write { path: path.to_path_buf(), source };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut options = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // As any new file: what the umask leaves.
-        use std::os::unix::fs::PermissionsExt;
-        options.permissions(Permissions::from_mode(0o666));
+    Written::new(path, bytes, replace)?.name()
+}
+
+/// A file that is written whole and synced, but has no name yet: all that can fail is done but for the renaming. Without a
+/// name it goes when it is dropped.
+#[derive(Debug)]
+pub struct Written {
+    path: PathBuf,
+    target: PathBuf,
+    folder: PathBuf,
+    file: NamedTempFile,
+    replace: bool,
+}
+
+impl Written {
+    /// Writes it, beside `path`.
+    ///
+    /// # Errors
+    /// As [`save`].
+    pub fn new(path: &Path, bytes: &[u8], replace: bool) -> Result<Self, SaveError> {
+        let (target, mode) = place(path, replace)?;
+        let write = |source| SaveError::Write { path: path.to_path_buf(), source };
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.to_path_buf();
+        let mut options = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // As any new file: what the umask leaves.
+            use std::os::unix::fs::PermissionsExt;
+            options.permissions(Permissions::from_mode(0o666));
+        }
+        // Not the name that the file has for now, which its own errors tell.
+        let mut file = options.tempfile_in(&folder).map_err(|error| write(error.kind().into()))?;
+        if let Some(mode) = mode {
+            // Not every file system has modes.
+            let _ = file.as_file().set_permissions(mode);
+        }
+        file.as_file_mut().write_all(bytes).map_err(write)?;
+        file.as_file().sync_all().map_err(write)?;
+        Ok(Self { path: path.to_path_buf(), target, folder, file, replace })
     }
-    let mut file = options.tempfile_in(folder).map_err(write)?;
-    if let Some(mode) = mode {
-        // Not every file system has modes.
-        let _ = file.as_file().set_permissions(mode);
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// As [`save`].
+    pub fn name(self) -> Result<(), SaveError> {
+        let Self { path, target, folder, file, replace } = self;
+        let renamed = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
+        renamed.map_err(|failed| match failed.error.kind() {
+            std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.clone() },
+            _ => SaveError::Write { path, source: failed.error },
+        })?;
+        // The new name is durable once the folder is. The file is written: that a folder cannot be opened (one that may be
+        // written to, but not read) or synced (not every system can) is no failure.
+        #[cfg(unix)]
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        Ok(())
     }
-    file.write_all(bytes).map_err(write)?;
-    file.as_file().sync_all().map_err(write)?;
-    let renamed = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
-    renamed.map_err(|failed| match failed.error.kind() {
-        std::io::ErrorKind::AlreadyExists => SaveError::Exists { path: path.to_path_buf() },
-        _ => write(failed.error),
-    })?;
-    // The new name is durable once the folder is. The file is written: that a folder cannot be opened (one that may be
-    // written to, but not read) or synced (not every system can) is no failure.
-    #[cfg(unix)]
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
+}
+
+/// Whether two paths lead to the same file, or would if it were there.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        path.canonicalize().ok().or_else(|| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(folder.canonicalize().ok()?.join(path.file_name()?))
+        })
+    };
+    a == b || place(a).is_some_and(|a| Some(a) == place(b))
 }
 
 /// The file that is written for `path`, links followed, and the mode of the one that is there already.
