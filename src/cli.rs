@@ -18,6 +18,7 @@ mod weights;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind as ClapError;
 use clap::{Parser, Subcommand};
 use topgraft::learn::SaveError;
 use topgraft::trunk::RunError;
@@ -56,7 +57,11 @@ enum Outcome {
 
 /// Parses the arguments, runs the command, prints what went wrong in one line.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Review(args) => review::run(&args),
@@ -72,6 +77,19 @@ pub fn run() -> ExitCode {
         Ok(Outcome::SomeInputBad) => ExitCode::from(2),
         Err(error) => exit_code(&error),
     }
+}
+
+/// Help and version as they are; what is wrong with the arguments in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ClapError::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let is_about_usage = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines = text.lines().take_while(is_about_usage).map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join(" ");
+    message(format_args!("{}; see --help", line.trim_start_matches("error: ").replace(" tip: ", "; ")));
+    ExitCode::from(2)
 }
 
 /// 1 if the machine failed us, 2 if the input did; a reader that went away (`| head`) is no failure.

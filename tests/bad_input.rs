@@ -197,18 +197,22 @@ fn files_that_are_no_network_and_layers_that_are_not_there() {
 
 #[test]
 fn wrong_usage() {
-    for args in [
-        &["learn"][..],
-        &["classify", "x.jpg"],
-        &["unknown"],
-        &["learn", "x", "-o", "y", "--shots", "1"],
-        &["learn", "x", "-o", "y", "--unknown-rate", "50"],
-        &["learn", "x", "-o", "y", "--unknown-rate", "NaN"],
+    for (args, words) in [
+        (&["learn"][..], &["required arguments", "--output <HEAD.graft>", "<PHOTOS>", "--help"][..]),
+        (&["classify", "x.jpg"], &["--model <HEAD.graft>"]),
+        (&["unknown"], &["unrecognized subcommand 'unknown'"]),
+        (&["lern", "x"], &["'lern'; some similar subcommands exist: 'layers', 'learn'"]),
+        (&["learn", "x", "-o", "y", "--shots", "1"], &["'1' for '--shots <N>'"]),
+        (&["learn", "x", "-o", "y", "--unknown-rate", "50"], &["from 0 to below 50"]),
+        (&["learn", "x", "-o", "y", "--unknown-rate", "-1"], &["from 0 to below 50"]),
+        (&["learn", "x", "-o", "y", "--unknown-rate", "NaN"], &["from 0 to below 50"]),
+        (&["learn", "x", "-o", "y", "--max-memory", "-1"], &["from 1 to 9000T"]),
+        (&["learn", "x", "-o", "y", "--class-weights", "a=1e30"], &["from 0.0001 to 10000"]),
     ] {
-        let run = topgraft(args);
-        assert_eq!(run.code, 2, "{args:?}");
-        assert!(run.stderr.contains("error:") && run.stdout.is_empty(), "{}", run.stderr);
+        topgraft(args).refuses(words);
     }
+    let help = topgraft(["learn", "--help"]).succeeds();
+    assert!(help.stdout.contains("Usage: topgraft learn"), "{}", help.stdout);
     let scene = Scene::with_photos(&["birds", "tools"], 2);
     scene.learn(&[]).succeeds();
     let run =

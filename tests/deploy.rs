@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::{DATA, DEMO, Scene};
+use crate::program::{self, DATA, DEMO, Scene};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
@@ -95,7 +95,7 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
     let path = copy("topgraft-inbox.path", "", "");
     let run = match Command::new("systemd-analyze").arg("verify").args([service, path]).output() {
         Ok(run) => run,
-        Err(error) => return eprintln!("skipped: systemd-analyze does not run: {error}"),
+        Err(error) => return program::lacks(&format!("systemd-analyze does not run: {error}")),
     };
     let text = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success() && text.trim().is_empty(), "{text}");

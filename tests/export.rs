@@ -12,14 +12,14 @@ use topgraft::learn::{Classifier, Dataset, Extracted, Model, Scaling, fit};
 use topgraft::trunk::{Backbone, Source};
 use topgraft::vision::{self, InputTensor, Preprocessor};
 
-use crate::program::{DATA, DEMO, Scene, topgraft};
+use crate::program::{self, DATA, DEMO, Scene, topgraft};
 
 /// Python with these modules: `PYTHON`, or `python3`. tests/requirements.txt lists what the tests want of it.
 fn python(modules: &str) -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
     if !found.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {python} has not all of {modules}; pip install -r tests/requirements.txt");
+        program::lacks(&format!("{python} has not all of {modules}; pip install -r tests/requirements.txt"));
         return None;
     }
     Some(python)
@@ -250,7 +250,7 @@ fn generated_code_agrees(firmware: &Firmware, inputs: &[Vec<i8>]) {
     if Command::new("arm-none-eabi-gcc").arg("--version").output().is_ok() {
         c("arm-none-eabi-gcc", &["-mcpu=cortex-m4", "-mthumb", "-ffreestanding", "-c", "net.c", "-o", "net.o"]);
     } else {
-        println!("skipped: there is no arm-none-eabi-gcc to compile the C with (Debian's gcc-arm-none-eabi)");
+        program::lacks("there is no arm-none-eabi-gcc to compile the C with (Debian's gcc-arm-none-eabi)");
     }
 
     let bytes: Vec<u8> = inputs.iter().flatten().map(|q| *q as u8).collect();
@@ -392,12 +392,15 @@ fn exports_that_cannot_be_made_are_refused_before_anything_is_written() {
     let [head, c, folder, photos] = [&head, &c, &folder, &photos].map(|path| path.to_str().unwrap());
     let export = |more: &[&str]| topgraft(["export", "-m", head].iter().chain(more));
 
-    let run = export(&[]);
-    assert!(run.code == 2 && run.stderr.contains("--onnx"), "{}", run.stderr);
-    let run = export(&["--c", c]);
-    assert!(run.code == 2 && run.stderr.contains("--calibrate"), "{}", run.stderr);
+    export(&[]).refuses(&["--onnx"]);
+    export(&["--c", c]).refuses(&["--calibrate"]);
     export(&["--onnx", folder]).refuses(&["no: no such folder to write to"]);
     export(&["--onnx", c, "--c", c, "--calibrate", photos]).refuses(&["x.c: is the name of two of the files"]);
+    let again = scene.path("./../").join(scene.path("").file_name().unwrap()).join("x.c");
+    export(&["--onnx", c, "--safetensors", again.to_str().unwrap()]).refuses(&["is the name of two of the files"]);
+    let before = std::fs::read(head).unwrap();
+    export(&["--onnx", head, "--force"]).refuses(&["test.graft: is read, so it cannot be written"]);
+    assert_eq!(std::fs::read(head).unwrap(), before);
     export(&["--safetensors", photos]).refuses(&["is a folder"]);
     export(&["--onnx", c]).refuses(&["taught on backbone `tiny_sigmoid`", "another network"]);
     export(&["--backbone", &network, "--c", c, "--calibrate", photos]).refuses(&[

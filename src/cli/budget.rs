@@ -10,7 +10,7 @@ use super::text::{bytes, counted, duration};
 #[derive(clap::Args)]
 pub struct BudgetArgs {
     /// Refuse a fit that needs more memory than this beyond the features, e.g. 200M or 64MiB [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     max_memory: Option<u64>,
 }
 
@@ -91,9 +91,9 @@ pub fn remedy(
     }
 }
 
-/// Bytes: a number, then nothing, K, M, G (powers of 1000; KB, MB, GB too) or KiB, MiB, GiB (powers of 1024).
+/// Bytes: a number, then nothing, K, M, G, T (powers of 1000; KB, MB, GB, TB too) or KiB, MiB, GiB, TiB (powers of 1024).
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "give a size in bytes above 0, e.g. 200M, 1.5G or 64MiB".to_owned();
+    let wrong = || "give a size in bytes from 1 to 9000T, e.g. 200M, 1.5G or 64MiB".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim_start().to_ascii_lowercase().as_str() {
@@ -101,9 +101,11 @@ fn size(text: &str) -> Result<u64, String> {
         "k" | "kb" => 1e3,
         "m" | "mb" => 1e6,
         "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
         "kib" => 1024.0,
         "mib" => 1024.0 * 1024.0,
         "gib" => 1024.0 * 1024.0 * 1024.0,
+        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
         _ => return Err(wrong()),
     };
     let bytes = number.parse::<f64>().map_err(|_| wrong())? * unit;
@@ -126,6 +128,8 @@ mod tests {
             ("64MiB", 64 << 20),
             ("2 KiB", 2048),
             ("0.5k", 500),
+            ("1T", 1_000_000_000_000),
+            ("1TiB", 1 << 40),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }

@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
     head: HeadArg,
     /// Share of the photos of these classes that may be called unknown, percent, below 50; 0: nothing is
-    #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true, default_value_t = 100.0 * UNKNOWN_RATE, value_parser = unknown_rate)]
     unknown_rate: f64,
     /// How often the photos of a class count: `balanced` (all classes alike), or LABEL=WEIGHT,...
     #[arg(long, value_name = "WEIGHTS")]

@@ -52,7 +52,7 @@ pub fn bytes(number: u64) -> String {
         1_000_000_000.. => format!("{:.2} GB", number as f64 / 1e9),
         1_000_000.. => format!("{:.1} MB", number as f64 / 1e6),
         1_000.. => format!("{:.1} KB", number as f64 / 1e3),
-        _ => format!("{number} bytes"),
+        _ => counted(number as usize, "byte"),
     }
 }
 
@@ -96,7 +96,10 @@ mod tests {
         assert_eq!([percent(0.9312), percent(1.0)], ["93.1 %", "100.0 %"]);
         assert_eq!([0.00034, 0.0123, 3.41].map(|s| duration(Duration::from_secs_f64(s))), ["0.3 ms", "12 ms", "3.4 s"]);
         assert_eq!([999, 1_500, 4_652_008, 385_000_000_000].map(count), ["999", "1.5 k", "4.7 M", "385.00 G"]);
-        assert_eq!([999, 1_500, 4_652_008, 1 << 31].map(bytes), ["999 bytes", "1.5 KB", "4.7 MB", "2.15 GB"]);
+        assert_eq!(
+            [1, 999, 1_500, 4_652_008, 1 << 31].map(bytes),
+            ["1 byte", "999 bytes", "1.5 KB", "4.7 MB", "2.15 GB"]
+        );
         assert_eq!([0, 1, 2].map(|n| counted(n, "photo")), ["0 photos", "1 photo", "2 photos"]);
         assert_eq!([1, 2].map(|n| counted(n, "pass")), ["1 pass", "2 passes"]);
     }

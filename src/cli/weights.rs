@@ -6,6 +6,9 @@ use anyhow::{bail, ensure};
 use topgraft::learn::{balanced, takes_class_weights};
 use topgraft::topgraft_core::head::Kind;
 
+/// The most that a class may count, and one over it the least: beyond, 32 bits lose the other classes.
+const MOST: f32 = 1e4;
+
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClassWeights {
@@ -25,11 +28,13 @@ impl FromStr for ClassWeights {
         }
         let pair = |pair: &str| {
             let (label, weight) = pair.rsplit_once('=').filter(|(label, _)| !label.is_empty())?;
-            let weight = weight.parse().ok().filter(|weight: &f32| *weight > 0.0 && weight.is_finite())?;
+            let weight = weight.parse().ok().filter(|weight: &f32| (1.0 / MOST..=MOST).contains(weight))?;
             Some((label.to_owned(), weight))
         };
         let pairs: Option<Vec<_>> = text.split(',').map(pair).collect();
-        pairs.map(Self::Named).ok_or_else(|| "give balanced, or LABEL=WEIGHT,... with weights above 0".to_owned())
+        pairs
+            .map(Self::Named)
+            .ok_or_else(|| format!("give balanced, or LABEL=WEIGHT,... with weights from {} to {MOST}", 1.0 / MOST))
     }
 }
 
@@ -75,7 +80,7 @@ mod tests {
         assert_eq!("balanced".parse(), Ok(ClassWeights::Balanced));
         assert_eq!("a=2,b c=0.5".parse(), Ok(named(&[("a", 2.0), ("b c", 0.5)])));
         assert_eq!("x=y=3".parse(), Ok(named(&[("x=y", 3.0)])), "a name may have the sign in it");
-        for text in ["", "a", "a=", "=1", "a=0", "a=-1", "a=nan", "a=inf", "a=1,", "Balanced"] {
+        for text in ["", "a", "a=", "=1", "a=0", "a=-1", "a=1e30", "a=1e-5", "a=nan", "a=inf", "a=1,", "Balanced"] {
             assert!(text.parse::<ClassWeights>().is_err(), "{text}");
         }
     }

@@ -85,8 +85,9 @@ fn extract_unless_known(
     let Some(cache) = cache else { return extract(trunk, paths, done) };
     let mut rows = Vec::with_capacity(paths.len());
     for paths in paths.chunks(BATCH) {
-        // A photo that cannot be read has no key; why is found out below.
-        let keys: Vec<_> = paths.par_iter().map(|path| FeatureCache::key(path).ok()).collect();
+        // A photo that cannot be read has no key, why is found out below; nor has a pipe, which can be read only once.
+        let key = |path: &&Path| path.is_file().then(|| FeatureCache::key(path).ok()).flatten();
+        let keys: Vec<_> = paths.par_iter().map(key).collect();
         let known = |key: &Option<_>| key.as_ref().and_then(|key| cache.get(key));
         let new: Vec<&Path> =
             paths.iter().zip(&keys).filter(|(_, key)| known(key).is_none()).map(|(path, _)| *path).collect();

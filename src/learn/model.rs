@@ -1,5 +1,6 @@
 //! What was learned, in memory and as a head file.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,15 @@ impl Model {
     /// [`ParseError`], the first thing that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let graft = Graft::parse(bytes)?;
+        let mut seen = HashSet::new();
+        if !graft.labels().all(|label| seen.insert(label)) {
+            return Err(ParseError::Value { what: "a label that two classes have" });
+        }
+        let mut seen = HashSet::new();
+        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made"].contains(&tag);
+        if !Graft::chunks(bytes).filter(is_known).all(|tag| seen.insert(tag)) {
+            return Err(ParseError::Value { what: "a chunk that is there twice" });
+        }
         let shape = [graft.n_classes(), graft.feature_dim()];
         const CHECKED: &str = "the parser has checked it";
         let head = match graft.samples() {
@@ -278,6 +288,29 @@ mod tests {
         model.save(&path, false).expect("writes");
         assert_eq!(Model::open(&path).expect("sound"), model);
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_may_be_there_once_is_refused_twice() {
+        let seal = |mut bytes: Vec<u8>| {
+            bytes.extend(*b"CRC \x04\0\0\0\0\0\0\0\0\0\0\0");
+            let len = bytes.len();
+            bytes[12..16].copy_from_slice(&(len as u32).to_le_bytes());
+            let crc = crc32fast::hash(&bytes[..len - 16]);
+            bytes[len - 8..len - 4].copy_from_slice(&crc.to_le_bytes());
+            bytes
+        };
+        let golden = golden();
+        let body = &golden[..golden.len() - 16];
+        assert_eq!(seal(body.to_vec()), golden);
+        let at = body.windows(8).position(|tag| tag == b"eval\x10\0\0\0").expect("an evaluation");
+        let twice = seal([body, &body[at..at + 24]].concat());
+        assert_eq!(Model::parse(&twice), Err(ParseError::Value { what: "a chunk that is there twice" }));
+        // Two labels of the same length.
+        let mut model = Model::parse(&golden).expect("sound");
+        model.labels[1] = model.labels[0].clone();
+        let bytes = model.to_bytes().expect("fits");
+        assert_eq!(Model::parse(&bytes), Err(ParseError::Value { what: "a label that two classes have" }));
     }
 
     #[test]

@@ -152,6 +152,13 @@ impl<'a> Graft<'a> {
         })
     }
 
+    /// Tags of the chunks of bytes that [`parse`](Self::parse) has passed, in their order but for the last. It takes the last
+    /// one of those that may be there once and are there twice; a host with room to spare can be stricter.
+    pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+        let mut chunks = Chunks { rest: envelope(bytes).unwrap_or_default() };
+        core::iter::from_fn(move || Some(chunks.next().ok()??.chunk))
+    }
+
     /// SHA-256 that names the trunk: a head belongs to one.
     pub fn fingerprint(&self) -> &'a [u8; 32] {
         self.fingerprint
