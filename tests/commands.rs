@@ -320,6 +320,21 @@ fn classes_count_as_they_are_told_to() {
 }
 
 #[test]
+fn a_network_of_grey_pictures_learns_too() {
+    let scene = Scene::with_photos(&["birds", "tools"], 4);
+    let network = format!("{DATA}/tiny_grey.onnx");
+    let run = scene.learn(&["--backbone", &network]);
+    assert!(run.code == 0 && run.stderr.contains("assuming"), "{}", run.stderr);
+    let head = scene.head();
+    let args = ["classify", "-m", head.to_str().unwrap(), "--backbone", &network, "--json"];
+    let photo = format!("{DEMO}/new/birds/crowned_crane.jpg");
+    let run = topgraft(args.iter().copied().chain([photo.as_str()]));
+    assert_eq!((run.code, run.json_lines().len()), (0, 1), "{}", run.stderr);
+    let inspected = topgraft(["inspect", head.to_str().unwrap(), "--json"]).succeeds().json();
+    assert_eq!(inspected["preprocess"]["channels"], "grey");
+}
+
+#[test]
 fn the_same_photos_give_the_same_bytes() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     scene.learn(&["--shots", "3", "--seed", "5"]).succeeds();

@@ -247,15 +247,13 @@ fn generated_code_agrees(firmware: &Firmware, inputs: &[Vec<i8>]) {
         _ = succeeds(Command::new(compiler).current_dir(folder.path()).args(strict).args(args));
     };
     c("cc", &["-pedantic", "-fsanitize=undefined", "-fno-sanitize-recover", "main.c", "-o", "c"]);
-    if Command::new("arm-none-eabi-gcc").arg("--version").output().is_ok() {
-        c("arm-none-eabi-gcc", &["-mcpu=cortex-m4", "-mthumb", "-ffreestanding", "-c", "net.c", "-o", "net.o"]);
-    } else {
-        program::lacks("there is no arm-none-eabi-gcc to compile the C with (Debian's gcc-arm-none-eabi)");
-    }
-
     let bytes: Vec<u8> = inputs.iter().flatten().map(|q| *q as u8).collect();
     let (rust, c) = (run(&path("rust"), &bytes), run(&path("c"), &bytes));
     assert_eq!(rust, c);
+    match on_cortex_m4(folder.path(), inputs) {
+        Ok(board) => assert_eq!(rust, board),
+        Err(lacks) => program::lacks(&lacks),
+    }
     let mut lines = rust.lines();
     assert!(lines.next().expect("a label").starts_with("birds "));
     let mut classes = vec![0; 6];
@@ -269,6 +267,39 @@ fn generated_code_agrees(firmware: &Firmware, inputs: &[Vec<i8>]) {
     }
     assert_eq!(lines.next(), None);
     assert!(classes.iter().filter(|n| **n > 0).count() > 1, "inputs that differ: {classes:?}");
+}
+
+/// What the C of `folder` prints on an emulated Cortex-M4F, without an operating system; or what is not there to try it.
+fn on_cortex_m4(folder: &Path, inputs: &[Vec<i8>]) -> Result<String, String> {
+    for (program, package) in [("arm-none-eabi-gcc", "gcc-arm-none-eabi"), ("qemu-system-arm", "qemu-system-arm")] {
+        let lacks = |error| format!("{program} does not run (Debian's {package}): {error}");
+        Command::new(program).arg("--version").output().map_err(lacks)?;
+    }
+    let mut text = format!("#include <stdint.h>\nstatic const int8_t inputs[][{}] = {{\n", inputs[0].len());
+    for input in inputs {
+        text += &format!("{{{}}},\n", input.iter().map(i8::to_string).collect::<Vec<_>>().join(","));
+    }
+    fs::write(folder.join("inputs.h"), text + "};\n").expect("written");
+    let board = Path::new(DATA).join("cortex_m4");
+    let [main, link] = ["main.c", "link.ld"].map(|name| board.join(name));
+    let include = folder.to_str().expect("UTF-8");
+    succeeds(
+        Command::new("arm-none-eabi-gcc")
+            .current_dir(folder)
+            .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard"])
+            .args(["-mfpu=fpv4-sp-d16", "-ffreestanding", "-nostdlib", "-I", include, "-T"])
+            .args([&link, &main])
+            .args(["-lgcc", "-o", "board.elf"]),
+    );
+    let output = Command::new("qemu-system-arm")
+        .args(["-machine", "mps2-an386", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arg(folder.join("board.elf"))
+        .output()
+        .expect("was there");
+    assert!(output.status.success(), "{output:?}");
+    // QEMU writes what comes by semihosting to one or the other.
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    Ok(out + &err)
 }
 
 /// Inputs that photos make, and of random numbers as many as are missing to 100.
@@ -288,10 +319,14 @@ fn hundred(classifier: &Classifier, calibrator: &Calibrator) -> Vec<Vec<i8>> {
 
 #[test]
 fn generated_rust_and_c_give_the_bits_of_the_interpreter() {
-    let path = Path::new(DATA).join("tiny_separable.onnx");
-    for (cut, scaling) in
-        [("features", Scaling::L2), ("flat", Scaling::Standard), ("residual", Scaling::None), ("pool", Scaling::L2)]
-    {
+    for (file, cut, scaling) in [
+        ("tiny_separable.onnx", "features", Scaling::L2),
+        ("tiny_separable.onnx", "flat", Scaling::Standard),
+        ("tiny_separable.onnx", "residual", Scaling::None),
+        ("tiny_separable.onnx", "pool", Scaling::L2),
+        ("tiny_grey.onnx", "features", Scaling::L2),
+    ] {
+        let path = Path::new(DATA).join(file);
         let classifier = classifier(&path, Some(cut), scaling);
         let (calibrator, firmware) = firmware(&classifier, &path);
         generated_code_agrees(&firmware, &hundred(&classifier, &calibrator));

@@ -3,19 +3,31 @@
 /// Memory order of the input tensor, batch of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `[1, 3, height, width]`
+    /// `[1, channels, height, width]`
     Nchw,
-    /// `[1, height, width, 3]`
+    /// `[1, height, width, channels]`
     Nhwc,
 }
 
-/// Order of the three colour channels.
+/// The channels and their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
     /// Red, green, blue.
     Rgb,
     /// Blue, green, red, as Caffe models expect.
     Bgr,
+    /// One: luma, 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), as Pillow's `L`.
+    Grey,
+}
+
+impl Channels {
+    /// How many: 3, or 1.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Rgb | Self::Bgr => 3,
+            Self::Grey => 1,
+        }
+    }
 }
 
 /// Which part of the photo is resized to the input.
@@ -60,9 +72,9 @@ pub struct Preprocess {
     pub resize: Resize,
     /// Resampling filter.
     pub filter: Filter,
-    /// Subtracted from each channel, in units of 0..=255.
+    /// Subtracted from each channel, in units of 0..=255; the first counts where there is one channel.
     pub mean: [f32; 3],
-    /// Divides each channel, in units of 0..=255, finite and not 0.
+    /// Divides each channel, in units of 0..=255, finite and not 0; the first counts where there is one channel.
     pub scale: [f32; 3],
 }
 
@@ -145,6 +157,7 @@ impl Preprocess {
             channels: match bytes[5] {
                 0 => Channels::Rgb,
                 1 => Channels::Bgr,
+                2 => Channels::Grey,
                 _ => return Err(PreprocessError::UnknownCode("channels")),
             },
             resize: match bytes[6] {
@@ -197,7 +210,7 @@ mod tests {
     #[test]
     fn every_code_survives_the_bytes() {
         for layout in [Layout::Nchw, Layout::Nhwc] {
-            for channels in [Channels::Rgb, Channels::Bgr] {
+            for channels in [Channels::Rgb, Channels::Bgr, Channels::Grey] {
                 for resize in [Resize::Squeeze, Resize::CenterCrop { fraction: 0.5 }] {
                     for filter in [Filter::Bilinear, Filter::Bicubic] {
                         let p = Preprocess { layout, channels, resize, filter, ..Preprocess::IMAGENET };

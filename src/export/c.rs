@@ -61,9 +61,10 @@ const char *const {prefix}_labels[{upper}_N_CLASSES] = {{\n{labels}\n}};
         }
     }
     out.push_str(&arrays(&format!("{prefix}_head_row"), &network.head.linear));
-    out.push_str(&format!("static const int8_t {prefix}_pixels[768] = {{\n{}\n}};\n\n", numbers(pixels)));
+    let n_channels = pixels.len() / 256;
+    out.push_str(&format!("static const int8_t {prefix}_pixels[{}] = {{\n{}\n}};\n\n", pixels.len(), numbers(pixels)));
     out.push_str(&format!(
-        "int8_t {prefix}_pixel(uint8_t value, int channel)\n{{\n    return {prefix}_pixels[channel % 3 * 256 + value];\n}}\n\n\
+        "int8_t {prefix}_pixel(uint8_t value, int channel)\n{{\n    return {prefix}_pixels[channel % {n_channels} * 256 + value];\n}}\n\n\
          int {prefix}_predict(const int8_t input[{upper}_INPUT_LEN], int8_t arena[{upper}_ARENA_LEN],\n    \
          float scores[{upper}_N_CLASSES])\n{{\n"
     ));

@@ -42,12 +42,12 @@ impl Calibrator {
         linear(classifier.model())?;
         let trunk = classifier.trunk();
         let preprocess = *trunk.preprocess();
-        let shape = [preprocess.height.into(), preprocess.width.into(), 3];
+        let shape = [preprocess.height.into(), preprocess.width.into(), preprocess.channels.count()];
         let network = lower(source.operations(trunk)?, shape, preprocess.layout, trunk.layer().pooling())?;
         Ok(Self { network, preprocess, input: Quantization::of(input_range(&preprocess)) })
     }
 
-    /// An input tensor as the firmware takes it, `[height, width, 3]`: its range is known without any photo.
+    /// An input tensor as the firmware takes it, `[height, width, channels]`: its range is known without any photo.
     pub fn quantize(&self, input: &InputTensor) -> Vec<i8> {
         pixels(input, self.preprocess.layout).into_iter().map(|x| self.input.quantize(x)).collect()
     }
@@ -105,7 +105,7 @@ impl Firmware {
     /// What the generated functions give, bit for bit: the probability of each class, and the most probable class.
     ///
     /// # Panics
-    /// If the input is not `height * width * 3` long.
+    /// If the input is not `height * width * channels` long.
     pub fn predict(&self, input: &[i8]) -> (Vec<f32>, usize) {
         self.quantized.judge(&self.quantized.features(input))
     }
@@ -113,7 +113,7 @@ impl Firmware {
     /// The features `[feature_dim]` of an input, as the floats that they stand for, in the order of the trunk's.
     ///
     /// # Panics
-    /// If the input is not `height * width * 3` long.
+    /// If the input is not `height * width * channels` long.
     pub fn features(&self, input: &[i8]) -> Vec<f32> {
         let quantization = self.quantized.values.last().expect("the input at least");
         let features: Vec<f32> =
@@ -147,10 +147,13 @@ impl Firmware {
 
     /// For each channel and each pixel value 0..=255 the input.
     fn pixel_table(&self) -> Vec<i8> {
-        let Preprocess { mean, scale, .. } = self.preprocess;
+        let Preprocess { mean, scale, channels, .. } = self.preprocess;
         let quantization: Quantization = self.quantized.values[0];
         let entry = |c: usize, pixel: u8| quantization.quantize((f32::from(pixel) - mean[c]) / scale[c]);
-        (0..3).flat_map(|c| (0..=255).map(move |pixel| (c, pixel))).map(|(c, pixel)| entry(c, pixel)).collect()
+        (0..channels.count())
+            .flat_map(|c| (0..=255).map(move |pixel| (c, pixel)))
+            .map(|(c, pixel)| entry(c, pixel))
+            .collect()
     }
 }
 

@@ -57,6 +57,7 @@ pub fn channels(preprocess: &Preprocess) -> &'static str {
     match preprocess.channels {
         Channels::Rgb => "rgb",
         Channels::Bgr => "bgr",
+        Channels::Grey => "grey",
     }
 }
 

@@ -48,7 +48,8 @@ impl Quantization {
 
 /// The range of the numbers that `preprocess` makes.
 pub(super) fn input_range(preprocess: &Preprocess) -> Range {
-    let ends = (0..3).flat_map(|c| [0.0, 255.0].map(|pixel| (pixel - preprocess.mean[c]) / preprocess.scale[c]));
+    let ends = (0..preprocess.channels.count())
+        .flat_map(|c| [0.0, 255.0].map(|pixel| (pixel - preprocess.mean[c]) / preprocess.scale[c]));
     ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
 }
 

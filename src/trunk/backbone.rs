@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use topgraft_core::preprocess::{Layout, Preprocess};
+use topgraft_core::preprocess::{Channels, Layout, Preprocess};
 
 use super::catalog::{Catalog, Entry};
 use super::cut::{Trunk, fingerprint, input_shape, nearest};
@@ -280,20 +280,27 @@ fn preprocess(
     let found = || input.to_string();
     let wrong = || OpenError::Input { model: model.into(), found: found() };
     let [_, a, b, c] = input.dims[..] else { return Err(wrong()) };
-    let (layout, width, height) = match (a, c) {
-        (Some(3), _) => (Layout::Nchw, c, b),
-        (_, Some(3)) => (Layout::Nhwc, b, a),
+    let (n_channels, layout, width, height) = match (a, c) {
+        (Some(3), _) => (3, Layout::Nchw, c, b),
+        (_, Some(3)) => (3, Layout::Nhwc, b, a),
+        (Some(1), _) => (1, Layout::Nchw, c, b),
+        (_, Some(1)) => (1, Layout::Nhwc, b, a),
         _ => return Err(wrong()),
     };
     let stated = entry.map(Entry::preprocess);
     if !input.is_f32 {
         return Err(wrong());
     }
-    if let Some(stated) = stated.filter(|s| s.layout != layout) {
+    if let Some(stated) = stated.filter(|s| s.layout != layout || s.channels.count() != n_channels) {
         return Err(OpenError::Layout {
             model: model.into(),
             catalog: Path::new(model).with_file_name("catalog.toml"),
-            stated: if stated.layout == Layout::Nchw { "nchw" } else { "nhwc" },
+            stated: match (stated.layout, stated.channels.count()) {
+                (Layout::Nchw, 1) => "nchw of one channel",
+                (Layout::Nchw, _) => "nchw of three channels",
+                (Layout::Nhwc, 1) => "nhwc of one channel",
+                (Layout::Nhwc, _) => "nhwc of three channels",
+            },
             found: found(),
         });
     }
@@ -303,10 +310,19 @@ fn preprocess(
     let Some((width, height)) = size.filter(|&(w, h)| w > 0 && h > 0) else {
         return Err(OpenError::OpenSize { model: model.into(), found: found() });
     };
-    let preprocess = Preprocess { width, height, layout, ..stated.unwrap_or(Preprocess::IMAGENET) };
+    let preprocess = Preprocess { width, height, layout, ..stated.unwrap_or(assumed(n_channels)) };
     let too_large = |source| OpenError::InputSize { model: model.into(), found: found(), source };
     preprocess.check().map_err(too_large)?;
     Ok(preprocess)
+}
+
+/// What is supposed of a network of which nothing is known.
+fn assumed(n_channels: usize) -> Preprocess {
+    match n_channels {
+        // ImageNet's, of grey pictures.
+        1 => Preprocess { channels: Channels::Grey, mean: [114.5; 3], scale: [57.6; 3], ..Preprocess::IMAGENET },
+        _ => Preprocess::IMAGENET,
+    }
 }
 
 /// Lower-case hexadecimal, as `sha256sum` prints it.
@@ -436,6 +452,16 @@ mod tests {
     }
 
     #[test]
+    fn grey_networks_take_grey_pictures() {
+        let backbone = Backbone::open(&data("tiny_grey.onnx")).unwrap();
+        let (preprocess, provenance) = backbone.preprocess();
+        assert_eq!((preprocess.channels, provenance), (Channels::Grey, Provenance::Assumed));
+        let trunk = backbone.cut("features", &preprocess).unwrap();
+        assert_eq!(trunk.features(Array4::ones((1, 1, 24, 20))).unwrap().len(), 12);
+        assert!(trunk.features(Array4::ones((1, 3, 24, 20))).is_err());
+    }
+
+    #[test]
     fn each_wrong_file_has_its_error() {
         let open = |file: &str| Backbone::open(&data(file)).unwrap_err();
         assert!(matches!(open("no_such.onnx"), OpenError::Read { .. }));
@@ -446,12 +472,12 @@ mod tests {
 
         let bytes = |bytes: &[u8]| Backbone::from_bytes("m", bytes).unwrap_err();
         assert!(matches!(bytes(b"hello"), OpenError::NotOnnx { .. }));
-        assert!(matches!(bytes(&with_input(&[11], 1)), OpenError::Input { .. }), "grey pictures");
+        assert!(matches!(bytes(&with_input(&[11], 2)), OpenError::Input { .. }), "two channels");
         let error = bytes(&with_input(&[1], 11));
         assert_eq!(
             error.to_string(),
             "m takes input: not f32 [1, 3, 16, 16] as its input, but a backbone takes f32 pictures [1, 3, height, width] \
-             or [1, height, width, 3]"
+             or [1, height, width, 3], or of one channel"
         );
         let error = bytes(&patched(b"Relu", b"Rely"));
         assert!(
@@ -513,10 +539,15 @@ mod tests {
             .unwrap();
         let error = Backbone::open(&path).unwrap_err().to_string();
         assert!(
-            error.contains("catalog.toml says that ") && error.contains("mine.onnx has the layout nhwc"),
+            error.contains("catalog.toml says that ")
+                && error.contains("mine.onnx has the layout nhwc of three channels"),
             "{error}"
         );
-        assert!(error.contains("but it takes input: f32 [1, 3, 16, 16]; correct the layout"), "{error}");
+        assert!(error.contains("but it takes input: f32 [1, 3, 16, 16]; correct it"), "{error}");
+        let grey = text.replace("'bgr'", "'grey'").replace("[1, 2, 3]", "[1]").replace("[4, 5, 6]", "[4]");
+        std::fs::write(folder.path().join("catalog.toml"), grey.replace("sha256", "# ")).unwrap();
+        let error = Backbone::open(&path).unwrap_err().to_string();
+        assert!(error.contains("mine.onnx has the layout nchw of one channel"), "{error}");
         catalog("colour = 'red'");
         assert!(matches!(Backbone::open(&path), Err(OpenError::Catalog(_))));
         std::fs::rename(&path, folder.path().join("other.onnx")).unwrap();

@@ -198,8 +198,8 @@ struct Table {
     #[serde(default)]
     source: String,
     input: InputTable,
-    mean: [f32; 3],
-    scale: [f32; 3],
+    mean: Vec<f32>,
+    scale: Vec<f32>,
     resize: ResizeTable,
     filter: FilterWord,
     #[serde(default)]
@@ -228,6 +228,7 @@ enum LayoutWord {
 enum ChannelsWord {
     Rgb,
     Bgr,
+    Grey,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +250,19 @@ impl TryFrom<Table> for Entry {
 
     fn try_from(table: Table) -> Result<Self, String> {
         let Table { name, file, licence, source, input, mean, scale, cuts, labels, .. } = table;
+        let channels = match input.channels {
+            ChannelsWord::Rgb => Channels::Rgb,
+            ChannelsWord::Bgr => Channels::Bgr,
+            ChannelsWord::Grey => Channels::Grey,
+        };
+        // A number a channel; one alone stands for all.
+        let each = |field: &str, values: &[f32]| match (values, channels.count()) {
+            ([value], 1) => Ok([*value; 3]),
+            (&[a, b, c], 3) => Ok([a, b, c]),
+            (_, 1) => Err(format!("{name}: {field} has {} numbers, but there is one channel", values.len())),
+            (_, _) => Err(format!("{name}: {field} has {} of a number for each of the three channels", values.len())),
+        };
+        let (mean, scale) = (each("mean", &mean)?, each("scale", &scale)?);
         let preprocess = Preprocess {
             width: input.width,
             height: input.height,
@@ -256,10 +270,7 @@ impl TryFrom<Table> for Entry {
                 LayoutWord::Nchw => Layout::Nchw,
                 LayoutWord::Nhwc => Layout::Nhwc,
             },
-            channels: match input.channels {
-                ChannelsWord::Rgb => Channels::Rgb,
-                ChannelsWord::Bgr => Channels::Bgr,
-            },
+            channels,
             resize: match table.resize {
                 ResizeTable::Squeeze {} => Resize::Squeeze,
                 ResizeTable::CenterCrop { fraction } => Resize::CenterCrop { fraction },
@@ -320,6 +331,18 @@ mod tests {
         }
         assert_eq!(catalog.find_by_sha256([0; 32]), None);
         assert_eq!(catalog.find_by_file("none.onnx"), None);
+    }
+
+    #[test]
+    fn an_entry_has_a_number_for_each_channel() {
+        let grey = ENTRY.replace("'bgr'", "'grey'");
+        let (_folder, refused) = open(&grey);
+        assert!(refused.unwrap_err().to_string().contains("mean has 3 numbers, but there is one channel"));
+        let (_folder, catalog) = open(&grey.replace("[1, 2, 3]", "[9]").replace("[4, 5, 6]", "[8]"));
+        let preprocess = catalog.unwrap().find_by_file("a.onnx").unwrap().preprocess();
+        assert_eq!((preprocess.channels, preprocess.mean[0], preprocess.scale[0]), (Channels::Grey, 9.0, 8.0));
+        let (_folder, refused) = open(&ENTRY.replace("[1, 2, 3]", "[1]"));
+        assert!(refused.unwrap_err().to_string().contains("mean has 1 of a number for each of the three channels"));
     }
 
     #[test]

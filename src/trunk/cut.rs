@@ -110,8 +110,8 @@ impl std::fmt::Debug for Trunk {
 pub(super) fn input_shape(preprocess: &Preprocess) -> [usize; 4] {
     let (width, height) = (preprocess.width.into(), preprocess.height.into());
     match preprocess.layout {
-        Layout::Nchw => [1, 3, height, width],
-        Layout::Nhwc => [1, height, width, 3],
+        Layout::Nchw => [1, preprocess.channels.count(), height, width],
+        Layout::Nhwc => [1, height, width, preprocess.channels.count()],
     }
 }
 

@@ -47,7 +47,7 @@ pub enum OpenError {
     },
     /// The network's input is no RGB picture of 32-bit floats.
     #[error(
-        "{model} takes {found} as its input, but a backbone takes f32 pictures [1, 3, height, width] or [1, height, width, 3]"
+        "{model} takes {found} as its input, but a backbone takes f32 pictures [1, 3, height, width] or [1, height, width, 3], or of one channel"
     )]
     Input {
         /// Path or name.
@@ -56,7 +56,7 @@ pub enum OpenError {
         found: String,
     },
     /// The catalog beside the network says another layout than the network's own.
-    #[error("{} says that {model} has the layout {stated}, but it takes {found}; correct the layout there", catalog.display())]
+    #[error("{} says that {model} has the layout {stated}, but it takes {found}; correct it there", catalog.display())]
     Layout {
         /// Path or name.
         model: String,

@@ -6,7 +6,7 @@ use topgraft_core::preprocess::{Channels, Layout, Preprocess, PreprocessError};
 
 use super::resize::Resizer;
 
-/// A network's input, batch of one: `[1, 3, height, width]` or `[1, height, width, 3]` f32, as [`Layout`] says.
+/// A network's input, batch of one: `[1, channels, height, width]` or `[1, height, width, channels]` f32, as [`Layout`] says.
 pub type InputTensor = Array4<f32>;
 
 /// Turns photos into input tensors; owns the resizer and its buffers, so keep one a thread.
@@ -28,15 +28,35 @@ pub struct Preprocessor {
     layout: Layout,
     shape: [usize; 4],
     /// One a channel of the tensor, in its order.
-    channels: [Channel; 3],
+    channels: Vec<Channel>,
 }
 
 /// Where a channel of the tensor comes from.
 struct Channel {
-    /// Its index in an RGB pixel.
-    source: usize,
+    source: From,
     /// `(pixel - mean) / scale` of every pixel value: one division each, instead of one a pixel.
     normalised: [f32; 256],
+}
+
+/// What of an RGB pixel it is.
+#[derive(Clone, Copy)]
+enum From {
+    /// One of its numbers.
+    Index(usize),
+    /// Luma, rounded as Pillow does.
+    Luma,
+}
+
+impl From {
+    fn of(self, pixel: &[u8]) -> u8 {
+        match self {
+            Self::Index(index) => pixel[index],
+            Self::Luma => {
+                let share = |index: usize, weight: u32| u32::from(pixel[index]) * weight;
+                ((share(0, 19595) + share(1, 38470) + share(2, 7471) + 0x8000) >> 16) as u8
+            }
+        }
+    }
 }
 
 impl Preprocessor {
@@ -49,19 +69,21 @@ impl Preprocessor {
         let (height, width) = (preprocess.height.into(), preprocess.width.into());
         let channel = |index: usize| Channel {
             source: match preprocess.channels {
-                Channels::Rgb => index,
-                Channels::Bgr => 2 - index,
+                Channels::Rgb => From::Index(index),
+                Channels::Bgr => From::Index(2 - index),
+                Channels::Grey => From::Luma,
             },
             normalised: std::array::from_fn(|pixel| (pixel as f32 - preprocess.mean[index]) / preprocess.scale[index]),
         };
+        let n_channels = preprocess.channels.count();
         Ok(Self {
             resizer: Resizer::new(preprocess),
             layout: preprocess.layout,
             shape: match preprocess.layout {
-                Layout::Nchw => [1, 3, height, width],
-                Layout::Nhwc => [1, height, width, 3],
+                Layout::Nchw => [1, n_channels, height, width],
+                Layout::Nhwc => [1, height, width, n_channels],
             },
-            channels: std::array::from_fn(channel),
+            channels: (0..n_channels).map(channel).collect(),
         })
     }
 
@@ -71,20 +93,20 @@ impl Preprocessor {
     /// If the photo has no pixels; [`open`](super::open) and [`decode`](super::decode) give none such.
     pub fn apply(&mut self, photo: &RgbImage) -> InputTensor {
         let pixels = self.resizer.resize(photo);
-        let mut values = Vec::with_capacity(pixels.len());
+        let mut values = Vec::with_capacity(self.shape.iter().product());
         match self.layout {
             Layout::Nchw => {
                 for Channel { source, normalised } in &self.channels {
-                    values.extend(pixels[*source..].iter().step_by(3).map(|&value| normalised[usize::from(value)]));
+                    values.extend(pixels.chunks_exact(3).map(|pixel| normalised[usize::from(source.of(pixel))]));
                 }
             }
             Layout::Nhwc => {
                 for pixel in pixels.chunks_exact(3) {
-                    values.extend(self.channels.iter().map(|c| c.normalised[usize::from(pixel[c.source])]));
+                    values.extend(self.channels.iter().map(|c| c.normalised[usize::from(c.source.of(pixel))]));
                 }
             }
         }
-        Array4::from_shape_vec(self.shape, values).expect("three values a pixel")
+        Array4::from_shape_vec(self.shape, values).expect("as many values as pixels and channels")
     }
 }
 
@@ -126,6 +148,20 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn grey_is_the_luma_of_pillow() {
+        // Image.new("RGB", (1, 1), pixel).convert("L")
+        let pixels = [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([10, 200, 37], 125), ([255; 3], 255)];
+        let photo = RgbImage::from_fn(5, 1, |x, _| Rgb(pixels[x as usize].0));
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            let p = Preprocess { width: 5, height: 1, ..preprocess(layout, Channels::Grey) };
+            let input = Preprocessor::new(&p).unwrap().apply(&photo);
+            assert_eq!(input.shape(), if layout == Layout::Nchw { [1, 1, 1, 5] } else { [1, 1, 5, 1] });
+            let expected = pixels.map(|(_, luma)| (luma as f32 - 1.5) / 2.0);
+            assert!(input.iter().eq(&expected), "{input}");
         }
     }
 

@@ -12,6 +12,7 @@ tiny_not_finite.onnx  tiny.onnx, then Sub from itself, Div by that: 0 / 0
 tiny_separable.onnx   what firmware can have: input [1, 3, 24, 20] -> a stem with batch normalisation, clipped at 6; max pool;
                       depthwise with padding below and to the right, and 1x1 layers around a sum; pools; two outputs a
                       channel; a dense layer on a flattened map; features [1, 12], logits [1, 4]
+tiny_grey.onnx        the same of one channel: input [1, 1, 24, 20]
 
 Every node is named; its output tensor has the same name, but where the above says otherwise.
 """
@@ -62,7 +63,7 @@ def build(name, two_inputs=False, dense=True, after=(), rename=lambda label: lab
     save(name, graph)
 
 
-def separable():
+def separable(name="tiny_separable", n_channels=3):
     rng = np.random.default_rng(11)
     weights, nodes = [], []
 
@@ -84,7 +85,7 @@ def separable():
                     kernel_shape=[side, side], **attributes)
 
     six = [constant("zero", np.float32(0)), constant("six", np.float32(6))]
-    x = conv("stem_conv", "input", 8, 3, 3, bias=False, strides=[2, 2], pads=[0, 0, 1, 1])
+    x = conv("stem_conv", "input", 8, n_channels, 3, bias=False, strides=[2, 2], pads=[0, 0, 1, 1])
     x = node("BatchNormalization", "stem_bn", x, constant("stem_s", rng.uniform(0.5, 1.5, 8).astype(np.float32)),
              random("stem_o", 8, scale=0.3), random("stem_m", 8, scale=0.2),
              constant("stem_v", rng.uniform(0.5, 2, 8).astype(np.float32)), epsilon=1e-3)
@@ -103,10 +104,10 @@ def separable():
              constant("shift_v", rng.uniform(0.5, 2, 12).astype(np.float32)))
     x = node("Relu", "features", x)
     x = node("Gemm", "logits", x, random("logits_w", 4, 12), random("logits_b", 4, scale=0.1), transB=1)
-    graph = helper.make_graph(nodes, "tiny_separable",
-                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 24, 20])],
+    graph = helper.make_graph(nodes, name,
+                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, n_channels, 24, 20])],
                               [helper.make_tensor_value_info(x, TensorProto.FLOAT, [1, 4])], weights)
-    save("tiny_separable", graph)
+    save(name, graph)
 
 
 def save(name, graph):
@@ -128,3 +129,4 @@ if __name__ == "__main__":
     build("tiny_sigmoid", after=["Sigmoid"])
     build("tiny_not_finite", after=["Sub", "Div"])
     separable()
+    separable("tiny_grey", n_channels=1)
