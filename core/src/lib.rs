@@ -2,7 +2,7 @@
 //! every CPU.
 //!
 //! No operating system, no allocation, no dependency: the caller owns all memory. The only unsafe code of Topgraft is
-//! here, in [`kernel`] and in three casts of [`mod@format`].
+//! here: in [`kernel`], in [`math`] for ARM's fused multiply-add, and in the casts of [`mod@format`].
 //!
 //! | module | what |
 //! |---|---|

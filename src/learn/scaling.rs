@@ -11,7 +11,7 @@ use super::heads::Samples;
 /// Means and deviations are those of all samples, also where some are left out to be asked: they know no labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scaling {
-    /// To length 1: the default. Up to 12 points better than standardising in docs/accuracy.md.
+    /// To length 1: the default. Up to 14 points better than standardising in docs/accuracy.md.
     #[default]
     L2,
     /// To mean 0 and deviation 1 in each column.
