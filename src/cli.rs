@@ -11,6 +11,7 @@ mod layers;
 mod learn;
 mod message;
 mod photos;
+mod probe;
 mod review;
 mod text;
 mod weights;
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::Args),
     Learn(learn::Args),
     Review(review::Args),
+    Probe(probe::Args),
     Classify(classify::Args),
     Eval(eval::Args),
     Layers(layers::Args),
@@ -65,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Review(args) => review::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),

@@ -37,6 +37,7 @@ mod layers;
 mod onnx;
 mod operations;
 mod source;
+mod taps;
 
 pub use backbone::{Backbone, Provenance};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
@@ -45,3 +46,4 @@ pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
 pub use layers::{Layer, Pooling};
 pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};
 pub use source::Source;
+pub use taps::Taps;

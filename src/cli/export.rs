@@ -159,7 +159,7 @@ impl Calibrated {
         let trunk = classifier.trunk();
         let bar = progress_bar(photos.len());
         let results = for_each_photo(
-            trunk,
+            trunk.preprocess(),
             &photos,
             || bar.inc(1),
             |input| {

@@ -5,10 +5,11 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use ndarray::Array2;
 use rayon::prelude::*;
+use topgraft_core::preprocess::Preprocess;
 
 use super::cache::FeatureCache;
 use super::dataset::{Dataset, Sample};
-use crate::trunk::{RunError, Trunk};
+use crate::trunk::{RunError, Taps, Trunk};
 use crate::vision::{self, InputTensor, OpenError, Preprocessor};
 
 /// Bytes that photos may take up at the same time while they are decoded.
@@ -37,12 +38,15 @@ pub fn extract(
     paths: &[impl AsRef<Path> + Sync],
     done: impl Fn() + Sync,
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
-    for_each_photo(trunk, paths, done, |input| trunk.features(input))
+    for_each_photo(trunk.preprocess(), paths, done, |input| trunk.features(input))
 }
 
-/// What `run` makes of each photo's input tensor for `trunk`; otherwise as [`extract`].
+/// What `run` makes of each photo's input tensor; otherwise as [`extract`].
+///
+/// # Panics
+/// If the preprocessing is out of range, which that of a trunk is not.
 pub fn for_each_photo<T: Send>(
-    trunk: &Trunk,
+    preprocess: &Preprocess,
     paths: &[impl AsRef<Path> + Sync],
     done: impl Fn() + Sync,
     run: impl Fn(InputTensor) -> Result<T, RunError> + Sync,
@@ -60,7 +64,7 @@ pub fn for_each_photo<T: Send>(
         };
         run(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
     };
-    let preprocessor = || Preprocessor::new(trunk.preprocess()).expect("the trunk has checked its preprocessing");
+    let preprocessor = || Preprocessor::new(preprocess).expect("a trunk has checked its preprocessing");
     paths
         .par_iter()
         .map_init(preprocessor, |preprocessor, path| {
@@ -136,12 +140,30 @@ impl Extracted {
         mut cache: Option<&mut FeatureCache>,
         done: impl Fn() + Sync,
     ) -> Self {
+        Self::collect(dataset, spares, trunk.feature_dim(), |paths| {
+            extract_unless_known(trunk, paths, cache.as_deref_mut(), &done)
+        })
+    }
+
+    /// As [`new`](Self::new), with the features of all taps in a row.
+    pub fn of_taps(taps: &Taps, dataset: &Dataset, done: impl Fn() + Sync) -> Self {
+        Self::collect(dataset, Vec::new(), taps.feature_dim(), |paths| {
+            for_each_photo(taps.preprocess(), paths, &done, |input| taps.features(input))
+        })
+    }
+
+    fn collect(
+        dataset: &Dataset,
+        spares: Vec<Vec<Sample>>,
+        feature_dim: usize,
+        mut extract: impl FnMut(&[&Path]) -> Vec<Result<Vec<f32>, ExtractError>>,
+    ) -> Self {
         let mut spares: Vec<_> = spares.into_iter().map(Vec::into_iter).collect();
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         let mut samples = dataset.samples.clone();
         while !samples.is_empty() {
             let paths: Vec<&Path> = samples.iter().map(|sample| sample.path.as_path()).collect();
-            let results = extract_unless_known(trunk, &paths, cache.as_deref_mut(), &done);
+            let results = extract(&paths);
             for (sample, result) in std::mem::take(&mut samples).into_iter().zip(results) {
                 match result {
                     Ok(features) => kept.push((sample, features)),
@@ -154,7 +176,7 @@ impl Extracted {
         }
         kept.sort_by(|(a, _), (b, _)| (a.label, &a.path).cmp(&(b.label, &b.path)));
         let (samples, rows): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
-        let shape = (samples.len(), trunk.feature_dim());
+        let shape = (samples.len(), feature_dim);
         let features = Array2::from_shape_vec(shape, rows.concat()).expect("a row of feature_dim for each photo kept");
         Self { dataset: Dataset { classes: dataset.classes.clone(), samples }, features, skipped }
     }

@@ -8,10 +8,11 @@ use topgraft_core::preprocess::{Channels, Layout, Preprocess};
 
 use super::catalog::{Catalog, Entry};
 use super::cut::{Trunk, fingerprint, input_shape, nearest};
-use super::engine::{Network, unsupported};
+use super::engine::{Network, Plan, unsupported};
 use super::error::{CutError, NoDefaultCut, OpenError};
 use super::layers::{self, Ends, Layer};
 use super::onnx::{self, Input};
+use super::taps::Taps;
 
 /// Where a backbone's preprocessing comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Backbone {
     entry: Option<Entry>,
     layers: Vec<Layer>,
     ends: Ends,
+    /// For each layer whether all that comes later goes through it.
+    bottlenecks: Vec<bool>,
     network: Network,
 }
 
@@ -130,6 +133,7 @@ impl Backbone {
             provenance,
             entry,
             ends: layers::ends(&graph, &facts, &layers),
+            bottlenecks: layers::bottlenecks(&graph, &layers),
             layers,
             network,
         })
@@ -191,17 +195,8 @@ impl Backbone {
     /// As [`layer`](Self::layer); [`CutError::Preprocess`] and [`CutError::Input`] if the
     /// preprocessing is out of range or makes another input, [`CutError::Compile`] if a layer cannot be run.
     pub fn cut(&self, layer: &str, preprocess: &Preprocess) -> Result<Trunk, CutError> {
-        let (expected, found) = (input_shape(&self.preprocess), input_shape(preprocess));
-        preprocess.check()?;
-        if found != expected {
-            return Err(CutError::Input { backbone: self.name.clone(), expected, found });
-        }
         let layer = self.layer(layer)?;
-        let plan = self.network.compile(&layer.output).map_err(|reason| CutError::Compile {
-            backbone: self.name.clone(),
-            layer: layer.name.clone(),
-            reason,
-        })?;
+        let plan = self.compile(&[layer], preprocess)?;
         Ok(Trunk {
             plan,
             fingerprint: fingerprint(self.weights_sha256, layer, preprocess),
@@ -209,6 +204,39 @@ impl Backbone {
             backbone: self.name.clone(),
             preprocess: *preprocess,
         })
+    }
+
+    /// Reads several layers in one pass, each given as for [`cut`](Self::cut).
+    ///
+    /// # Errors
+    /// As [`cut`](Self::cut).
+    pub fn tap(&self, layers: &[&str], preprocess: &Preprocess) -> Result<Taps, CutError> {
+        let layers = layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>, _>>()?;
+        let plan = self.compile(&layers, preprocess)?;
+        let layers = layers.into_iter().cloned().collect();
+        Ok(Taps { plan, layers, backbone: self.name.clone(), preprocess: *preprocess })
+    }
+
+    fn compile(&self, layers: &[&Layer], preprocess: &Preprocess) -> Result<Plan, CutError> {
+        let (expected, found) = (input_shape(&self.preprocess), input_shape(preprocess));
+        preprocess.check()?;
+        if found != expected {
+            return Err(CutError::Input { backbone: self.name.clone(), expected, found });
+        }
+        let tensors: Vec<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
+        self.network.compile(&tensors).map_err(|reason| CutError::Compile {
+            backbone: self.name.clone(),
+            layer: layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>().join(", "),
+            reason,
+        })
+    }
+
+    /// Up to `most` layers that are worth a try as the cut: through each goes all that comes later, so none is inside of a
+    /// block with a way around it. The [default cut](Self::penultimate) is the last of them, the others are spread evenly
+    /// over the multiplications before it.
+    pub fn candidates(&self, most: usize) -> Vec<&Layer> {
+        let last = self.ends.features.unwrap_or(self.layers.len() - 1);
+        layers::candidates(&self.layers[..=last], &self.bottlenecks, most)
     }
 
     /// The layer of that node name or output tensor name. Tensor names are unique, so they come first.

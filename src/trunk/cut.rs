@@ -42,24 +42,7 @@ impl Trunk {
     /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::InputNotFinite`] or
     /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails.
     pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
-        let (expected, (n, a, b, c)) = (input_shape(&self.preprocess), input.dim());
-        let found = [n, a, b, c];
-        if found != expected {
-            return Err(RunError::Shape { trunk: self.to_string(), expected, found });
-        }
-        // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
-        if let Some(index) = input.iter().position(|x| !x.is_finite()) {
-            return Err(RunError::InputNotFinite { trunk: self.to_string(), index });
-        }
-        let output = self.plan.run(input).map_err(|reason| RunError::Failed { trunk: self.to_string(), reason })?;
-        let features = match self.layer.pooling() {
-            Pooling::None => output,
-            Pooling::Average => average(&output, self.feature_dim()),
-        };
-        match features.iter().position(|f| !f.is_finite()) {
-            Some(index) => Err(RunError::NotFinite { trunk: self.to_string(), index }),
-            None => Ok(features),
-        }
+        run(&self.plan, input, &self.preprocess, std::slice::from_ref(&self.layer), self)
     }
 
     /// How many features a picture gives.
@@ -103,6 +86,37 @@ impl std::fmt::Display for Trunk {
 impl std::fmt::Debug for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Trunk").field("backbone", &self.backbone).field("layer", &self.layer).finish_non_exhaustive()
+    }
+}
+
+/// Features of each of `layers`, one after the other, which `plan` gives of one input tensor; `trunk` names it.
+pub(super) fn run(
+    plan: &Plan,
+    input: Array4<f32>,
+    preprocess: &Preprocess,
+    layers: &[Layer],
+    trunk: &impl ToString,
+) -> Result<Vec<f32>, RunError> {
+    let trunk = || trunk.to_string();
+    let (expected, (n, a, b, c)) = (input_shape(preprocess), input.dim());
+    let found = [n, a, b, c];
+    if found != expected {
+        return Err(RunError::Shape { trunk: trunk(), expected, found });
+    }
+    // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
+    if let Some(index) = input.iter().position(|x| !x.is_finite()) {
+        return Err(RunError::InputNotFinite { trunk: trunk(), index });
+    }
+    let mut outputs = plan.run(input).map_err(|reason| RunError::Failed { trunk: trunk(), reason })?;
+    for (output, layer) in outputs.iter_mut().zip(layers) {
+        if layer.pooling() == Pooling::Average {
+            *output = average(output, layer.feature_dim);
+        }
+    }
+    let features = if let [_] = layers { outputs.swap_remove(0) } else { outputs.concat() };
+    match features.iter().position(|f| !f.is_finite()) {
+        Some(index) => Err(RunError::NotFinite { trunk: trunk(), index }),
+        None => Ok(features),
     }
 }
 

@@ -98,17 +98,18 @@ impl Network {
         Ok(())
     }
 
-    /// Optimises the layers up to `tensor` for this CPU.
+    /// Optimises the layers up to `tensors` for this CPU.
     ///
     /// # Errors
     /// What failed, in tract's words.
-    pub(super) fn compile(&self, tensor: &str) -> Result<Plan, String> {
+    pub(super) fn compile(&self, tensors: &[&str]) -> Result<Plan, String> {
         // One thread a picture: the caller spreads pictures over the cores, whatever tract's default has been set to.
         let options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..Default::default() };
-        let outlet = self.outlet(tensor).ok_or_else(|| format!("the network has no tensor {tensor}"))?;
+        let outlet = |tensor: &&str| self.outlet(tensor).ok_or_else(|| format!("the network has no tensor {tensor}"));
+        let outlets = tensors.iter().map(outlet).collect::<Result<Vec<_>, _>>()?;
         guarded(|| {
             let mut model = self.model.clone();
-            model.select_output_outlets(&[outlet])?;
+            model.select_output_outlets(&outlets)?;
             Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))
         })
     }
@@ -120,14 +121,14 @@ impl Network {
 }
 
 impl Plan {
-    /// The cut's numbers, row-major, for one picture of the shape that the network was analysed with.
+    /// The numbers of each tensor, row-major, for one picture of the shape that the network was analysed with.
     ///
     /// # Errors
     /// What failed, in tract's words.
-    pub(super) fn run(&self, input: Array4<f32>) -> Result<Vec<f32>, String> {
+    pub(super) fn run(&self, input: Array4<f32>) -> Result<Vec<Vec<f32>>, String> {
         guarded(|| {
             let outputs = self.0.run(tvec!(input.into_tvalue()))?;
-            Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+            outputs.iter().map(|output| Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
         })
     }
 }

@@ -192,6 +192,57 @@ pub(super) fn ends(graph: &Graph, facts: &Facts, layers: &[Layer]) -> Ends {
     Ends { features: output.filter(|&at| !layers[at].is_softmax()), classes: None, logits: false }
 }
 
+/// For each of `layers`, whether all that is computed later needs it and nothing else that was computed before.
+pub(super) fn bottlenecks(graph: &Graph, layers: &[Layer]) -> Vec<bool> {
+    let makers = makers(graph);
+    // The node that needs a tensor last.
+    let mut last_use = HashMap::new();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        last_use.extend(node.inputs.iter().map(|tensor| (tensor.as_str(), at)));
+    }
+    // Tensors that a later node needs, after each node.
+    let mut needed: HashSet<&str> = HashSet::from([graph.input.name.as_str()]);
+    let mut alone = HashSet::new();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        needed.extend(node.outputs.iter().filter(|t| graph.varying.contains(*t)).map(String::as_str));
+        needed.retain(|tensor| last_use.get(tensor).is_some_and(|last| *last > at));
+        if needed.len() == 1 && needed.contains(node.outputs[0].as_str()) {
+            alone.insert(at);
+        }
+    }
+    layers.iter().map(|layer| makers.get(layer.output.as_str()).is_some_and(|at| alone.contains(at))).collect()
+}
+
+/// Up to `most` of `layers`, of which the last is one: see [`Backbone::candidates`](super::Backbone::candidates).
+pub(super) fn candidates<'l>(layers: &'l [Layer], bottlenecks: &[bool], most: usize) -> Vec<&'l Layer> {
+    let Some((last, before)) = layers.split_last() else { return Vec::new() };
+    let mut found: Vec<&Layer> = Vec::new();
+    let whole = before.iter().zip(bottlenecks).filter(|(_, whole)| **whole).map(|(layer, _)| layer);
+    for layer in whole.chain([last]) {
+        // Of layers that differ by an activation or a pooling the last.
+        if found.last().is_some_and(|previous| previous.multiply_adds == layer.multiply_adds) {
+            found.pop();
+        }
+        if layer.multiply_adds > 0 {
+            found.push(layer);
+        }
+    }
+    let mut rest = found.len().saturating_sub(1);
+    let mut chosen: Vec<&Layer> = found.last().copied().into_iter().collect();
+    for share in (1..most.max(1)).rev() {
+        // The nearest to that share of the multiplications, as long as enough are left for the smaller shares.
+        let aim = last.multiply_adds as f64 * share as f64 / most as f64;
+        let off = |at: &usize| (found[*at].multiply_adds as f64 - aim).abs();
+        let Some(at) = (rest.min(share).saturating_sub(1)..rest).min_by(|a, b| off(a).total_cmp(&off(b))) else {
+            break;
+        };
+        chosen.push(found[at]);
+        rest = at;
+    }
+    chosen.reverse();
+    chosen
+}
+
 /// A layer that classifies.
 struct Classifying<'a> {
     /// Index of its node.
