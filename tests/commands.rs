@@ -320,6 +320,39 @@ fn classes_count_as_they_are_told_to() {
 }
 
 #[test]
+fn probe_measures_cuts_as_learn_does_and_recommends_one_of_them() {
+    let scene = Scene::with_photos(&["birds", "fish", "tools"], 5);
+    let photos = scene.photos();
+    let photos = photos.to_str().unwrap();
+    let json = topgraft(["probe", photos, "--cuts", "4", "--json"]).succeeds().json();
+    let cuts = json["cuts"].as_array().unwrap();
+    assert_eq!((cuts.len(), json["n_samples"].as_u64()), (4, Some(15)));
+    let number = |cut: &serde_json::Value, key: &str| cut[key].as_f64().expect("a number");
+    assert!(cuts.is_sorted_by_key(|cut| cut["multiply_adds"].as_u64()), "{json}");
+    // What is recommended is the first that is good enough.
+    let best = cuts.iter().map(|cut| number(cut, "accuracy")).fold(0.0, f64::max);
+    let enough = best - (best * (1.0 - best) / 15.0).sqrt();
+    let first = cuts.iter().find(|cut| number(cut, "accuracy") >= enough).unwrap();
+    assert_eq!(json["recommended"], first["cut"]);
+    for cut in [&cuts[1], &cuts[3]] {
+        let name = cut["cut"].as_str().unwrap();
+        let learned = scene.learn(&["--cut", name, "--force", "--json"]).succeeds().json();
+        assert_eq!(learned["feature_dim"], cut["feature_dim"]);
+        assert_eq!(learned["head"], cut["head"], "{name}");
+        assert!((number(&learned, "accuracy") - number(cut, "accuracy")).abs() < 1e-9, "{name}");
+    }
+    let text = topgraft(["probe", photos, "--cut", "b4_project", "--cut", "features"]).succeeds().stdout;
+    assert!(text.contains("b4_project") && text.contains("topgraft learn --cut ") && text.contains("in one pass"));
+    assert_eq!(text.lines().filter(|line| line.starts_with('*')).count(), 2, "{text}");
+
+    let refuses = |args: &[&str], words: &[&str]| topgraft([&["probe", photos], args].concat()).refuses(words);
+    refuses(&["--cut", "b99"], &["b99", "efficientnet_lite0"]);
+    refuses(&["--cuts", "0"], &["--cuts"]);
+    refuses(&["--cuts", "3", "--cut", "features"], &["cannot be used with"]);
+    topgraft(["probe", "/no/folder"]).refuses(&["/no/folder: no such folder"]);
+}
+
+#[test]
 fn a_network_of_grey_pictures_learns_too() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     let network = format!("{DATA}/tiny_grey.onnx");

@@ -480,6 +480,42 @@ mod tests {
     }
 
     #[test]
+    fn taps_give_what_a_trunk_at_each_of_them_gives() {
+        let backbone = Backbone::open(&data("tiny_separable.onnx")).unwrap();
+        let (preprocess, _) = backbone.preprocess();
+        let cuts = ["features", "stem", "residual"];
+        let taps = backbone.tap(&cuts, &preprocess).unwrap();
+        let input = Array4::from_shape_fn((1, 3, 24, 20), |(_, c, y, x)| (c * 480 + y * 20 + x) as f32 / 720.0 - 1.0);
+        let trunks = cuts.map(|cut| backbone.cut(cut, &preprocess).unwrap().features(input.clone()).unwrap());
+        let all = taps.features(input).unwrap();
+        assert_eq!((taps.feature_dim(), all.len()), (12 + 8 + 6, 12 + 8 + 6));
+        for (ours, trunk) in all.iter().zip(trunks.concat()) {
+            assert!((ours - trunk).abs() <= 1e-5 * trunk.abs().max(1.0), "{ours} {trunk}");
+        }
+        let wrong = taps.features(Array4::zeros((1, 3, 24, 21))).unwrap_err();
+        assert!(matches!(&wrong, RunError::Shape { trunk, .. } if trunk == "tiny_separable"), "{wrong}");
+        assert!(matches!(backbone.tap(&["stem", "no"], &preprocess), Err(CutError::UnknownLayer { .. })));
+    }
+
+    /// In tiny_separable `dw2` and `project` have the map before them as a way around.
+    #[test]
+    fn candidates_are_layers_that_all_goes_through() {
+        let backbone = Backbone::open(&data("tiny_separable.onnx")).unwrap();
+        let names = |most: usize| -> Vec<&str> {
+            backbone.candidates(most).iter().map(|layer| layer.output.as_str()).collect()
+        };
+        assert_eq!(names(100), ["pool", "dw", "narrow", "mean", "flat", "features"]);
+        assert_eq!(names(6).len(), 6);
+        let few = names(3);
+        assert!(few.len() == 3 && few[2] == "features" && few.iter().all(|name| names(100).contains(name)), "{few:?}");
+        assert_eq!(names(1), ["features"]);
+        for most in 0..20 {
+            let layers = tiny().candidates(most).len();
+            assert!((1..=most.max(1)).contains(&layers), "{most}: {layers}");
+        }
+    }
+
+    #[test]
     fn grey_networks_take_grey_pictures() {
         let backbone = Backbone::open(&data("tiny_grey.onnx")).unwrap();
         let (preprocess, provenance) = backbone.preprocess();
