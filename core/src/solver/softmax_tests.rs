@@ -189,9 +189,9 @@ pub(super) fn samples_of(counts: &[usize], feature_dim: usize) -> Oracle {
 /// In the span of the samples, and by passes over the same samples many times over.
 #[test]
 fn classes_of_unequal_size_and_weight_have_their_optimum() {
-    let (kernels, feature_dim) = (Kernels::detect(), 256);
+    let (kernels, feature_dim) = (Kernels::detect(), 96);
     let mut bad = vec![];
-    for counts in [&[5, 9, 9, 9, 9, 9][..], &[1, 49], &[40, 5, 5], &[2, 3, 100], &[30, 1, 1, 1, 1], &[8; 6]] {
+    for counts in [&[5, 9, 9, 9, 9, 9][..], &[1, 49], &[40, 5, 5], &[2, 3, 60], &[30, 1, 1, 1, 1], &[8; 6]] {
         let oracle = samples_of(counts, feature_dim);
         let n = oracle.train_labels.len();
         let balanced = |label: &u16| n as f32 / (counts.len() * counts[usize::from(*label)]) as f32;
@@ -204,7 +204,7 @@ fn classes_of_unequal_size_and_weight_have_their_optimum() {
             (0..n).map(|i| if counts.contains(&1) { 1.0 } else { of_sample(i) }).collect(),
         ];
         for (kind, weights) in weights.iter().enumerate() {
-            for l2 in [1.0, 0.1, 1e-2, 1e-3, 1e-4] {
+            for l2 in [1.0, 1e-2, 1e-4] {
                 let set = TrainingSet { sample_weights: (kind > 0).then_some(weights), ..oracle.set() };
                 let (span, report) = fit_from_nothing(kernels, &set, counts.len(), feature_dim, l2).expect("fits");
                 let times = feature_dim / n + 1;
@@ -231,7 +231,7 @@ fn classes_of_unequal_size_and_weight_have_their_optimum() {
 /// weights, which have fewer digits the smaller that is.
 #[test]
 fn samples_under_two_labels_have_their_optimum() {
-    let (kernels, feature_dim, times) = (Kernels::detect(), 256, 5);
+    let (kernels, feature_dim, times) = (Kernels::detect(), 96, 2);
     let mut oracle = samples_of(&[12, 4, 30], feature_dim);
     for (i, label) in [(0, 1), (3, 2), (13, 0), (20, 1), (21, 1), (22, 0)] {
         oracle.train.extend_from_within(i * feature_dim..(i + 1) * feature_dim);
