@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use topgraft::learn::Model;
+
 use crate::program::{self, DATA, DEMO, Scene};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
@@ -77,9 +79,17 @@ fn the_inbox_classifies_what_is_put_into_it_once() {
     wait();
     fs::copy(format!("{DATA}/golden.graft"), scene.head()).unwrap();
     wait();
+    // Or with one that fails only at a photo, after a line about one that is none.
+    let mut model = Model::parse(&good).expect("sound");
+    model.head.linear_mut().unwrap().parameters_mut().fill(3e38);
+    fs::write(scene.head(), model.to_bytes().expect("fits")).unwrap();
+    put(&format!("{DATA}/formats/text.jpg"), "a text.jpg");
+    let (code, lines, err) = inbox(&scene);
+    assert_eq!((code, lines.len()), (1, 1), "{err}");
+    assert_eq!(names(&state.join("work")), ["a text.jpg", "again.jpg"]);
     fs::write(scene.head(), good).unwrap();
     let (code, lines, err) = inbox(&scene);
-    assert_eq!((code, lines.len()), (0, 1), "{err}");
+    assert_eq!((code, lines.len()), (0, 2), "{err}");
 }
 
 #[test]

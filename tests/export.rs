@@ -133,6 +133,7 @@ fn onnx_runtime_gives_our_probabilities_with_each_scaling_and_pooling() {
         ("tiny_crossed.onnx", "features", Scaling::L2),
         ("tiny_separable.onnx", "features", Scaling::L2),
         ("tiny_separable.onnx", "features", Scaling::CentredL2),
+        ("tiny_grey.onnx", "features", Scaling::L2),
     ] {
         let path = Path::new(DATA).join(file);
         let classifier = classifier(&path, Some(cut), scaling);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
 use topgraft::topgraft_core::format::is_plain;
+use topgraft::topgraft_core::preprocess::Preprocess;
 use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Source, Trunk};
 
 use super::message::message;
@@ -45,14 +46,7 @@ impl BackboneArgs {
     /// The trunk for a new head: cut at `cut`, or at the penultimate layer.
     pub fn trunk(&self, cut: Option<&str>) -> anyhow::Result<Trunk> {
         let backbone = self.open()?;
-        let (preprocess, provenance) = backbone.preprocess();
-        if provenance == Provenance::Assumed {
-            message(format_args!(
-                "warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
-                 Say it in a catalog.toml beside the file (models/README.md)",
-                backbone.name()
-            ));
-        }
+        let preprocess = preprocess_of(&backbone);
         // By the output tensor, which is unique: another node or tensor may have the layer's name.
         let cut = match cut {
             Some(cut) => cut,
@@ -62,7 +56,7 @@ impl BackboneArgs {
         // Before the work, not when the head file is written.
         let file = self.backbone.as_deref().unwrap_or(Path::new(backbone.name()));
         if !is_plain(backbone.name()) {
-            let remedy = match provenance {
+            let remedy = match backbone.preprocess().1 {
                 Provenance::Beside => "change its `name` in the catalog.toml beside it",
                 _ => "rename the file",
             };
@@ -98,6 +92,19 @@ impl BackboneArgs {
             result => Ok(result?),
         }
     }
+}
+
+/// How a photo becomes the network's input; a guess is said on standard error.
+pub fn preprocess_of(backbone: &Backbone) -> Preprocess {
+    let (preprocess, provenance) = backbone.preprocess();
+    if provenance == Provenance::Assumed {
+        message(format_args!(
+            "warning: nothing is known of how {} wants its pictures; assuming ImageNet's mean and scale. \
+             Say it in a catalog.toml beside the file (models/README.md)",
+            backbone.name()
+        ));
+    }
+    preprocess
 }
 
 /// The network in `file`, or the built-in one.

@@ -171,7 +171,13 @@ fn print(
         let (class, probability) = prediction.top(1).next().unwrap_or_default();
         let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
         let top: Vec<_> = prediction.top(top).map(entry).collect();
-        let line = json!({ "path": path.display().to_string(), "label": label(class), "probability": shortest(probability), "top": top, "unknown": prediction.unknown });
+        let line = json!({
+            "path": path.display().to_string(),
+            "label": label(class),
+            "probability": shortest(probability),
+            "top": top,
+            "unknown": prediction.unknown,
+        });
         return writeln!(out, "{line}");
     }
     let entry = |(class, p): (u16, f32)| format!("{} {}", plain(label(class)), percent(p.into()));

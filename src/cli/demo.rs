@@ -63,9 +63,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         pairs.push((sample.label, class));
         let (label, truth) = (&labels[usize::from(class)], &labels[usize::from(sample.label)]);
         if args.json {
-            lines.push(
-                json!({ "path": sample.path.display().to_string(), "true": truth, "label": label, "probability": shortest(probability), "unknown": prediction.unknown }),
-            );
+            lines.push(json!({
+                "path": sample.path.display().to_string(),
+                "true": truth,
+                "label": label,
+                "probability": shortest(probability),
+                "unknown": prediction.unknown,
+            }));
             continue;
         }
         let verdict = if label == truth { "right" } else { "wrong" };

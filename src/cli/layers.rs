@@ -24,11 +24,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let backbone = backbone::open(args.backbone.as_ref())?;
     let penultimate = backbone.penultimate().ok();
-    // What `--cut` takes for it: its name, unless that means another layer or several.
-    let default_cut = penultimate.map(|layer| match backbone.layer(&layer.name) {
-        Ok(found) if found.output == layer.output => &layer.name,
-        _ => &layer.output,
-    });
+    let default_cut = penultimate.map(|layer| backbone.cut_name(layer));
     let mut out = std::io::stdout().lock();
     if args.json {
         let layer = |layer: &Layer| {

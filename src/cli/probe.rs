@@ -10,7 +10,7 @@ use topgraft::trunk::{Backbone, Layer};
 use topgraft::vision::{self, Preprocessor};
 
 use super::Outcome;
-use super::backbone::BackboneArgs;
+use super::backbone::{BackboneArgs, preprocess_of};
 use super::message::message;
 use super::photos::{progress_bar, skipped_json};
 use super::text::{bytes, count, counted, duration, percent, plain, table};
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
-    let (preprocess, _) = backbone.preprocess();
+    let preprocess = preprocess_of(&backbone);
     let mut layers: Vec<&Layer> = match args.cut.as_slice() {
         [] => backbone.candidates(args.cuts.into()),
         cuts => cuts.iter().map(|cut| backbone.layer(cut)).collect::<Result<_, _>>()?,
@@ -101,7 +101,7 @@ impl Report<'_> {
             let [low, high] = fitted.evaluation.interval();
             rows.push(vec![
                 if at == self.recommended { "*" } else { "" }.to_owned(),
-                plain(&layer.name),
+                plain(self.backbone.cut_name(layer)),
                 layer.feature_dim.to_string(),
                 percent(fitted.evaluation.accuracy()),
                 format!("{:.1} to {}", 100.0 * low, percent(high)),
@@ -125,17 +125,9 @@ impl Report<'_> {
             out,
             "\n* the cheapest within one standard error of the best: topgraft learn --cut {}\n\
              All of them in one pass: {} a photo. Times are of one thread.",
-            plain(self.name(best)),
+            plain(self.backbone.cut_name(best)),
             duration(self.times.taps)
         )
-    }
-
-    /// What `--cut` takes for it: its name, unless that means another layer or several.
-    fn name<'l>(&self, layer: &'l Layer) -> &'l str {
-        match self.backbone.layer(&layer.name) {
-            Ok(found) if found.output == layer.output => &layer.name,
-            _ => &layer.output,
-        }
     }
 
     /// One object with stable keys; documented in docs/json.md.
@@ -143,7 +135,7 @@ impl Report<'_> {
         let milliseconds = |time: &Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let cut = |(Probed { layer, fitted }, time): (&Probed, &Duration)| {
             json!({
-                "cut": self.name(layer),
+                "cut": self.backbone.cut_name(layer),
                 "feature_dim": layer.feature_dim,
                 "accuracy": fitted.evaluation.accuracy(),
                 "interval": fitted.evaluation.interval(),
@@ -159,7 +151,7 @@ impl Report<'_> {
             "n_samples": self.extracted.features.nrows(),
             "classes": self.extracted.dataset.classes,
             "cuts": self.probed.iter().zip(&self.times.cuts).map(cut).collect::<Value>(),
-            "recommended": self.name(&self.probed[self.recommended].layer),
+            "recommended": self.backbone.cut_name(&self.probed[self.recommended].layer),
             "one_pass_milliseconds": milliseconds(&self.times.taps),
             "skipped": skipped_json(self.extracted),
         })

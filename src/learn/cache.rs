@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -71,7 +70,7 @@ pub struct FeatureCache {
     /// Bytes of the file up to the end of its last whole record; 0 if there is no file.
     len: u64,
     /// Of this run, not yet in the file.
-    new: Mutex<Vec<Record>>,
+    new: Vec<Record>,
 }
 
 impl FeatureCache {
@@ -84,7 +83,7 @@ impl FeatureCache {
     }
 
     fn of(path: &Path, fingerprint: [u8; 32], feature_dim: usize) -> Result<Self, CacheError> {
-        let (path, new) = (path.to_path_buf(), Mutex::default());
+        let (path, new) = (path.to_path_buf(), Vec::new());
         let mut cache = Self { path, fingerprint, feature_dim, known: HashMap::new(), len: 0, new };
         match fs::metadata(&cache.path) {
             Ok(there) if !there.is_file() => return Err(CacheError::NotAFile { path: cache.path }),
@@ -141,7 +140,7 @@ impl FeatureCache {
 
     /// Photos whose features are known.
     pub fn len(&self) -> usize {
-        self.known.len() + self.new.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.known.len() + self.new.len()
     }
 
     /// Whether there are none.
@@ -168,8 +167,8 @@ impl FeatureCache {
     }
 
     /// Remembers features, until [`save`](Self::save).
-    pub(super) fn put(&self, key: Key, features: &[f32]) {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner).push((key, features.to_vec()));
+    pub(super) fn put(&mut self, key: Key, features: &[f32]) {
+        self.new.push((key, features.to_vec()));
     }
 
     /// Appends what is new to the file, which is made if there is none. Where this fails, what was there stays readable.
@@ -177,8 +176,8 @@ impl FeatureCache {
     /// # Errors
     /// [`CacheError`]; what is new stays so.
     pub fn save(&mut self) -> Result<(), CacheError> {
-        let mut new = std::mem::take(self.new.get_mut().unwrap_or_else(PoisonError::into_inner));
-        // The order of the threads must not show; nor a photo that is there twice.
+        let mut new = std::mem::take(&mut self.new);
+        // A photo may be there twice.
         new.sort_by_key(|(key, _)| *key);
         new.dedup_by_key(|(key, _)| *key);
         if new.is_empty() {
@@ -187,7 +186,7 @@ impl FeatureCache {
         let saved = self.append(&new);
         match &saved {
             Ok(()) => self.known.extend(new),
-            Err(_) => self.new = Mutex::new(new),
+            Err(_) => self.new = new,
         }
         saved
     }

@@ -92,22 +92,26 @@ fn extract_unless_known(
         // A photo that cannot be read has no key, why is found out below; nor has a pipe, which can be read only once.
         let key = |path: &&Path| path.is_file().then(|| FeatureCache::key(path).ok()).flatten();
         let keys: Vec<_> = paths.par_iter().map(key).collect();
-        let known = |key: &Option<_>| key.as_ref().and_then(|key| cache.get(key));
+        let known: Vec<_> =
+            keys.iter().map(|key| key.as_ref().and_then(|key| cache.get(key)).map(<[f32]>::to_vec)).collect();
         let new: Vec<&Path> =
-            paths.iter().zip(&keys).filter(|(_, key)| known(key).is_none()).map(|(path, _)| *path).collect();
+            paths.iter().zip(&known).filter(|(_, row)| row.is_none()).map(|(path, _)| *path).collect();
         let mut new = extract(trunk, &new, &done).into_iter();
-        let mut row = |key: Option<_>| {
-            if let Some(row) = known(&key) {
-                done();
-                return Ok(row.to_vec());
+        for (key, known) in keys.into_iter().zip(known) {
+            let row = match known {
+                Some(row) => {
+                    done();
+                    Ok(row)
+                }
+                None => new.next().expect("one for each photo that is not known"),
+            };
+            if let (Some(key), Ok(row)) = (key, &row)
+                && cache.get(&key).is_none()
+            {
+                cache.put(key, row);
             }
-            let row = new.next().expect("one for each photo that is not known")?;
-            if let Some(key) = key {
-                cache.put(key, &row);
-            }
-            Ok(row)
-        };
-        rows.extend(keys.iter().map(|key| row(*key)));
+            rows.push(row);
+        }
         let _ = cache.save();
     }
     rows

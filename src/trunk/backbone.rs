@@ -206,6 +206,15 @@ impl Backbone {
         })
     }
 
+    /// What [`cut`](Self::cut) takes for a layer of this backbone: the name of its node, unless that means another layer or
+    /// several, else that of its output.
+    pub fn cut_name<'l>(&self, layer: &'l Layer) -> &'l str {
+        match self.layer(&layer.name) {
+            Ok(found) if found.output == layer.output => &layer.name,
+            _ => &layer.output,
+        }
+    }
+
     /// Reads several layers in one pass, each given as for [`cut`](Self::cut).
     ///
     /// # Errors

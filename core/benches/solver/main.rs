@@ -7,8 +7,8 @@
 //! `memory`. Prints Markdown; all of it takes half an hour or more.
 //!
 //! Everyone is run with the loosest tolerance that brings its objective within 1e-6, relative, of the optimum: summed in
-//! float64 from the parameters it gives, all by the same function. Times are medians; ratios are of CPU times, which others on the machine disturb less. A bench of core, not of the root: there each bench would
-//! link tract.
+//! float64 from the parameters it gives, all by the same function. Times are medians; ratios are of CPU times, which others on
+//! the machine disturb less. A bench of core, not of the root: there each bench would link tract.
 
 #[path = "../data.rs"]
 mod data;

@@ -32,7 +32,8 @@ pub(super) trait Problem {
     /// Whether the preconditioner is cheap, and rough enough, to be measured after each step and scaled by what it is off.
     const RESCALE: bool;
 
-    /// Multiplies a gradient with an approximate inverse of the Hessian; if there is none it is false, and the vector the same.
+    /// Multiplies a gradient with an approximate inverse of the Hessian. If there is none it is false, and the vector the same,
+    /// but with what a gradient lacks.
     fn precondition(&mut self, vector: &mut [f32]) -> bool;
 }
 

@@ -135,7 +135,8 @@ impl Span<'_> {
     }
 
     /// The objective at a point, and the first half of the gradient but for the penalty: the residuals and their sums. With a
-    /// centre they are those of the samples less their mean. `curvature [n_samples]` gets that of each sample's loss, the mean over the classes.
+    /// centre they are those of the samples less their mean. `curvature [n_samples]` gets that of each sample's loss, the mean
+    /// over the classes.
     pub(super) fn evaluate(
         &self,
         kernels: Kernels,

@@ -6,6 +6,21 @@ use crate::solver::oracle::Oracle;
 use std::vec;
 use std::vec::Vec;
 
+/// Fits, and compares with a fit from nothing of the samples that should be there.
+#[track_caller]
+fn expect_optimum(online: &mut Online<'_>, settings: &Settings, n_classes: usize, train: Vec<f32>, labels: Vec<u16>) {
+    let report = online.fit(settings).expect("sound");
+    assert_eq!(online.len(), labels.len());
+    let mut head = Head::new(n_classes, 200, vec![f32::NAN; n_classes * 201]).expect("shape");
+    online.head(&mut head);
+    let oracle = Oracle { n_classes, feature_dim: 200, train, train_labels: labels, test: vec![], test_labels: vec![] };
+    let (cold, _) = oracle.fit(Kernels::detect(), settings.l2);
+    let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
+    assert!(report.converged, "{settings:?} {report:?}");
+    assert!((exact - expected).abs() < 2e-6 * expected, "{settings:?} {exact} instead of {expected}: {report:?}");
+    assert!((report.objective - exact).abs() < 2e-6 * exact, "{settings:?} {exact}: {report:?}");
+}
+
 #[test]
 fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() {
     let (n, kernels, settings) = (60, Kernels::detect(), Settings::new(0.1));
@@ -24,23 +39,10 @@ fn online_samples_come_and_go_and_the_optimum_is_that_of_those_that_are_there() 
     for slot in [3, 20, 20] {
         online.remove(slot);
     }
-    let warm = online.fit(&settings).expect("fits");
-    assert!(online.len() == 58 && cold.converged && warm.converged);
-    let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
-    online.head(&mut head);
-
-    let kept = |i: &usize| ![3, 20].contains(i);
-    let oracle = Oracle {
-        n_classes: 3,
-        feature_dim: 200,
-        train: (0..n).filter(kept).flat_map(|i| row(i).to_vec()).collect(),
-        train_labels: (0..n).filter(kept).map(|i| labels[i]).collect(),
-        test: vec![],
-        test_labels: vec![],
-    };
-    let (_, expected) = oracle.fit(kernels, 0.1);
-    let exact = oracle.objective(&head, 0.1);
-    assert!((exact - expected.objective).abs() < 2e-6 * exact, "{exact} {warm:?} {expected:?}");
+    assert!(online.len() == 58 && cold.converged);
+    let kept = || (0..n).filter(|i| ![3, 20].contains(i));
+    let train = kept().flat_map(|i| row(i).to_vec()).collect();
+    expect_optimum(&mut online, &settings, 3, train, kept().map(|i| labels[i]).collect());
     // The two slots that are free are taken again, then there are two more.
     assert_eq!([online.add(row(3), 0), online.add(row(20), 2)], [Ok(3), Ok(20)]);
     (0..4).for_each(|_| assert!(online.add(row(0), 0).is_ok()));
@@ -57,21 +59,8 @@ fn online_finds_the_optimum_from_far_away() {
     let mut slots = [7; 64];
     let mut online = Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
     let expect_optimum_of = |online: &mut Online<'_>, kept: std::ops::Range<usize>| {
-        let report = online.fit(&settings).expect("sound");
-        assert!(report.converged, "{report:?}");
-        let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
-        online.head(&mut head);
-        let oracle = Oracle {
-            n_classes: 3,
-            feature_dim: 200,
-            train: features[kept.start * 200..kept.end * 200].to_vec(),
-            train_labels: labels[kept].to_vec(),
-            test: vec![],
-            test_labels: vec![],
-        };
-        let (cold, _) = oracle.fit(kernels, settings.l2);
-        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
-        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+        let train = features[kept.start * 200..kept.end * 200].to_vec();
+        expect_optimum(online, &settings, 3, train, labels[kept].to_vec());
     };
     (0..3).for_each(|i| assert_eq!(online.add(row(i), labels[i]), Ok(i)));
     expect_optimum_of(&mut online, 0..3);
@@ -93,19 +82,8 @@ fn online_finds_the_optimum_of_classes_of_unequal_size() {
         let mut slots = [7; 64];
         let mut online = Online::new(kernels, 3, 200, &mut floats, &mut slots).expect("fits");
         let expect_optimum_of = |online: &mut Online<'_>, kept: &[usize]| {
-            let report = online.fit(&Settings::new(l2)).expect("sound");
-            let mut head = Head::new(3, 200, vec![f32::NAN; 603]).expect("shape");
-            online.head(&mut head);
-            let oracle = Oracle {
-                train: kept.iter().flat_map(|i| row(*i).to_vec()).collect(),
-                train_labels: kept.iter().map(|i| labels[*i]).collect(),
-                ..samples_of(&[1; 3], 200)
-            };
-            let (cold, _) = oracle.fit(kernels, l2);
-            let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, l2.into()));
-            assert!(report.converged, "{l2}: {report:?}");
-            assert!((exact - expected).abs() < 2e-6 * expected, "{l2}: {exact} instead of {expected}: {report:?}");
-            assert!((report.objective - exact).abs() < 2e-6 * exact, "{l2}: {exact}: {report:?}");
+            let train = kept.iter().flat_map(|i| row(*i).to_vec()).collect();
+            expect_optimum(online, &Settings::new(l2), 3, train, kept.iter().map(|i| labels[*i]).collect());
         };
         let mut kept = vec![0, 1, 3, 4, 43, 44];
         let mut slot_of: Vec<usize> = kept.iter().map(|i| online.add(row(*i), labels[*i]).expect("room")).collect();
@@ -141,22 +119,9 @@ fn online_classes_come_and_go_too() {
     let mut online = Online::new(kernels, 2, 200, &mut floats, &mut slots).expect("fits");
     // The optimum of the samples whose label `of` tells.
     let expect_optimum_of = |online: &mut Online<'_>, n_classes: usize, of: &dyn Fn(u16) -> Option<u16>| {
-        let report = online.fit(&settings).expect("sound");
-        assert!(report.converged, "{report:?}");
-        let mut head = Head::new(n_classes, 200, vec![f32::NAN; n_classes * 201]).expect("shape");
-        online.head(&mut head);
         let kept = || (0..n).filter_map(|i| Some((i, of(labels[i])?)));
-        let oracle = Oracle {
-            n_classes,
-            feature_dim: 200,
-            train: kept().flat_map(|(i, _)| row(i).to_vec()).collect(),
-            train_labels: kept().map(|(_, label)| label).collect(),
-            test: vec![],
-            test_labels: vec![],
-        };
-        let (cold, _) = oracle.fit(kernels, settings.l2);
-        let [exact, expected] = [&head, &cold].map(|head| oracle.objective(head, settings.l2.into()));
-        assert!((exact - expected).abs() < 2e-6 * expected, "{exact} instead of {expected}: {report:?}");
+        let train = kept().flat_map(|(i, _)| row(i).to_vec()).collect();
+        expect_optimum(online, &settings, n_classes, train, kept().map(|(_, label)| label).collect());
     };
     let add = |online: &mut Online<'_>, label: u16| {
         (0..n).filter(|i| labels[*i] == label).for_each(|i| assert!(online.add(row(i), label).is_ok()));
