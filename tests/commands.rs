@@ -227,29 +227,6 @@ fn learn_advises_from_its_learning_curve() {
 }
 
 #[test]
-fn a_cache_keeps_features_of_photos_whatever_they_are_called() {
-    let scene = Scene::with_photos(&["birds", "fish"], 3);
-    let cache = scene.path("features");
-    let with_cache = ["--cache", cache.to_str().expect("UTF-8")];
-    scene.learn(&with_cache).succeeds();
-    let (head, features) = (fs::read(scene.head()).unwrap(), fs::read(&cache).unwrap());
-    // As without one; and a second time from the cache alone.
-    scene.learn(&["--force"]).succeeds();
-    assert_eq!(fs::read(scene.head()).unwrap(), head);
-    scene.learn(&["--force", with_cache[0], with_cache[1]]).succeeds();
-    assert_eq!((fs::read(scene.head()).unwrap(), fs::read(&cache).unwrap()), (head, features.clone()));
-    // A new name changes nothing, a new photo adds one record.
-    let bird = fs::read_dir(scene.photos().join("birds")).unwrap().next().unwrap().unwrap().path();
-    fs::rename(&bird, bird.with_file_name("another.jpg")).unwrap();
-    scene.learn(&["--force", with_cache[0], with_cache[1]]).succeeds();
-    assert_eq!(fs::read(&cache).unwrap(), features);
-    scene.copy(format!("{DEMO}/new/birds/crowned_crane.jpg"), "birds/crane.jpg");
-    scene.learn(&["--force", with_cache[0], with_cache[1]]).succeeds();
-    let longer = fs::read(&cache).unwrap();
-    assert!(longer.starts_with(&features) && longer.len() == features.len() + 36 + 4 * 1280);
-}
-
-#[test]
 fn a_fit_says_what_it_needs_and_is_refused_above_what_is_allowed() {
     let scene = Scene::with_photos(&["birds", "tools"], 5);
     let run = scene.learn(&["--json", "--max-memory", "1G"]).succeeds();

@@ -6,6 +6,8 @@ mod program;
 mod commands;
 // Wrong and hostile input, command by command.
 mod bad_input;
+// Features that are kept.
+mod cache;
 // Real files of every format, and Pillow's pictures.
 mod vision;
 // The embedded backbone against ONNX Runtime.
