@@ -13,6 +13,7 @@ mod message;
 mod photos;
 mod probe;
 mod review;
+mod select;
 mod text;
 mod weights;
 
@@ -40,6 +41,7 @@ enum Command {
     Learn(learn::Args),
     Review(review::Args),
     Probe(probe::Args),
+    Select(select::Args),
     Classify(classify::Args),
     Eval(eval::Args),
     Layers(layers::Args),
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Learn(args) => learn::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Select(args) => select::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Layers(args) => layers::run(&args),

@@ -23,7 +23,8 @@
 //! 2. 4 bytes: length in bytes of the name of the cut layer's *output tensor*, u32 little-endian. A node's name need not be
 //!    unique; and so the fingerprint is the same whichever of the two names the cut was asked for by;
 //! 3. that name, UTF-8;
-//! 4. 1 byte: 0 if that tensor, `[1, D]`, is the features, 1 if its `[1, C, H, W]` is averaged to `C` features;
+//! 4. 1 byte: 0 if that tensor, `[1, D]`, is the features, 1, 2 or 3 for how its `[1, C, H, W]` is pooled: [`Pooling`]; if
+//!    several layers are read, 2. to 4. for each;
 //! 5. 36 bytes: the preprocessing, as [`Preprocess::to_bytes`](topgraft_core::preprocess::Preprocess::to_bytes) has it.
 //!
 //! The CPU is not among them: features of the same picture may differ in the last bits between kinds of CPU.
@@ -36,14 +37,18 @@ mod error;
 mod layers;
 mod onnx;
 mod operations;
+mod pooling;
 mod source;
+mod tap;
 mod taps;
 
 pub use backbone::{Backbone, Provenance};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
 pub use cut::Trunk;
 pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
-pub use layers::{Layer, Pooling};
+pub use layers::Layer;
 pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};
+pub use pooling::Pooling;
 pub use source::Source;
+pub use tap::{Part, Tap};
 pub use taps::Taps;

@@ -1,8 +1,14 @@
 //! The commands, as a user runs them.
 
 use std::fs;
+use std::path::Path;
+
+use topgraft::learn::{Model, Panel};
+use topgraft::trunk::Backbone;
 
 use crate::program::{DATA, DEMO, Scene, topgraft};
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.onnx");
 
 #[test]
 fn demo_teaches_and_recognises_photos_that_it_has_not_seen() {
@@ -297,36 +303,44 @@ fn classes_count_as_they_are_told_to() {
 }
 
 #[test]
-fn probe_measures_cuts_as_learn_does_and_recommends_one_of_them() {
-    let scene = Scene::with_photos(&["birds", "fish", "tools"], 5);
-    let photos = scene.photos();
-    let photos = photos.to_str().unwrap();
-    let json = topgraft(["probe", photos, "--cuts", "4", "--json"]).succeeds().json();
-    let cuts = json["cuts"].as_array().unwrap();
-    assert_eq!((cuts.len(), json["n_samples"].as_u64()), (4, Some(15)));
-    let number = |cut: &serde_json::Value, key: &str| cut[key].as_f64().expect("a number");
-    assert!(cuts.is_sorted_by_key(|cut| cut["multiply_adds"].as_u64()), "{json}");
-    // What is recommended is the first that is good enough.
-    let best = cuts.iter().map(|cut| number(cut, "accuracy")).fold(0.0, f64::max);
-    let enough = best - (best * (1.0 - best) / 15.0).sqrt();
-    let first = cuts.iter().find(|cut| number(cut, "accuracy") >= enough).unwrap();
-    assert_eq!(json["recommended"], first["cut"]);
-    for cut in [&cuts[1], &cuts[3]] {
-        let name = cut["cut"].as_str().unwrap();
-        let learned = scene.learn(&["--cut", name, "--force", "--json"]).succeeds().json();
-        assert_eq!(learned["feature_dim"], cut["feature_dim"]);
-        assert_eq!(learned["head"], cut["head"], "{name}");
-        assert!((number(&learned, "accuracy") - number(cut, "accuracy")).abs() < 1e-9, "{name}");
+fn several_heads_share_a_pass() {
+    let scene = Scene::with_photos(&["birds", "fish"], 3);
+    scene.learn(&["--backbone", TINY]).succeeds();
+    let other = scene.path("other.graft");
+    let [photos, one, two] = [scene.photos(), scene.head(), other].map(|path| path.to_str().unwrap().to_owned());
+    topgraft(["learn", &photos, "-o", &two, "--backbone", TINY, "--cut", "relu1:max"]).succeeds();
+    let photo = format!("{DEMO}/new/birds/pigeon.jpg");
+    let classify = |heads: &[&str], more: &[&str]| {
+        let heads = heads.iter().flat_map(|head| ["-m", head]);
+        topgraft(["classify", &photo, "--backbone", TINY].into_iter().chain(heads).chain(more.iter().copied()))
+            .succeeds()
+    };
+    let [first, second] = [&one, &two].map(|head| classify(&[head], &["--json"]).json());
+    let both = classify(&[&one, &two, &one], &["--json"]).json();
+    for (head, (model, alone)) in [(&one, &first), (&two, &second), (&one, &first)].into_iter().enumerate() {
+        assert_eq!(both["heads"][head]["model"], model.as_str());
+        for key in ["label", "probability", "top", "unknown"] {
+            assert_eq!(both["heads"][head][key], alone[key], "{key}");
+        }
     }
-    let text = topgraft(["probe", photos, "--cut", "b4_project", "--cut", "features"]).succeeds().stdout;
-    assert!(text.contains("b4_project") && text.contains("topgraft learn --cut ") && text.contains("in one pass"));
-    assert_eq!(text.lines().filter(|line| line.starts_with('*')).count(), 2, "{text}");
+    assert_eq!(classify(&[&one, &two], &[]).stdout.lines().count(), 2);
 
-    let refuses = |args: &[&str], words: &[&str]| topgraft([&["probe", photos], args].concat()).refuses(words);
-    refuses(&["--cut", "b99"], &["b99", "efficientnet_lite0"]);
-    refuses(&["--cuts", "0"], &["--cuts"]);
-    refuses(&["--cuts", "3", "--cut", "features"], &["cannot be used with"]);
-    topgraft(["probe", "/no/folder"]).refuses(&["/no/folder: no such folder"]);
+    let backbone = Backbone::open(Path::new(TINY)).expect("opens");
+    let mut panel = Panel::default();
+    for head in [&one, &two, &one] {
+        let trunk = |model: &Model| anyhow::Ok(backbone.cut(&model.cut, &model.preprocess)?);
+        panel.add(Model::open(Path::new(head)).expect("sound"), trunk).expect("its trunk");
+    }
+    let features = panel.features(&[&photo, &photo], || {});
+    assert_eq!(
+        panel.trunks().iter().map(|trunk| trunk.passes()).collect::<Vec<_>>(),
+        [2, 2],
+        "three heads, two trunks"
+    );
+    let predictions = panel.predict(features[0].as_ref().expect("a photo")).expect("finite");
+    assert!(predictions.len() == 3 && predictions[0] == predictions[2]);
+    let other_trunk = |_: &Model| anyhow::Ok(backbone.cut("relu2", &backbone.preprocess().0)?);
+    assert!(Panel::default().add(Model::open(Path::new(&one)).expect("sound"), other_trunk).is_err());
 }
 
 #[test]

@@ -12,25 +12,7 @@ use topgraft::learn::{Classifier, Dataset, Extracted, Model, Scaling, fit};
 use topgraft::trunk::{Backbone, Source};
 use topgraft::vision::{self, InputTensor, Preprocessor};
 
-use crate::program::{self, DATA, DEMO, Scene, topgraft};
-
-/// Python with these modules: `PYTHON`, or `python3`. tests/requirements.txt lists what the tests want of it.
-fn python(modules: &str) -> Option<String> {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        program::lacks(&format!("{python} has not all of {modules}; pip install -r tests/requirements.txt"));
-        return None;
-    }
-    Some(python)
-}
-
-#[track_caller]
-fn succeeds(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
+use crate::program::{self, DATA, DEMO, Scene, python, succeeds, topgraft};
 
 /// A head for demo photos on a network of the tests' data or of the folder `models`, and the network's file.
 fn classifier(network: &Path, cut: Option<&str>, scaling: Scaling) -> Classifier {
@@ -134,6 +116,10 @@ fn onnx_runtime_gives_our_probabilities_with_each_scaling_and_pooling() {
         ("tiny_separable.onnx", "features", Scaling::L2),
         ("tiny_separable.onnx", "features", Scaling::CentredL2),
         ("tiny_grey.onnx", "features", Scaling::L2),
+        ("tiny_separable.onnx", "stem:max", Scaling::L2),
+        // Maps of an odd side: quarters that overlap.
+        ("tiny_separable.onnx", "dw:pyramid", Scaling::L2),
+        ("tiny_separable.onnx", "stem:pyramid+dw:max+features", Scaling::Standard),
     ] {
         let path = Path::new(DATA).join(file);
         let classifier = classifier(&path, Some(cut), scaling);

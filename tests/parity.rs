@@ -11,7 +11,7 @@ use topgraft::vision::{self, Preprocessor};
 use crate::program::DATA;
 
 /// Shape and numbers of a little-endian f32 array file of numpy, version 1.
-fn read_npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+pub fn read_npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let header_end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let header = std::str::from_utf8(&bytes[10..header_end]).expect("text");
@@ -23,7 +23,7 @@ fn read_npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
 }
 
 /// `|a - b| / |b|`
-fn relative_error(a: &[f32], b: &[f32]) -> f64 {
+pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
@@ -46,7 +46,7 @@ fn the_embedded_backbone_gives_the_features_of_onnx_runtime() {
 }
 
 /// More models, not in the repository: their folder lies beside it on some machines.
-fn shared() -> Option<PathBuf> {
+pub fn shared() -> Option<PathBuf> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if !shared.join("models").is_dir() {
         println!("skipped: no folder `shared` with more models beside the repository");

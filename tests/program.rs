@@ -17,6 +17,25 @@ pub fn lacks(what: &str) {
     println!("skipped: {what}");
 }
 
+/// Python with these modules: `PYTHON`, or `python3`. tests/requirements.txt lists what the tests want of it.
+pub fn python(modules: &str) -> Option<String> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        lacks(&format!("{python} has not all of {modules}; pip install -r tests/requirements.txt"));
+        return None;
+    }
+    Some(python)
+}
+
+/// Standard output of a program that must succeed.
+#[track_caller]
+pub fn succeeds(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 /// A run that ended.
 pub struct Run {
     pub code: i32,

@@ -6,12 +6,16 @@ mod program;
 mod commands;
 // Wrong and hostile input, command by command.
 mod bad_input;
+// Source models: how much of one to use, and which.
+mod source_models;
 // Features that are kept.
 mod cache;
 // Real files of every format, and Pillow's pictures.
 mod vision;
 // The embedded backbone against ONNX Runtime.
 mod parity;
+// The families of image networks, cut everywhere, against ONNX Runtime.
+mod families;
 // The program on an ARM board, where TOPGRAFT_BOARD names one.
 mod board;
 // What is handed out beside the program.

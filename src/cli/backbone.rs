@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
 use topgraft::topgraft_core::format::is_plain;
 use topgraft::topgraft_core::preprocess::Preprocess;
-use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Source, Trunk};
+use topgraft::trunk::{Backbone, Catalog, CutError, OpenError, Provenance, Source, Trunk};
 
 use super::message::message;
 
@@ -105,6 +105,12 @@ pub fn preprocess_of(backbone: &Backbone) -> Preprocess {
         ));
     }
     preprocess
+}
+
+/// The network of a file, or of a name that the built-in catalog has.
+pub fn named(model: &PathBuf) -> anyhow::Result<Backbone> {
+    let builtin = Catalog::builtin().entries().first().is_some_and(|entry| model.as_os_str() == entry.name.as_str());
+    open(if builtin && !model.exists() { None } else { Some(model) })
 }
 
 /// The network in `file`, or the built-in one.

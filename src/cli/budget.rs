@@ -4,7 +4,7 @@ use topgraft::learn::{Cost, Dataset};
 use topgraft::topgraft_core::head::Kind;
 
 use super::message::message;
-use super::text::{bytes, counted, duration};
+use super::text::{bytes, counted, duration, plain};
 
 /// The option of every command that fits.
 #[derive(clap::Args)]
@@ -51,6 +51,45 @@ impl BudgetArgs {
             }),
         }
     }
+}
+
+/// Features would not fit the memory that is free.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} features of each of {}{} need {}, and {} of memory are free; {remedy}",
+    feature_dim, counted(*photos, "photo"), cut.as_ref().map(|cut| format!(" at the cut {cut}")).unwrap_or_default(),
+    bytes(*needed), bytes(*free)
+)]
+pub struct NoRoom {
+    photos: usize,
+    feature_dim: usize,
+    cut: Option<String>,
+    needed: u64,
+    free: u64,
+    remedy: &'static str,
+}
+
+/// Refuses features, of `photos` at `cut`, that the memory which the system says is free cannot hold: better before the photos
+/// are read than by the system's killing the program. Where it does not say, nothing is refused.
+pub fn check_features(
+    photos: usize,
+    feature_dim: usize,
+    cut: Option<&str>,
+    remedy: &'static str,
+) -> Result<(), NoRoom> {
+    // As they come from the trunk, and as a table.
+    let needed = 2 * 4 * photos as u64 * feature_dim as u64;
+    match free_memory().filter(|free| needed > *free) {
+        None => Ok(()),
+        Some(free) => Err(NoRoom { photos, feature_dim, cut: cut.map(plain), needed, free, remedy }),
+    }
+}
+
+/// Bytes that can be taken without swapping: Linux's estimate.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Says on standard error what the fit to `dataset` will take.

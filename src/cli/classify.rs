@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::json;
-use topgraft::learn::{Classifier, ExtractError, Model, NotFinite, Prediction, extract, photos_below};
+use serde_json::{Map, Value, json};
+use topgraft::learn::{ExtractError, Model, NotFinite, Panel, Prediction, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
 use topgraft::trunk::Trunk;
 
@@ -24,9 +24,9 @@ pub struct Args {
     /// Photos, or folders of photos
     #[arg(required = true, value_name = "IMG")]
     photos: Vec<PathBuf>,
-    /// Head file, as written by `topgraft learn`
+    /// Head file, as written by `topgraft learn`; may be given several times: heads of the same trunk share its pass
     #[arg(short, long, value_name = "HEAD.graft", required_unless_present = "imagenet")]
-    model: Option<PathBuf>,
+    model: Vec<PathBuf>,
     /// Use the backbone's own classifier instead of a head
     #[arg(long, conflicts_with = "model")]
     imagenet: bool,
@@ -43,22 +43,25 @@ pub struct Args {
     json: bool,
 }
 
-/// Features -> prediction: a head on a trunk, or a backbone's own classifier.
+/// Features -> prediction: heads on their trunks, or a backbone's own classifier.
 enum Judge {
-    Head(Box<Classifier>),
+    Heads(Panel),
     Whole { trunk: Box<Trunk>, labels: Vec<String>, logits: bool },
 }
 
 impl Judge {
     fn new(args: &Args) -> anyhow::Result<Self> {
-        if let Some(path) = &args.model {
-            let mut model = Model::open(path)?;
-            if args.no_unknown {
-                model.rejection = None;
+        if !args.model.is_empty() {
+            let mut panel = Panel::default();
+            for path in &args.model {
+                let mut model = Model::open(path)?;
+                if args.no_unknown {
+                    model.rejection = None;
+                }
+                let added = panel.add(model, |model| args.backbone.trunk_of(model, path));
+                added.with_context(|| path.display().to_string())?;
             }
-            let trunk = args.backbone.trunk_of(&model, path)?;
-            let classifier = Classifier::new(model, trunk);
-            return Ok(Self::Head(Box::new(classifier.with_context(|| path.display().to_string())?)));
+            return Ok(Self::Heads(panel));
         }
         let backbone = args.backbone.open()?;
         let labels = backbone.entry().map(|entry| entry.labels()).transpose()?.flatten();
@@ -72,30 +75,41 @@ impl Judge {
         Ok(Self::Whole { trunk: Box::new(trunk), labels, logits: backbone.gives_logits() })
     }
 
-    fn trunk(&self) -> &Trunk {
+    /// For each photo its features by each trunk.
+    fn features(&self, photos: &[PathBuf], done: impl Fn() + Sync) -> Vec<Result<Vec<Vec<f32>>, ExtractError>> {
         match self {
-            Self::Head(classifier) => classifier.trunk(),
-            Self::Whole { trunk, .. } => trunk,
+            Self::Heads(panel) => panel.features(photos, done),
+            Self::Whole { trunk, .. } => {
+                extract(trunk, photos, done).into_iter().map(|features| Ok(vec![features?])).collect()
+            }
         }
     }
 
-    fn labels(&self) -> &[String] {
+    /// Labels of each head.
+    fn labels(&self) -> Vec<&[String]> {
         match self {
-            Self::Head(classifier) => &classifier.model().labels,
-            Self::Whole { labels, .. } => labels,
+            Self::Heads(panel) => panel.classifiers().map(|classifier| &classifier.model().labels[..]).collect(),
+            Self::Whole { labels, .. } => vec![labels],
         }
     }
 
-    fn predict(&self, mut features: Vec<f32>) -> Result<Prediction, NotFinite> {
-        Ok(match self {
-            Self::Head(classifier) => classifier.predict(&features)?,
+    /// What each head says.
+    fn predict(&self, mut features: Vec<Vec<f32>>, args: &Args) -> anyhow::Result<Vec<Prediction>> {
+        match self {
+            Self::Heads(panel) => {
+                let named = |(at, error): (usize, NotFinite)| {
+                    anyhow::Error::new(error).context(args.model[at].display().to_string())
+                };
+                panel.predict(&features).map_err(named)
+            }
             Self::Whole { logits, .. } => {
+                let mut features = features.swap_remove(0);
                 if *logits {
                     softmax(&mut features);
                 }
-                Prediction::new(features)
+                Ok(vec![Prediction::new(features)])
             }
-        })
+        }
     }
 }
 
@@ -108,14 +122,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // What the trunk said to the first photo that it failed on, and whether it has failed on all.
     let (mut failure, mut all_failed) = (None, true);
     for batch in photos.chunks(BATCH) {
-        let results = extract(judge.trunk(), batch, || bar.inc(1));
+        let results = judge.features(batch, || bar.inc(1));
         for (path, result) in batch.iter().zip(results) {
             match result {
                 Ok(features) => {
                     all_failed = false;
-                    let head = || args.model.iter().map(|head| head.display().to_string()).collect::<String>();
-                    let prediction = judge.predict(features).with_context(head)?;
-                    bar.suspend(|| print(&mut out, path, &judge, &prediction, top, args.json))?;
+                    let predictions = judge.predict(features, args)?;
+                    let said: Vec<Said<'_>> = judge.labels().into_iter().zip(&predictions).collect();
+                    bar.suspend(|| print(&mut out, path, args, &said, top))?;
                 }
                 Err(error) => {
                     all_good = false;
@@ -158,33 +172,56 @@ fn list(args: &Args) -> anyhow::Result<(Vec<PathBuf>, bool)> {
     Ok((photos, all_good))
 }
 
-fn print(
-    out: &mut impl Write,
-    path: &Path,
-    judge: &Judge,
-    prediction: &Prediction,
-    top: usize,
-    as_json: bool,
-) -> std::io::Result<()> {
-    let label = |class: u16| &judge.labels()[usize::from(class)];
-    if as_json {
-        let (class, probability) = prediction.top(1).next().unwrap_or_default();
-        let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
-        let top: Vec<_> = prediction.top(top).map(entry).collect();
-        let line = json!({
-            "path": path.display().to_string(),
-            "label": label(class),
-            "probability": shortest(probability),
-            "top": top,
-            "unknown": prediction.unknown,
-        });
-        return writeln!(out, "{line}");
+/// What a head says, and its labels.
+type Said<'a> = (&'a [String], &'a Prediction);
+
+/// A line for the photo; with several heads, in text, one for each of them.
+fn print(out: &mut impl Write, path: &Path, args: &Args, said: &[Said<'_>], top: usize) -> std::io::Result<()> {
+    match (said, args.json) {
+        ([only], true) => {
+            let mut line = json!({ "path": path.display().to_string() });
+            line.as_object_mut().expect("an object").extend(json(*only, top));
+            writeln!(out, "{line}")
+        }
+        ([only], false) => writeln!(out, "{}: {}", plain_path(path), text(*only, top)),
+        (several, true) => {
+            let head = |(model, said): (&PathBuf, &Said<'_>)| {
+                let mut head = json!({ "model": model.display().to_string() });
+                head.as_object_mut().expect("an object").extend(json(*said, top));
+                head
+            };
+            let heads: Vec<Value> = args.model.iter().zip(several).map(head).collect();
+            writeln!(out, "{}", json!({ "path": path.display().to_string(), "heads": heads }))
+        }
+        (several, false) => {
+            for (model, said) in args.model.iter().zip(several) {
+                writeln!(out, "{}: {}: {}", plain_path(path), plain_path(model), text(*said, top))?;
+            }
+            Ok(())
+        }
     }
-    let entry = |(class, p): (u16, f32)| format!("{} {}", plain(label(class)), percent(p.into()));
+}
+
+fn json((labels, prediction): Said<'_>, top: usize) -> Map<String, Value> {
+    let label = |class: u16| &labels[usize::from(class)];
+    let (class, probability) = prediction.top(1).next().unwrap_or_default();
+    let entry = |(class, probability)| json!({ "label": label(class), "probability": shortest(probability) });
+    let object = json!({
+        "label": label(class),
+        "probability": shortest(probability),
+        "top": prediction.top(top).map(entry).collect::<Value>(),
+        "unknown": prediction.unknown,
+    });
+    let Value::Object(map) = object else { unreachable!("is one") };
+    map
+}
+
+fn text((labels, prediction): Said<'_>, top: usize) -> String {
+    let entry = |(class, p): (u16, f32)| format!("{} {}", plain(&labels[usize::from(class)]), percent(p.into()));
     let classes = prediction.top(top).map(entry).collect::<Vec<_>>().join(", ");
     match prediction.unknown {
-        Some(true) => writeln!(out, "{}: unknown ({classes})", plain_path(path)),
-        _ => writeln!(out, "{}: {classes}", plain_path(path)),
+        Some(true) => format!("unknown ({classes})"),
+        _ => classes,
     }
 }
 

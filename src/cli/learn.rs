@@ -161,6 +161,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
+    let remedy = "use --cut at a layer with fewer features (`topgraft layers` lists them) or fewer --shots";
+    budget::check_features(dataset.samples.len(), trunk.feature_dim(), Some(trunk.cut()), remedy)?;
 
     let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
 

@@ -5,14 +5,19 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use topgraft::learn::{Dataset, Extracted, FeatureCache, Sample};
-use topgraft::trunk::Trunk;
+use topgraft::trunk::{Taps, Trunk};
 
 use super::message::message;
 
 /// A bar on standard error, if that is a terminal.
 pub fn progress_bar(photos: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {eta} left");
-    ProgressBar::new(photos as u64).with_style(style.expect("a valid template"))
+    progress_bar_of(photos, "photos")
+}
+
+/// As [`progress_bar`], for other things, a word without braces.
+pub fn progress_bar_of(number: usize, things: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {things}, {{eta}} left"));
+    ProgressBar::new(number as u64).with_style(style.expect("a valid template"))
 }
 
 /// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
@@ -31,11 +36,25 @@ pub fn extract(
     let mut extracted = Extracted::with_spares(trunk, dataset, spares, cache, || bar.inc(1));
     let time = start.elapsed();
     bar.finish_and_clear();
+    check(&mut extracted)?;
+    Ok((extracted, time))
+}
+
+/// As [`extract`], of several cuts in a row; enough photos for teaching are left.
+pub fn extract_taps(taps: &Taps, dataset: &Dataset) -> anyhow::Result<Extracted> {
+    let bar = progress_bar(dataset.samples.len());
+    let mut extracted = Extracted::of_taps(taps, dataset, || bar.inc(1));
+    bar.finish_and_clear();
+    check(&mut extracted)?;
+    extracted.dataset.check_teachable()?;
+    Ok(extracted)
+}
+
+fn check(extracted: &mut Extracted) -> anyhow::Result<()> {
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
     }
-    extracted.check_trunk()?;
-    Ok((extracted, time))
+    Ok(extracted.check_trunk()?)
 }
 
 /// `[{"path": ..., "error": ...}]`

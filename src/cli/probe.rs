@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, PassTimes, Probed, Settings, pass_times, probe, recommended};
-use topgraft::trunk::{Backbone, Layer};
+use topgraft::learn::{Dataset, Extracted, PassTimes, Probed, Settings, pass_times, probe, probe_joined, recommended};
+use topgraft::trunk::{Backbone, Layer, Part, Pooling, Tap};
 use topgraft::vision::{self, Preprocessor};
 
 use super::Outcome;
 use super::backbone::{BackboneArgs, preprocess_of};
-use super::message::message;
-use super::photos::{progress_bar, skipped_json};
+use super::budget;
+use super::photos::{extract_taps, progress_bar_of, skipped_json};
 use super::text::{bytes, count, counted, duration, percent, plain, table};
 
 /// Compare cuts of a backbone: what a head on each is worth for these photos, and what it costs
@@ -22,15 +22,30 @@ pub struct Args {
     photos: PathBuf,
     #[command(flatten)]
     backbone: BackboneArgs,
-    /// Layers to compare; `topgraft layers` lists them [default: --cuts of them, spread over the network]
-    #[arg(long, value_name = "LAYER", conflicts_with = "cuts")]
+    /// Cuts to compare, written as for `learn`; `topgraft layers` lists the layers [default: --cuts layers, spread over the
+    /// network]
+    #[arg(long, value_name = "CUT", conflicts_with_all = ["cuts", "pooling"])]
     cut: Vec<String>,
     /// How many layers to compare
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     cuts: u16,
+    /// How the maps of these layers become features, one or more
+    #[arg(long, value_delimiter = ',', default_values = ["average", "max", "pyramid"])]
+    pooling: Vec<PoolingArg>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A pooling of maps.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PoolingArg {
+    /// Mean of each channel
+    Average,
+    /// Maximum of each channel
+    Max,
+    /// Means of the four quarters of each channel, which say where
+    Pyramid,
 }
 
 /// What came out.
@@ -47,27 +62,23 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
     let preprocess = preprocess_of(&backbone);
-    let mut layers: Vec<&Layer> = match args.cut.as_slice() {
-        [] => backbone.candidates(args.cuts.into()),
-        cuts => cuts.iter().map(|cut| backbone.layer(cut)).collect::<Result<_, _>>()?,
-    };
-    layers.sort_by_key(|layer| layer.multiply_adds);
-    layers.dedup_by_key(|layer| &layer.output);
-    let cuts: Vec<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
-    let taps = backbone.tap(&cuts, &preprocess)?;
-    let bar = progress_bar(dataset.samples.len());
-    let mut extracted = Extracted::of_taps(&taps, &dataset, || bar.inc(1));
+    let taps = backbone.taps(&cuts(args, &backbone)?, &preprocess)?;
+    budget::check_features(
+        dataset.samples.len(),
+        taps.feature_dim(),
+        None,
+        "give fewer cuts (--cut, --cuts, --pooling) or fewer photos",
+    )?;
+    let extracted = extract_taps(&taps, &dataset)?;
+    let bar = progress_bar_of(taps.list().len(), "cuts");
+    let mut probed = probe(&taps, &extracted, &Settings::default(), || bar.inc(1))?;
     bar.finish_and_clear();
-    for (_, error) in &extracted.skipped {
-        message(format_args!("skipped {error}"));
-    }
-    extracted.check_trunk()?;
-    extracted.dataset.check_teachable()?;
-    let probed = probe(&taps, &extracted, &Settings::default())?;
+    probed.extend(probe_joined(&taps, &extracted, &probed, &Settings::default())?);
     // Any photo will do.
     let photo = vision::open(&extracted.dataset.samples[0].path)?;
     let input = Preprocessor::new(&preprocess)?.apply(&photo);
-    let times = pass_times(&backbone, &taps, &preprocess, &input)?;
+    let read: Vec<&Tap> = probed.iter().map(|probed| &probed.tap).collect();
+    let times = pass_times(&backbone, &taps, &read, &preprocess, &input)?;
     let recommended = recommended(&probed).expect("one cut at least");
     let report = Report { backbone: &backbone, extracted: &extracted, probed, times, recommended };
     let mut out = std::io::stdout().lock();
@@ -78,9 +89,42 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
 }
 
+/// The cuts to compare, from the cheapest to the dearest, each once.
+fn cuts(args: &Args, backbone: &Backbone) -> anyhow::Result<Vec<String>> {
+    let mut taps: Vec<Tap> = match args.cut.as_slice() {
+        [] => {
+            let wanted = |layer: &Layer| {
+                let poolings = args.pooling.iter().map(|pooling| match pooling {
+                    PoolingArg::Average => Pooling::Average,
+                    PoolingArg::Max => Pooling::Max,
+                    PoolingArg::Pyramid => Pooling::Pyramid,
+                });
+                poolings.map(|pooling| format!("{}:{}", layer.output, pooling.name())).collect::<Vec<_>>()
+            };
+            let layers = backbone.candidates(args.cuts.into());
+            // A vector, or a map of one pixel, is taken as it is.
+            let each = |layer: &Layer| match layer.shape[..] {
+                [_, _, height, width] if height > 1 && width > 1 => wanted(layer),
+                _ => vec![layer.output.clone()],
+            };
+            layers.into_iter().flat_map(each).map(|cut| backbone.tap(&cut)).collect::<Result<_, _>>()?
+        }
+        cuts => cuts.iter().map(|cut| backbone.tap(cut)).collect::<Result<_, _>>()?,
+    };
+    taps.sort_by_key(Tap::multiply_adds);
+    let mut cuts = Vec::new();
+    for tap in &taps {
+        let cut = tap.to_string();
+        if !cuts.contains(&cut) {
+            cuts.push(cut);
+        }
+    }
+    Ok(cuts)
+}
+
 /// Bytes of a cut's weights in 32 bits.
-fn weight_bytes(layer: &Layer) -> u64 {
-    4 * layer.parameters
+fn weight_bytes(tap: &Tap) -> u64 {
+    4 * tap.parameters()
 }
 
 impl Report<'_> {
@@ -97,18 +141,18 @@ impl Report<'_> {
             "weights",
         ];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
-        for (at, (Probed { layer, fitted }, time)) in self.probed.iter().zip(&self.times.cuts).enumerate() {
+        for (at, (Probed { tap, fitted }, time)) in self.probed.iter().zip(&self.times.cuts).enumerate() {
             let [low, high] = fitted.evaluation.interval();
             rows.push(vec![
                 if at == self.recommended { "*" } else { "" }.to_owned(),
-                plain(self.backbone.cut_name(layer)),
-                layer.feature_dim.to_string(),
+                plain(&self.backbone.tap_name(tap)),
+                tap.feature_dim().to_string(),
                 percent(fitted.evaluation.accuracy()),
                 format!("{:.1} to {}", 100.0 * low, percent(high)),
                 fitted.left_out.kind.name().to_owned(),
                 duration(*time),
-                count(layer.multiply_adds),
-                bytes(weight_bytes(layer)),
+                count(tap.multiply_adds()),
+                bytes(weight_bytes(tap)),
             ]);
         }
         let extracted = self.extracted;
@@ -120,30 +164,34 @@ impl Report<'_> {
             extracted.dataset.classes.len()
         )?;
         write!(out, "{}", table(&rows, &[2, 3, 4, 6, 7, 8]))?;
-        let best = &self.probed[self.recommended].layer;
+        let best = &self.probed[self.recommended].tap;
         writeln!(
             out,
             "\n* the cheapest within one standard error of the best: topgraft learn --cut {}\n\
              All of them in one pass: {} a photo. Times are of one thread.",
-            plain(self.backbone.cut_name(best)),
+            plain(&self.backbone.tap_name(best)),
             duration(self.times.taps)
         )
     }
 
     /// One object with stable keys; documented in docs/json.md.
     fn json(&self) -> Value {
+        let part =
+            |part: &Part| json!({ "layer": self.backbone.cut_name(&part.layer), "pooling": part.pooling.name() });
+        let layers = |tap: &Tap| tap.parts().iter().map(part).collect::<Value>();
         let milliseconds = |time: &Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        let cut = |(Probed { layer, fitted }, time): (&Probed, &Duration)| {
+        let cut = |(Probed { tap, fitted }, time): (&Probed, &Duration)| {
             json!({
-                "cut": self.backbone.cut_name(layer),
-                "feature_dim": layer.feature_dim,
+                "cut": self.backbone.tap_name(tap),
+                "layers": layers(tap),
+                "feature_dim": tap.feature_dim(),
                 "accuracy": fitted.evaluation.accuracy(),
                 "interval": fitted.evaluation.interval(),
                 "head": fitted.left_out.kind.name(),
                 "milliseconds": milliseconds(time),
-                "multiply_adds": layer.multiply_adds,
-                "parameters": layer.parameters,
-                "weight_bytes": weight_bytes(layer),
+                "multiply_adds": tap.multiply_adds(),
+                "parameters": tap.parameters(),
+                "weight_bytes": weight_bytes(tap),
             })
         };
         json!({
@@ -151,7 +199,7 @@ impl Report<'_> {
             "n_samples": self.extracted.features.nrows(),
             "classes": self.extracted.dataset.classes,
             "cuts": self.probed.iter().zip(&self.times.cuts).map(cut).collect::<Value>(),
-            "recommended": self.backbone.cut_name(&self.probed[self.recommended].layer),
+            "recommended": self.backbone.tap_name(&self.probed[self.recommended].tap),
             "one_pass_milliseconds": milliseconds(&self.times.taps),
             "skipped": skipped_json(self.extracted),
         })

@@ -58,6 +58,12 @@ pub enum FirmwareError {
     /// A layer has no form in firmware.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The trunk ends in more than a layer or its average.
+    #[error("firmware has no form of the cut {cut}; learn with --cut at one layer, without a pooling")]
+    Cut {
+        /// The cut.
+        cut: String,
+    },
     /// A sum could leave 32 bits.
     #[error(
         "layer {layer} adds up {taps} products for one number, and 32 bits hold at most {most}; take a smaller network"

@@ -1,14 +1,12 @@
 //! Trunk and head in one ONNX file, for any program that runs such.
 
-use std::collections::HashMap;
-
 use topgraft_core::head::Head;
 use topgraft_core::scaler::Scaler;
 
 use super::error::{OnnxError, linear};
 use super::metadata::metadata;
 use crate::learn::Classifier;
-use crate::trunk::{Attribute, Constant, Operation, Pooling, Source, Tail, Values};
+use crate::trunk::{Attribute, Constant, Operation, Part, Pooling, Source, Tail, Values};
 
 /// The bytes of an ONNX file that does all that `classifier` does between input tensor and prediction: trunk, scaler, head,
 /// temperature, softmax; with what is to be known of it in `metadata_props` (docs/export.md). `source` is the file that the
@@ -31,11 +29,12 @@ fn tail(classifier: &Classifier, head: &Head<Vec<f32>>, source: &Source) -> Tail
     let metadata = metadata(model, source.entry());
     let mut tail = Tail { name: format!("{} with a head", model.backbone), metadata, ..Default::default() };
 
-    let mut features = Tail::CUT;
-    if trunk.layer().pooling() == Pooling::Average {
-        features = tail.node("GlobalAveragePool", &[features], "head/pooled", &[]);
-    }
-    features = tail.node("Flatten", &[features], "head/features", &[("axis", 1)]);
+    let parts: Vec<String> = (0..).zip(trunk.tap().parts()).map(|(at, part)| tail.pooled(at, part)).collect();
+    let features = match &parts[..] {
+        [only] => only.clone(),
+        several => tail.operation("Concat", several.to_vec(), "head/joined".into(), [("axis", Attribute::Int(1))]),
+    };
+    let features = features.as_str();
     let scaled = match &model.scaler {
         Scaler::None => features,
         Scaler::L2 => tail.normalised(features),
@@ -86,6 +85,24 @@ fn tail(classifier: &Classifier, head: &Head<Vec<f32>>, source: &Source) -> Tail
 const FLOAT: i64 = 1;
 
 impl Tail {
+    /// Features of the trunk's output at `at`, `[1, feature_dim]`.
+    fn pooled(&mut self, at: usize, part: &Part) -> String {
+        let name = |what: &str| if at == 0 { format!("head/{what}") } else { format!("head/{what}{at}") };
+        let (mut features, pooled) = (vec![Tail::cut(at)], name("pooled"));
+        features = match (part.pooling, &part.layer.shape[..]) {
+            (Pooling::Average, _) => vec![self.operation("GlobalAveragePool", features, pooled, [])],
+            (Pooling::Max, _) => vec![self.operation("GlobalMaxPool", features, pooled, [])],
+            // Windows of half the side, rounded up, that start at 0 and at half the side, rounded down.
+            (Pooling::Pyramid, &[_, _, height, width]) => {
+                let sides = |side: fn(usize) -> usize| Attribute::Ints(vec![side(height) as i64, side(width) as i64]);
+                let window = [("kernel_shape", sides(|n| n.div_ceil(2))), ("strides", sides(|n| n / 2))];
+                vec![self.operation("AveragePool", features, pooled, window)]
+            }
+            _ => features,
+        };
+        self.operation("Flatten", features, name("features"), [("axis", Attribute::Int(1))])
+    }
+
     /// Adds an operator with one output, and gives that one's name.
     fn node(
         &mut self,
@@ -94,13 +111,24 @@ impl Tail {
         output: &'static str,
         attributes: &[(&str, i64)],
     ) -> &'static str {
-        let attribute = |(name, value): &(&str, i64)| ((*name).to_owned(), Attribute::Int(*value));
+        let attributes = attributes.iter().map(|&(name, value)| (name, Attribute::Int(value)));
+        self.operation(operator, inputs.iter().map(|&input| input.to_owned()).collect(), output.into(), attributes);
+        output
+    }
+
+    fn operation<'a>(
+        &mut self,
+        operator: &str,
+        inputs: Vec<String>,
+        output: String,
+        attributes: impl IntoIterator<Item = (&'a str, Attribute)>,
+    ) -> String {
         self.nodes.push(Operation {
-            name: output.into(),
+            name: output.clone(),
             operator: operator.into(),
-            inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
-            outputs: vec![output.into()],
-            attributes: attributes.iter().map(attribute).collect::<HashMap<_, _>>(),
+            inputs,
+            outputs: vec![output.clone()],
+            attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         });
         output
     }

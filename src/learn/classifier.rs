@@ -1,5 +1,7 @@
 //! Trunk and head together.
 
+use std::sync::Arc;
+
 use topgraft_core::kernel::Kernels;
 
 use super::model::{Model, NotFinite};
@@ -7,7 +9,7 @@ use crate::trunk::Trunk;
 
 /// A model on the trunk that it was fitted on.
 pub struct Classifier {
-    trunk: Trunk,
+    trunk: Arc<Trunk>,
     model: Model,
     kernels: Kernels,
 }
@@ -46,11 +48,12 @@ impl WrongTrunk {
 }
 
 impl Classifier {
-    /// Puts a model on a trunk.
+    /// Puts a model on a trunk, which several models may share.
     ///
     /// # Errors
     /// [`WrongTrunk`] unless the fingerprints are equal.
-    pub fn new(model: Model, trunk: Trunk) -> Result<Self, WrongTrunk> {
+    pub fn new(model: Model, trunk: impl Into<Arc<Trunk>>) -> Result<Self, WrongTrunk> {
+        let trunk = trunk.into();
         if model.fingerprint != trunk.fingerprint() || model.head.feature_dim() != trunk.feature_dim() {
             return Err(WrongTrunk::new(&model, trunk.backbone_name()));
         }

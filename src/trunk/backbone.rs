@@ -7,11 +7,13 @@ use std::path::Path;
 use topgraft_core::preprocess::{Channels, Layout, Preprocess};
 
 use super::catalog::{Catalog, Entry};
-use super::cut::{Trunk, fingerprint, input_shape, nearest};
+use super::cut::{Trunk, fingerprint, input_shape, nearest, tensors};
 use super::engine::{Network, Plan, unsupported};
 use super::error::{CutError, NoDefaultCut, OpenError};
 use super::layers::{self, Ends, Layer};
 use super::onnx::{self, Input};
+use super::pooling::Pooling;
+use super::tap::{Part, Tap};
 use super::taps::Taps;
 
 /// Where a backbone's preprocessing comes from.
@@ -48,6 +50,8 @@ pub struct Backbone {
     preprocess: Preprocess,
     provenance: Provenance,
     entry: Option<Entry>,
+    /// Name of the input tensor.
+    input: String,
     layers: Vec<Layer>,
     ends: Ends,
     /// For each layer whether all that comes later goes through it.
@@ -77,6 +81,10 @@ impl Backbone {
     fn open_at(path: &Path, size: Option<(u16, u16)>) -> Result<Self, OpenError> {
         let model = path.display().to_string();
         let file = File::open(path).map_err(|source| OpenError::Read { model: model.clone(), source })?;
+        // Rather than after two gigabytes have been read.
+        if file.metadata().is_ok_and(|file| file.len() > onnx::MAX_BYTES) {
+            return Err(OpenError::TooLarge { model, limit: onnx::MAX_BYTES });
+        }
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::build(&model, &name, Some(path), file, size)
     }
@@ -136,6 +144,7 @@ impl Backbone {
             bottlenecks: layers::bottlenecks(&graph, &layers),
             layers,
             network,
+            input: graph.input.name,
         })
     }
 
@@ -187,22 +196,24 @@ impl Backbone {
         self.ends.logits
     }
 
-    /// Cuts at `layer`, given by its node's name or its output tensor's; `[1, C, H, W]` will be averaged to `C` features.
-    /// `preprocess` is what the pictures will go through; the fingerprint covers it. For a [`Layer`] of this backbone give
-    /// its `output`: its name may be another's too.
+    /// Cuts at `cut`: a layer, given by its node's name or its output tensor's, of which `[1, C, H, W]` will be averaged to
+    /// `C` features, or several, or pooled otherwise, as [`Tap`] says. `preprocess` is what the pictures will go through; the
+    /// fingerprint covers it. For a [`Layer`] of this backbone give its `output`: its name may be another's too.
     ///
     /// # Errors
-    /// As [`layer`](Self::layer); [`CutError::Preprocess`] and [`CutError::Input`] if the
+    /// As [`tap`](Self::tap); [`CutError::Preprocess`] and [`CutError::Input`] if the
     /// preprocessing is out of range or makes another input, [`CutError::Compile`] if a layer cannot be run.
-    pub fn cut(&self, layer: &str, preprocess: &Preprocess) -> Result<Trunk, CutError> {
-        let layer = self.layer(layer)?;
-        let plan = self.compile(&[layer], preprocess)?;
+    pub fn cut(&self, cut: &str, preprocess: &Preprocess) -> Result<Trunk, CutError> {
+        let tap = self.tap(cut)?;
+        let plan = self.compile(std::slice::from_ref(&tap), preprocess)?;
         Ok(Trunk {
             plan,
-            fingerprint: fingerprint(self.weights_sha256, layer, preprocess),
-            layer: layer.clone(),
+            fingerprint: fingerprint(self.weights_sha256, &tap, preprocess),
+            cut: tap.to_string(),
+            tap,
             backbone: self.name.clone(),
             preprocess: *preprocess,
+            passes: Default::default(),
         })
     }
 
@@ -215,27 +226,71 @@ impl Backbone {
         }
     }
 
-    /// Reads several layers in one pass, each given as for [`cut`](Self::cut).
+    /// As [`cut_name`](Self::cut_name), for several layers or with a pooling.
+    pub fn tap_name(&self, tap: &Tap) -> String {
+        tap.written(|layer| self.cut_name(layer))
+    }
+
+    /// What a cut reads, written as [`Tap`] says.
+    ///
+    /// # Errors
+    /// As [`layer`](Self::layer); [`CutError::Pooling`] if no map is to be pooled, [`CutError::TooManyLayers`].
+    pub fn tap(&self, cut: &str) -> Result<Tap, CutError> {
+        // Names may have colons and plus signs themselves, so a layer of the whole name comes first.
+        let unknown = match self.layer(cut) {
+            Ok(layer) => return Ok(Tap::new(vec![Part { layer: layer.clone(), pooling: layer.pooling() }])),
+            Err(unknown) => unknown,
+        };
+        let parts: Vec<&str> = cut.split('+').collect();
+        match parts[..] {
+            [_] if !cut.contains(':') => Err(unknown),
+            _ if parts.len() > Tap::MAX_PARTS => {
+                Err(CutError::TooManyLayers { backbone: self.name.clone(), layers: parts.len(), most: Tap::MAX_PARTS })
+            }
+            _ => Ok(Tap::new(parts.into_iter().map(|part| self.part(part)).collect::<Result<_, _>>()?)),
+        }
+    }
+
+    fn part(&self, written: &str) -> Result<Part, CutError> {
+        let unknown = match self.layer(written) {
+            Ok(layer) => return Ok(Part { layer: layer.clone(), pooling: layer.pooling() }),
+            Err(unknown) => unknown,
+        };
+        let Some((name, pooling)) = written.rsplit_once(':') else { return Err(unknown) };
+        let Some(pooling) = Pooling::from_name(pooling) else { return Err(unknown) };
+        let layer = self.layer(name)?.clone();
+        match layer.shape[..] {
+            [_, _, height, width] if pooling != Pooling::Pyramid || height > 1 && width > 1 => {
+                Ok(Part { layer, pooling })
+            }
+            _ => Err(CutError::Pooling {
+                backbone: self.name.clone(),
+                layer: layer.name,
+                shape: layer.shape,
+                pooling: pooling.name(),
+            }),
+        }
+    }
+
+    /// Reads several cuts in one pass, each given as for [`cut`](Self::cut).
     ///
     /// # Errors
     /// As [`cut`](Self::cut).
-    pub fn tap(&self, layers: &[&str], preprocess: &Preprocess) -> Result<Taps, CutError> {
-        let layers = layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>, _>>()?;
-        let plan = self.compile(&layers, preprocess)?;
-        let layers = layers.into_iter().cloned().collect();
-        Ok(Taps { plan, layers, backbone: self.name.clone(), preprocess: *preprocess })
+    pub fn taps(&self, cuts: &[impl AsRef<str>], preprocess: &Preprocess) -> Result<Taps, CutError> {
+        let list = cuts.iter().map(|cut| self.tap(cut.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let plan = self.compile(&list, preprocess)?;
+        Ok(Taps { plan, list, backbone: self.name.clone(), preprocess: *preprocess })
     }
 
-    fn compile(&self, layers: &[&Layer], preprocess: &Preprocess) -> Result<Plan, CutError> {
+    fn compile(&self, taps: &[Tap], preprocess: &Preprocess) -> Result<Plan, CutError> {
         let (expected, found) = (input_shape(&self.preprocess), input_shape(preprocess));
         preprocess.check()?;
         if found != expected {
             return Err(CutError::Input { backbone: self.name.clone(), expected, found });
         }
-        let tensors: Vec<&str> = layers.iter().map(|layer| layer.output.as_str()).collect();
-        self.network.compile(&tensors).map_err(|reason| CutError::Compile {
+        self.network.compile(&tensors(taps)).map_err(|reason| CutError::Compile {
             backbone: self.name.clone(),
-            layer: layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>().join(", "),
+            layer: taps.iter().map(|tap| self.tap_name(tap)).collect::<Vec<_>>().join(", "),
             reason,
         })
     }
@@ -251,7 +306,8 @@ impl Backbone {
     /// The layer of that node name or output tensor name. Tensor names are unique, so they come first.
     ///
     /// # Errors
-    /// [`CutError::UnknownLayer`] with the nearest names; [`CutError::Ambiguous`] for a node name of several layers.
+    /// [`CutError::UnknownLayer`] with the nearest names; [`CutError::BeforeFirst`] for the input; [`CutError::Ambiguous`] for a
+    /// node name of several layers.
     pub fn layer(&self, name: &str) -> Result<&Layer, CutError> {
         if let Some(layer) = self.layers.iter().find(|l| l.output == name) {
             return Ok(layer);
@@ -260,6 +316,10 @@ impl Backbone {
         let named: Vec<&Layer> = self.layers.iter().filter(|l| l.name == name).collect();
         match named[..] {
             [layer] => Ok(layer),
+            [] if name == self.input => {
+                let first = self.layers[0].name.clone();
+                Err(CutError::BeforeFirst { backbone, input: layer, first })
+            }
             [] => {
                 let nearest = nearest(name, self.layers.iter().flat_map(|l| [l.name.as_str(), &l.output]));
                 Err(CutError::UnknownLayer { backbone, layer, nearest })
@@ -493,7 +553,7 @@ mod tests {
         let backbone = Backbone::open(&data("tiny_separable.onnx")).unwrap();
         let (preprocess, _) = backbone.preprocess();
         let cuts = ["features", "stem", "residual"];
-        let taps = backbone.tap(&cuts, &preprocess).unwrap();
+        let taps = backbone.taps(&cuts, &preprocess).unwrap();
         let input = Array4::from_shape_fn((1, 3, 24, 20), |(_, c, y, x)| (c * 480 + y * 20 + x) as f32 / 720.0 - 1.0);
         let trunks = cuts.map(|cut| backbone.cut(cut, &preprocess).unwrap().features(input.clone()).unwrap());
         let all = taps.features(input).unwrap();
@@ -503,7 +563,39 @@ mod tests {
         }
         let wrong = taps.features(Array4::zeros((1, 3, 24, 21))).unwrap_err();
         assert!(matches!(&wrong, RunError::Shape { trunk, .. } if trunk == "tiny_separable"), "{wrong}");
-        assert!(matches!(backbone.tap(&["stem", "no"], &preprocess), Err(CutError::UnknownLayer { .. })));
+        assert!(matches!(backbone.taps(&["stem", "no"], &preprocess), Err(CutError::UnknownLayer { .. })));
+    }
+
+    #[test]
+    fn cuts_pool_and_join() {
+        let backbone = Backbone::open(&data("tiny_separable.onnx")).unwrap();
+        let (preprocess, _) = backbone.preprocess();
+        let input = Array4::from_shape_fn((1, 3, 24, 20), |(_, c, y, x)| (c * 480 + y * 20 + x) as f32 / 720.0 - 1.0);
+        let cut = |cut: &str| backbone.cut(cut, &preprocess).unwrap();
+        let features = |written: &str| cut(written).features(input.clone()).unwrap();
+        // The usual pooling goes without saying.
+        assert_eq!(cut("stem:average").cut(), "stem");
+        assert_eq!(cut("stem:average").fingerprint(), cut("stem").fingerprint());
+        let parts = ["stem:max", "dw:pyramid", "features"];
+        assert_eq!(cut(parts[1]).feature_dim(), 4 * cut("dw").feature_dim());
+        let joined = cut(&parts.join("+"));
+        assert_eq!((joined.cut(), joined.feature_dim()), ("stem:max+dw:pyramid+features", 8 + 4 * 8 + 12));
+        let alone = parts.map(features).concat();
+        for (ours, alone) in joined.features(input.clone()).unwrap().iter().zip(&alone) {
+            assert!((ours - alone).abs() <= 1e-5 * alone.abs().max(1.0), "{ours} {alone}");
+        }
+        let all = ["stem", "stem:max", "stem:pyramid", "stem+dw", "dw+stem"].map(|written| cut(written).fingerprint());
+        assert!((0..5).all(|at| !all[..at].contains(&all[at])));
+
+        let error = |written: &str| backbone.cut(written, &preprocess).unwrap_err().to_string();
+        assert!(error("features:max").contains("no map at layer features to pool by max: its output is 1x12"));
+        let pixel = tiny().cut("gap:pyramid", &tiny().preprocess().0).unwrap_err().to_string();
+        assert!(pixel.contains("by pyramid: its output is 1x8x1x1"), "{pixel}");
+        for (written, unknown) in [("stem:mean", "stem:mean"), ("no:max", "no"), ("stem+no", "no"), ("stem+", "")] {
+            let error = backbone.cut(written, &preprocess).unwrap_err();
+            assert!(matches!(&error, CutError::UnknownLayer { layer, .. } if layer == unknown), "{written}: {error}");
+        }
+        assert!(error(&["stem"; 9].join("+")).contains("9 layers at once; join at most 8"));
     }
 
     /// In tiny_separable `dw2` and `project` have the map before them as a way around.

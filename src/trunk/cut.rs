@@ -1,12 +1,14 @@
 //! The frozen part of a backbone before the cut: a picture's input tensor in, features out.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ndarray::Array4;
 use sha2::{Digest, Sha256};
 use topgraft_core::preprocess::{Layout, Preprocess};
 
 use super::engine::Plan;
 use super::error::RunError;
-use super::layers::{Layer, Pooling};
+use super::tap::Tap;
 
 /// A backbone cut at a layer and frozen, ready to run.
 ///
@@ -28,10 +30,12 @@ use super::layers::{Layer, Pooling};
 /// ```
 pub struct Trunk {
     pub(super) plan: Plan,
-    pub(super) layer: Layer,
+    pub(super) tap: Tap,
+    pub(super) cut: String,
     pub(super) backbone: String,
     pub(super) fingerprint: [u8; 32],
     pub(super) preprocess: Preprocess,
+    pub(super) passes: AtomicU64,
 }
 
 impl Trunk {
@@ -42,22 +46,28 @@ impl Trunk {
     /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::InputNotFinite`] or
     /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails.
     pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
-        run(&self.plan, input, &self.preprocess, std::slice::from_ref(&self.layer), self)
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        run(&self.plan, input, &self.preprocess, std::slice::from_ref(&self.tap), self)
+    }
+
+    /// How many pictures have been put through so far.
+    pub fn passes(&self) -> u64 {
+        self.passes.load(Ordering::Relaxed)
     }
 
     /// How many features a picture gives.
     pub fn feature_dim(&self) -> usize {
-        self.layer.feature_dim
+        self.tap.feature_dim()
     }
 
-    /// Name of the cut layer's output tensor, the one that the fingerprint covers.
+    /// The cut as [`Tap`] says that it is written, each layer by the name of its output tensor, which the fingerprint covers.
     pub fn cut(&self) -> &str {
-        &self.layer.output
+        &self.cut
     }
 
-    /// The layer that the trunk ends with.
-    pub fn layer(&self) -> &Layer {
-        &self.layer
+    /// The layers that the trunk ends with.
+    pub fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// Name of the backbone.
@@ -85,16 +95,28 @@ impl std::fmt::Display for Trunk {
 
 impl std::fmt::Debug for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trunk").field("backbone", &self.backbone).field("layer", &self.layer).finish_non_exhaustive()
+        f.debug_struct("Trunk").field("backbone", &self.backbone).field("cut", &self.cut).finish_non_exhaustive()
     }
 }
 
-/// Features of each of `layers`, one after the other, which `plan` gives of one input tensor; `trunk` names it.
+/// The tensors that `taps` read, each once, in the order in which they are met.
+pub(super) fn tensors(taps: &[Tap]) -> Vec<&str> {
+    let mut tensors = Vec::new();
+    for part in taps.iter().flat_map(Tap::parts) {
+        if !tensors.contains(&part.layer.output.as_str()) {
+            tensors.push(&part.layer.output);
+        }
+    }
+    tensors
+}
+
+/// Features of each of `taps`, one after the other, which `plan`, made for their [`tensors`], gives of one input tensor;
+/// `trunk` names it.
 pub(super) fn run(
     plan: &Plan,
     input: Array4<f32>,
     preprocess: &Preprocess,
-    layers: &[Layer],
+    taps: &[Tap],
     trunk: &impl ToString,
 ) -> Result<Vec<f32>, RunError> {
     let trunk = || trunk.to_string();
@@ -107,13 +129,13 @@ pub(super) fn run(
     if let Some(index) = input.iter().position(|x| !x.is_finite()) {
         return Err(RunError::InputNotFinite { trunk: trunk(), index });
     }
-    let mut outputs = plan.run(input).map_err(|reason| RunError::Failed { trunk: trunk(), reason })?;
-    for (output, layer) in outputs.iter_mut().zip(layers) {
-        if layer.pooling() == Pooling::Average {
-            *output = average(output, layer.feature_dim);
-        }
+    let outputs = plan.run(input).map_err(|reason| RunError::Failed { trunk: trunk(), reason })?;
+    let tensors = tensors(taps);
+    let mut features = Vec::with_capacity(taps.iter().map(Tap::feature_dim).sum());
+    for part in taps.iter().flat_map(Tap::parts) {
+        let at = tensors.iter().position(|tensor| *tensor == part.layer.output).expect("is one of them");
+        features.extend(part.pooling.apply(&outputs[at], &part.layer.shape));
     }
-    let features = if let [_] = layers { outputs.swap_remove(0) } else { outputs.concat() };
     match features.iter().position(|f| !f.is_finite()) {
         Some(index) => Err(RunError::NotFinite { trunk: trunk(), index }),
         None => Ok(features),
@@ -129,18 +151,14 @@ pub(super) fn input_shape(preprocess: &Preprocess) -> [usize; 4] {
     }
 }
 
-/// Mean of each of `channels` maps that lie one after the other; summed in f64, since early maps are large.
-fn average(maps: &[f32], channels: usize) -> Vec<f32> {
-    let area = maps.len() / channels;
-    maps.chunks_exact(area).map(|map| (map.iter().map(|&x| f64::from(x)).sum::<f64>() / area as f64) as f32).collect()
-}
-
 /// The recipe in the [module's docs](super#the-fingerprint).
-pub(super) fn fingerprint(weights_sha256: [u8; 32], layer: &Layer, preprocess: &Preprocess) -> [u8; 32] {
+pub(super) fn fingerprint(weights_sha256: [u8; 32], tap: &Tap, preprocess: &Preprocess) -> [u8; 32] {
     let mut sha256 = Sha256::new_with_prefix(weights_sha256);
-    sha256.update((layer.output.len() as u32).to_le_bytes());
-    sha256.update(&layer.output);
-    sha256.update([layer.pooling() as u8]);
+    for part in tap.parts() {
+        sha256.update((part.layer.output.len() as u32).to_le_bytes());
+        sha256.update(&part.layer.output);
+        sha256.update([part.pooling as u8]);
+    }
     sha256.update(preprocess.to_bytes());
     sha256.finalize().into()
 }
@@ -198,11 +216,6 @@ mod tests {
     fn distance_counts_edits() {
         let d = |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
         assert_eq!([d("kitten", "sitting"), d("", "abc"), d("abc", ""), d("same", "same")], [3, 3, 3, 0]);
-    }
-
-    #[test]
-    fn maps_are_averaged_one_by_one() {
-        assert_eq!(average(&[1.0, 3.0, -2.0, 0.0], 2), [2.0, -1.0]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The network has no input, or several.
-    #[error("{model} has {} inputs ({}), but a backbone takes one picture; export the image part alone", inputs.len(), inputs.join(", "))]
+    #[error("{model} has {} inputs ({}), but a backbone takes one picture{}", inputs.len(), inputs.join(", "), hint(inputs))]
     Inputs {
         /// Path or name.
         model: String,
@@ -134,7 +134,10 @@ pub enum OpenError {
         source: PreprocessError,
     },
     /// No layer gives features.
-    #[error("{model} has no layer to cut at: none gives f32 numbers of shape [1, D] or [1, C, H, W]")]
+    #[error(
+        "{model} has no layer to cut at: none gives f32 numbers of shape [1, D] or [1, C, H, W]; of a quantised network take \
+         the version in floats"
+    )]
     NoLayers {
         /// Path or name.
         model: String,
@@ -178,6 +181,16 @@ pub enum CutError {
         /// The three names that look most like it, best first.
         nearest: Vec<String>,
     },
+    /// That is the network's input.
+    #[error("{backbone} cannot be cut at {input}, its input: nothing is before it; the first layer is {first}")]
+    BeforeFirst {
+        /// The backbone's name.
+        backbone: String,
+        /// Name of the input tensor.
+        input: String,
+        /// Name of the first layer.
+        first: String,
+    },
     /// Several layers have that name.
     #[error(
         "{backbone} has {} layers named {layer}; cut at one of them by its output: {}",
@@ -190,6 +203,31 @@ pub enum CutError {
         layer: String,
         /// Output tensors of these layers, in the order of the file.
         outputs: Vec<String>,
+    },
+    /// The layer's output is not a map that could be pooled so.
+    #[error(
+        "{backbone} has no map at layer {layer} to pool by {pooling}: its output is {}; give that layer without `:{pooling}`",
+        shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+    )]
+    Pooling {
+        /// The backbone's name.
+        backbone: String,
+        /// The layer.
+        layer: String,
+        /// Shape of its output.
+        shape: Vec<usize>,
+        /// How it was to be pooled.
+        pooling: &'static str,
+    },
+    /// More layers were to be joined than is supported.
+    #[error("{backbone} was to be cut at {layers} layers at once; join at most {most}")]
+    TooManyLayers {
+        /// The backbone's name.
+        backbone: String,
+        /// How many were given.
+        layers: usize,
+        /// How many may be.
+        most: usize,
     },
     /// The preprocessing makes another input than the one that the backbone was opened with.
     #[error(
@@ -302,6 +340,14 @@ pub enum CarryError {
         /// Path or name.
         model: String,
     },
+}
+
+/// What to do about several inputs.
+fn hint(inputs: &[String]) -> &'static str {
+    match inputs.iter().any(|input| ["input_ids", "attention_mask", "token_type_ids"].contains(&input.as_str())) {
+        true => "; it reads text, and only networks for pictures can be cut",
+        false => "; export the image part alone",
+    }
 }
 
 /// `1x3x224x224`

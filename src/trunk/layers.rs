@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::engine::Facts;
 use super::onnx::{Graph, Node};
+use super::pooling::Pooling;
 
 /// A layer that the network can be cut at: its output depends on the input, is f32, and has the shape `[1, C, H, W]` or
 /// `[1, D]`.
@@ -33,7 +34,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// How the layer's output becomes features.
+    /// How the layer's output becomes features, unless something else is asked for.
     pub fn pooling(&self) -> Pooling {
         if self.shape.len() == 4 { Pooling::Average } else { Pooling::None }
     }
@@ -42,16 +43,6 @@ impl Layer {
     pub fn is_softmax(&self) -> bool {
         self.operator == "Softmax"
     }
-}
-
-/// How a cut's output becomes features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub enum Pooling {
-    /// The output `[1, D]` is the features.
-    None = 0,
-    /// Each channel of `[1, C, H, W]` is averaged over its map: global average pooling.
-    Average = 1,
 }
 
 /// The layers of `graph` that can be cut at, in its order.

@@ -70,7 +70,7 @@ pub struct Operations {
 /// Layers to be put behind a trunk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tail {
-    /// In the order in which they run; [`Tail::CUT`] names the tensor that the trunk is cut at.
+    /// In the order in which they run; [`Tail::cut`] names the tensors that the trunk is cut at.
     pub nodes: Vec<Operation>,
     /// By tensor name.
     pub constants: Vec<(String, Constant)>,
@@ -83,6 +83,8 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Stands for the tensor that the trunk is cut at.
-    pub const CUT: &str = "\0cut";
+    /// Stands for the output of a layer that the trunk is cut at, by its place in the trunk's [`Tap`](super::Tap).
+    pub fn cut(at: usize) -> String {
+        format!("\0cut{at}")
+    }
 }

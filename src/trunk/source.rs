@@ -77,13 +77,13 @@ impl Source {
         self.entry.as_ref()
     }
 
-    /// The layers of `trunk` as plain data.
+    /// The layers of `trunk` as plain data; of several that it is cut at, the first is the output.
     ///
     /// # Errors
     /// [`CarryError::Other`] if the trunk was made of another file, [`CarryError::Weights`] if a weight cannot be read.
     pub fn operations(mut self, trunk: &Trunk) -> Result<Operations, CarryError> {
         self.keep(trunk)?;
-        rewrite::operations(&self.proto, trunk.cut(), &self.names).map_err(|reason| self.weights(reason))
+        rewrite::operations(&self.proto, cuts(trunk)[0], &self.names).map_err(|reason| self.weights(reason))
     }
 
     /// The bytes of an ONNX file with the layers of `trunk` and `tail` behind them, all weights inside.
@@ -97,7 +97,7 @@ impl Source {
         if opset < OLDEST_OPSET {
             return Err(CarryError::Opset { model: self.model, opset, oldest: OLDEST_OPSET });
         }
-        let bytes = rewrite::extended(self.proto, trunk.cut(), &self.names, input_shape(trunk.preprocess()), tail);
+        let bytes = rewrite::extended(self.proto, &cuts(trunk), &self.names, input_shape(trunk.preprocess()), tail);
         match bytes.len() as u64 {
             ..onnx::MAX_BYTES => Ok(bytes),
             _ => Err(CarryError::TooLarge { model: self.model }),
@@ -105,13 +105,19 @@ impl Source {
     }
 
     fn keep(&mut self, trunk: &Trunk) -> Result<(), CarryError> {
-        if fingerprint(self.weights_sha256, trunk.layer(), trunk.preprocess()) != trunk.fingerprint() {
+        if fingerprint(self.weights_sha256, trunk.tap(), trunk.preprocess()) != trunk.fingerprint() {
             return Err(CarryError::Other { model: self.model.clone() });
         }
-        rewrite::keep_up_to(&mut self.proto, self.folder.as_deref(), trunk.cut()).map_err(|reason| self.weights(reason))
+        rewrite::keep_up_to(&mut self.proto, self.folder.as_deref(), &cuts(trunk))
+            .map_err(|reason| self.weights(reason))
     }
 
     fn weights(&self, reason: String) -> CarryError {
         CarryError::Weights { model: self.model.clone(), reason }
     }
+}
+
+/// The tensors that a trunk is cut at.
+fn cuts(trunk: &Trunk) -> Vec<&str> {
+    trunk.tap().parts().iter().map(|part| part.layer.output.as_str()).collect()
 }

@@ -26,13 +26,13 @@ pub(in crate::trunk) fn opset(proto: &ModelProto) -> i64 {
     own.map(|set| set.version).max().unwrap_or(1)
 }
 
-/// Keeps of the graph what `cut` needs, with all weights inside the message: those of files in `folder` are read.
+/// Keeps of the graph what `cuts` need, with all weights inside the message: those of files in `folder` are read.
 ///
 /// # Errors
 /// Why weights cannot be read.
-pub(in crate::trunk) fn keep_up_to(proto: &mut ModelProto, folder: Option<&Path>, cut: &str) -> Result<(), String> {
+pub(in crate::trunk) fn keep_up_to(proto: &mut ModelProto, folder: Option<&Path>, cuts: &[&str]) -> Result<(), String> {
     let graph = proto.graph.as_mut().expect("the message has been read as a graph");
-    graph.output = vec![ValueInfoProto { name: cut.into(), ..Default::default() }];
+    graph.output = cuts.iter().map(|&cut| ValueInfoProto { name: cut.into(), ..Default::default() }).collect();
     keep_needed(graph);
     let nested = graph.node.iter().any(|n| n.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty()));
     let used: HashSet<&str> = graph.node.iter().flat_map(|n| n.input.iter().map(String::as_str)).collect();
@@ -117,11 +117,11 @@ fn operation(node: &NodeProto, names: &HashMap<String, String>) -> Operation {
     }
 }
 
-/// The bytes of the message that [`keep_up_to`] has left, with `tail` behind `cut`, for an input of shape `input`.
+/// The bytes of the message that [`keep_up_to`] has left, with `tail` behind `cuts`, for an input of shape `input`.
 /// Tensors of the network whose names the tail takes are renamed.
 pub(in crate::trunk) fn extended(
     mut proto: ModelProto,
-    cut: &str,
+    cuts: &[&str],
     names: &HashMap<String, String>,
     input: [usize; 4],
     tail: &Tail,
@@ -130,12 +130,13 @@ pub(in crate::trunk) fn extended(
     name_nodes(graph, names, tail);
     let taken = taken_names(graph, tail);
     rename(graph, &taken);
-    let cut = taken.get(cut).map_or(cut, String::as_str);
+    let cuts = cuts.iter().enumerate().map(|(at, &cut)| (Tail::cut(at), taken.get(cut).map_or(cut, String::as_str)));
+    let cuts: HashMap<String, &str> = cuts.collect();
 
     for input_info in &mut graph.input {
         input_info.r#type = Some(f32_type(&input));
     }
-    graph.node.extend(tail.nodes.iter().map(|operation| node(operation, cut)));
+    graph.node.extend(tail.nodes.iter().map(|operation| node(operation, &cuts)));
     graph.initializer.extend(tail.constants.iter().map(|(name, constant)| tensor(name, constant)));
     let output = |(name, shape): &(String, Vec<usize>)| ValueInfoProto {
         name: name.clone(),
@@ -208,8 +209,8 @@ fn f32_type(shape: &[usize]) -> TypeProto {
     TypeProto { value, ..Default::default() }
 }
 
-fn node(operation: &Operation, cut: &str) -> NodeProto {
-    let name = |tensor: &String| if tensor == Tail::CUT { cut.to_owned() } else { tensor.clone() };
+fn node(operation: &Operation, cuts: &HashMap<String, &str>) -> NodeProto {
+    let name = |tensor: &String| cuts.get(tensor).map_or_else(|| tensor.clone(), |&cut| cut.to_owned());
     let mut attributes: Vec<_> = operation.attributes.iter().collect();
     attributes.sort_by_key(|(name, _)| *name);
     let attribute = |(name, value): (&String, &Attribute)| {

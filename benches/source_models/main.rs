@@ -1,0 +1,238 @@
+//! How good the choices of `probe` and `select` are: made from training photos, judged on test photos.
+//!
+//! `cargo bench --bench source_models -- SHARED`, SHARED being a folder with `models/`, `data/images/` and `data/splits/`
+//! (default `../shared`). For each set of photos, number of shots and split it probes each model's cuts and takes the
+//! recommended one, and ranks the models by `select`'s three scores; then it fits heads at every cut and looks at how many test
+//! photos each gets right. docs/source-models.md has what it prints.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use serde::Deserialize;
+use topgraft::learn::{Fitted, Probed, Settings, fit_with, for_each_photo, h_score, log_me, recommended};
+use topgraft::topgraft_core::head::argmax;
+use topgraft::topgraft_core::kernel::Kernels;
+use topgraft::trunk::{Backbone, Pooling, Tap};
+
+const MODELS: [&str; 4] = ["efficientnet_lite0", "mobilenet_v2_tv", "mobilenet_v1_0.25", "resnet50_thin_opennsfw"];
+const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
+const SHOTS: [&str; 3] = ["5", "10", "all"];
+
+#[derive(Deserialize)]
+struct Splits {
+    files: Vec<PathBuf>,
+    labels: Vec<u16>,
+    splits: Vec<Split>,
+}
+
+#[derive(Deserialize)]
+struct Split {
+    test: Vec<usize>,
+    full: Vec<usize>,
+    k5: Vec<usize>,
+    k10: Vec<usize>,
+}
+
+impl Split {
+    fn training(&self, shots: &str) -> &[usize] {
+        match shots {
+            "5" => &self.k5,
+            "10" => &self.k10,
+            _ => &self.full,
+        }
+    }
+}
+
+/// A model's features of a set of photos, at each cut.
+struct Source {
+    taps: Vec<Tap>,
+    names: Vec<String>,
+    features: Vec<Array2<f32>>,
+}
+
+/// What a model is worth for some training photos.
+struct Outcome {
+    /// Left-out accuracy at the default cut, LogME, H-score.
+    scores: [f64; 3],
+    /// Test accuracy at the default cut, at the recommended one, at the best one, in percent.
+    tests: [f64; 3],
+    recommended: String,
+    best: String,
+    /// Multiply-adds of the recommended cut as a share of the default cut's.
+    cost: f64,
+}
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let shared = args.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let mut choices = Vec::new();
+    println!("| set | shots | model | default cut | recommended cut | best cut | recommended | multiply-adds | best |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for set in SETS {
+        let path = shared.join(format!("data/splits/{set}.json"));
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let splits: Splits = serde_json::from_str(&text)?;
+        let sources = MODELS.map(|model| source(&shared, set, model, &splits));
+        let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;
+        for shots in SHOTS {
+            let mut by_model = Vec::new();
+            for (model, source) in MODELS.iter().zip(&sources) {
+                let outcomes = splits.splits.iter().map(|split| outcome(source, &splits, split, shots));
+                let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
+                let mean = |of: &dyn Fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / outcomes.len() as f64;
+                let cuts = |of: fn(&Outcome) -> &String| {
+                    outcomes.iter().map(|o| of(o).as_str()).collect::<Vec<_>>().join(", ")
+                };
+                println!(
+                    "| {set} | {shots} | {model} | {:.1} | {:.1} | {:.1} | {} | {:.0} % | {} |",
+                    mean(&|o| o.tests[0]),
+                    mean(&|o| o.tests[1]),
+                    mean(&|o| o.tests[2]),
+                    cuts(|o| &o.recommended),
+                    100.0 * mean(&|o| o.cost),
+                    cuts(|o| &o.best),
+                );
+                by_model.push(outcomes);
+            }
+            choices.push((set, shots, by_model));
+        }
+    }
+    print_choices(&choices);
+    Ok(())
+}
+
+/// Of each score: how its ranking of the models agrees with that by test accuracy, and what its first choice loses.
+fn print_choices(choices: &[(&str, &str, Vec<Vec<Outcome>>)]) {
+    println!(
+        "\n| set | shots | best model | left-out accuracy: tau, points lost | LogME: tau, points lost | H-score: tau, points lost |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for (set, shots, by_model) in choices {
+        let n_splits = by_model[0].len();
+        let cells = [0, 1, 2].map(|score| {
+            let (mut tau, mut lost) = (0.0, 0.0);
+            for split in 0..n_splits {
+                let of =
+                    |outcome: &dyn Fn(&Outcome) -> f64| by_model.iter().map(|o| outcome(&o[split])).collect::<Vec<_>>();
+                let (scores, tests) = (of(&|o| o.scores[score]), of(&|o| o.tests[0]));
+                let first = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).expect("models");
+                tau += kendall(&scores, &tests) / n_splits as f64;
+                lost += (tests.iter().fold(0.0f64, |a, b| a.max(*b)) - tests[first]) / n_splits as f64;
+            }
+            format!("{tau:.2}, {lost:.1}")
+        });
+        let mean = |model: usize| by_model[model].iter().map(|o| o.tests[0]).sum::<f64>();
+        let best = (0..MODELS.len()).max_by(|a, b| mean(*a).total_cmp(&mean(*b))).expect("models");
+        println!("| {set} | {shots} | {} | {} |", MODELS[best], cells.join(" | "));
+    }
+}
+
+/// Kendall's tau-b.
+fn kendall(a: &[f64], b: &[f64]) -> f64 {
+    let pairs = || (0..a.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+    let sign =
+        |of: &[f64], (i, j): (usize, usize)| of[i].partial_cmp(&of[j]).map_or(0.0, |order| f64::from(order as i8));
+    let agreement: f64 = pairs().map(|pair| sign(a, pair) * sign(b, pair)).sum();
+    let untied = |of: &[f64]| pairs().map(|pair| sign(of, pair).abs()).sum::<f64>();
+    agreement / (untied(a) * untied(b)).sqrt().max(1.0)
+}
+
+/// Features of each photo of a set, in the order of its splits, at `probe`'s cuts; the last is the default cut.
+fn source(shared: &Path, set: &str, model: &str, splits: &Splits) -> Result<Source> {
+    let backbone = Backbone::open(&shared.join(format!("models/{model}.onnx")))?;
+    let preprocess = backbone.preprocess().0;
+    let mut cuts = Vec::new();
+    for layer in backbone.candidates(8) {
+        match layer.shape[..] {
+            [_, _, height, width] if height > 1 && width > 1 => {
+                cuts.extend(Pooling::OF_MAPS.map(|pooling| format!("{}:{}", layer.output, pooling.name())));
+            }
+            _ => cuts.push(layer.output.clone()),
+        }
+    }
+    let taps = backbone.taps(&cuts, &preprocess)?;
+    let folder = shared.join("data/images").join(set);
+    let paths: Vec<PathBuf> = splits.files.iter().map(|file| folder.join(file)).collect();
+    let rows = for_each_photo(&preprocess, &paths, || {}, |input| taps.features(input));
+    let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let all = Array2::from_shape_vec((rows.len(), taps.feature_dim()), rows.concat())?;
+    let mut start = 0;
+    let features = taps.list().iter().map(|tap| {
+        start += tap.feature_dim();
+        all.slice_axis(Axis(1), (start - tap.feature_dim()..start).into()).to_owned()
+    });
+    let features = features.collect();
+    Ok(Source {
+        names: taps.list().iter().map(|tap| backbone.tap_name(tap)).collect(),
+        taps: taps.list().to_vec(),
+        features,
+    })
+}
+
+fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Result<Outcome> {
+    let training = split.training(shots);
+    let labels: Vec<u16> = training.iter().map(|i| splits.labels[*i]).collect();
+    let n_classes = usize::from(*splits.labels.iter().max().context("no labels")?) + 1;
+    let (mut probed, mut tests) = (Vec::new(), Vec::new());
+    let mut try_out = |tap: &Tap, features: ArrayView2<'_, f32>| -> Result<()> {
+        let fitted = fit_with(features.select(Axis(0), training).view(), &labels, n_classes, &Settings::default())?;
+        tests.push(test_accuracy(&fitted, features, splits, &split.test, n_classes));
+        probed.push(Probed { tap: tap.clone(), fitted });
+        Ok(())
+    };
+    for (tap, features) in source.taps.iter().zip(&source.features) {
+        try_out(tap, features.view())?;
+    }
+    let default_cut = source.taps.len() - 1;
+    // The two best of different layers together, as `probe` has them.
+    let accuracy = |at: &usize| probed[*at].accuracy();
+    let mut names = source.names.clone();
+    let mut ranked: Vec<usize> = (0..probed.len()).collect();
+    ranked.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
+    let layer = |at: usize| &source.taps[at].parts()[0].layer.output;
+    if let Some(&second) = ranked.iter().find(|&&at| layer(at) != layer(ranked[0])) {
+        let (a, b) = (ranked[0].min(second), ranked[0].max(second));
+        let tap = source.taps[a].joined(&source.taps[b]).context("two layers")?;
+        let joined = concatenate(Axis(1), &[source.features[a].view(), source.features[b].view()])?;
+        let fitted = fit_with(joined.select(Axis(0), training).view(), &labels, n_classes, &Settings::default())?;
+        tests.push(test_accuracy(&fitted, joined.view(), splits, &split.test, n_classes));
+        probed.push(Probed { tap, fitted });
+        names.push(format!("{}+{}", source.names[a], source.names[b]));
+    }
+    let chosen = recommended(&probed).context("cuts")?;
+    let best = (0..tests.len()).max_by(|a, b| tests[*a].total_cmp(&tests[*b])).context("cuts")?;
+    let features = source.features[default_cut].select(Axis(0), training);
+    let score = |score: Option<f64>| score.context("no score");
+    Ok(Outcome {
+        scores: [
+            probed[default_cut].accuracy(),
+            score(log_me(features.view(), &labels, n_classes))?,
+            score(h_score(features.view(), &labels, n_classes))?,
+        ],
+        tests: [tests[default_cut], tests[chosen], tests[best]],
+        recommended: names[chosen].clone(),
+        best: names[best].clone(),
+        cost: probed[chosen].tap.multiply_adds() as f64 / source.taps[default_cut].multiply_adds() as f64,
+    })
+}
+
+/// In percent.
+fn test_accuracy(
+    fitted: &Fitted,
+    features: ArrayView2<'_, f32>,
+    splits: &Splits,
+    test: &[usize],
+    n_classes: usize,
+) -> f64 {
+    let kernels = Kernels::detect();
+    let right = |sample: &&usize| {
+        let mut features = features.row(**sample).to_vec();
+        fitted.scaler.apply(kernels, &mut features);
+        let mut logits = vec![0.0; n_classes];
+        fitted.head.logits(kernels, &features, &mut logits);
+        argmax(&logits) == Some(usize::from(splits.labels[**sample]))
+    };
+    100.0 * test.iter().filter(right).count() as f64 / test.len() as f64
+}
