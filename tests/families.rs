@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use topgraft::trunk::{Backbone, Layer, Pooling};
 
 use crate::parity::{read_npy, relative_error, shared};
-use crate::program::{DATA, python, succeeds};
+use crate::program::{DATA, Scene, python, succeeds, topgraft};
 
 /// The script that writes the networks and runs ONNX Runtime.
 struct Families {
@@ -127,5 +127,45 @@ fn real_networks_agree_at_three_cuts() {
         let layers = backbone.candidates(3);
         assert_eq!(layers.len(), 3);
         cuts_agree(&backbone, &layers, &input, &families.reference(&model, &input, &layers));
+    }
+}
+
+#[test]
+fn networks_that_cannot_be_taken_are_refused_by_what_is_wrong_with_them() {
+    let Some(python) = python("onnx, onnxruntime, numpy") else { return };
+    let scene = Scene::with_photos(&["birds", "fish"], 2);
+    let folder = scene.path("networks");
+    fs::create_dir(&folder).expect("a folder");
+    let file = |name: &str| folder.join(format!("{name}.onnx")).to_str().expect("UTF-8").to_owned();
+    succeeds(Command::new(&python).arg(format!("{DATA}/odd.py")).arg(&folder));
+    fs::remove_file(folder.join("external.onnx.data")).expect("is there");
+    // 3 GB of nothing, that take no room.
+    fs::File::create(file("huge")).expect("created").set_len(3_000_000_000).expect("sparse");
+    for (name, words) in [
+        ("text", &["2 inputs (input_ids, attention_mask)", "reads text"][..]),
+        ("tokens", &["input_ids", "takes f32 pictures"]),
+        ("open_size", &["f32 [?, 3, ?, ?]", "catalog.toml"]),
+        ("external", &["external.onnx.data", "put that file beside it"]),
+        ("unknown", &["FancyAttention at layer fancy", "not supported"]),
+        ("bytes", &["not f32 [1, 3, 16, 16]", "takes f32 pictures"]),
+        ("huge", &["huge.onnx is larger than 2147483648 bytes", "external data"]),
+    ] {
+        topgraft(["layers", &file(name)]).refuses(words);
+    }
+    let photos = scene.photos();
+    let learn = ["learn", photos.to_str().expect("UTF-8"), "-o", "/dev/null", "--force", "--backbone", &file("qdq")].map(str::to_owned);
+    topgraft(learn.iter().map(String::as_str).chain(["--cut", "input"])).refuses(&["cannot be cut at input, its input", "first layer is"]);
+
+    // Quantised operators run, and give ONNX Runtime's features; for lack of sums in 32 bits exactly, up to a step.
+    let families = Families::new().expect("Python is there");
+    for name in ["qlinear", "qdq", "dynamic"] {
+        let model = Path::new(&file(name)).to_owned();
+        let backbone = Backbone::open(&model).unwrap_or_else(|error| panic!("{error}"));
+        let layers = backbone.candidates(8);
+        assert!(layers.iter().all(|layer| layer.multiply_adds > 0), "{layers:?}");
+        let input = ramp(&backbone);
+        let features = backbone.cut(&layers[0].output, &backbone.preprocess().0).expect("cuts").features(input.clone()).expect("runs");
+        let expected = &families.reference(&model, &input, &layers)[0];
+        assert!(relative_error(&features, expected) < 0.02, "{name}: {features:?} {expected:?}");
     }
 }

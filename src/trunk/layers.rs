@@ -29,7 +29,7 @@ pub struct Layer {
     /// Weights of this layer and of all that it needs: the elements of constant f32 tensors, single numbers left out.
     pub parameters: u64,
     /// Multiplications with additions of this layer and of all that it needs, for one picture. Convolutions, transposed
-    /// convolutions and matrix products are counted; the rest costs little beside them.
+    /// convolutions and matrix products are counted, quantised or not; the rest costs little beside them.
     pub multiply_adds: u64,
 }
 
@@ -136,9 +136,10 @@ fn multiply_adds(node: &Node, facts: &Facts) -> Option<u64> {
     let output = &facts.get(&node.outputs[0])?.shape;
     // A kernel is [out, in / group, height, width], of a transposed convolution [in, out / group, height, width].
     let (times, each) = match node.operator.as_str() {
-        "Conv" => (volume(output), volume(shape(1)?.get(1..)?)),
+        "Conv" | "ConvInteger" => (volume(output), volume(shape(1)?.get(1..)?)),
+        "QLinearConv" => (volume(output), volume(shape(3)?.get(1..)?)),
         "ConvTranspose" => (volume(shape(0)?), volume(shape(1)?.get(1..)?)),
-        "MatMul" => (volume(output), *shape(0)?.last()? as u64),
+        "MatMul" | "MatMulInteger" | "QLinearMatMul" => (volume(output), *shape(0)?.last()? as u64),
         "Gemm" => (volume(shape(0)?), *output.last()? as u64),
         _ => return None,
     };
@@ -214,7 +215,7 @@ pub(super) fn candidates<'l>(layers: &'l [Layer], bottlenecks: &[bool], most: us
         if found.last().is_some_and(|previous| previous.multiply_adds == layer.multiply_adds) {
             found.pop();
         }
-        if layer.multiply_adds > 0 {
+        if layer.multiply_adds > 0 || std::ptr::eq(layer, last) {
             found.push(layer);
         }
     }
