@@ -15,6 +15,7 @@ mod probe;
 mod review;
 mod select;
 mod text;
+mod views;
 mod weights;
 
 use std::io::ErrorKind;

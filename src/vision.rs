@@ -24,11 +24,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod augment;
 mod decode;
 mod jpeg;
 mod preprocessor;
 mod resize;
 
+pub use augment::Augment;
 pub use decode::{
     DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, decoding_memory,
     dimensions, is_photo_name, open,

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 
     let classifier = Classifier::new(model, trunk)?;
-    let (extracted, time) = extract(classifier.trunk(), &new, Vec::new(), None)?;
+    let (extracted, time) = extract(classifier.trunk(), &new, Vec::new(), None, None)?;
     let labels = &classifier.model().labels;
     let (mut pairs, mut lines) = (Vec::new(), Vec::new());
     for (sample, row) in extracted.dataset.samples.iter().zip(extracted.features.rows()) {

@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
 
-    let (extracted, _) = extract(classifier.trunk(), &dataset, Vec::new(), None)?;
+    let (extracted, _) = extract(classifier.trunk(), &dataset, Vec::new(), None, None)?;
     if extracted.dataset.samples.is_empty() {
         bail!("{}: none of its photos can be read", args.photos.display());
     }

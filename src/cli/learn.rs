@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use topgraft::export::unknown_json;
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
-    Scaling, Settings, TooFew, UNKNOWN_RATE, fit_with, held_out_auroc, is_same_file, learning_curve,
+    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, fit_with, held_out_auroc, is_same_file, learning_curve, refit,
     takes_class_weights,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
@@ -23,6 +23,7 @@ use super::budget::{self, BudgetArgs};
 use super::message::message;
 use super::photos::{extract, skipped_json};
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
+use super::views::ViewsArgs;
 use super::weights::ClassWeights;
 
 /// Learn a head from labelled photos, one folder per class
@@ -35,8 +36,9 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     backbone: BackboneArgs,
-    /// Layer whose output are the features; `topgraft layers` lists them [default: the penultimate]
-    #[arg(long, value_name = "LAYER")]
+    /// Layer whose output are the features; `topgraft layers` lists them [default: the penultimate]. LAYER:max and
+    /// LAYER:pyramid pool its map otherwise, LAYER+LAYER joins two
+    #[arg(long, value_name = "CUT")]
     cut: Option<String>,
     /// Take this many photos of each class, at random [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
@@ -59,6 +61,8 @@ pub struct Args {
     /// How often the photos of a class count: `balanced` (all classes alike), or LABEL=WEIGHT,...
     #[arg(long, value_name = "WEIGHTS")]
     class_weights: Option<ClassWeights>,
+    #[command(flatten)]
+    views: ViewsArgs,
     #[command(flatten)]
     budget: BudgetArgs,
     /// Replace the head file if it is there
@@ -162,7 +166,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let trunk = args.backbone.trunk(args.cut.as_deref())?;
     let remedy = "use --cut at a layer with fewer features (`topgraft layers` lists them) or fewer --shots";
-    budget::check_features(dataset.samples.len(), trunk.feature_dim(), Some(trunk.cut()), remedy)?;
+    let views = args.views.views(args.seed).map_or(1, |views| views.per_photo);
+    budget::check_features(views * dataset.samples.len(), trunk.feature_dim(), Some(trunk.cut()), remedy)?;
 
     let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
 
@@ -187,6 +192,7 @@ struct Order<'a> {
     scalings: Vec<Scaling>,
     kinds: Vec<Kind>,
     class_weights: Option<&'a ClassWeights>,
+    views: Option<Views>,
     budget: &'a BudgetArgs,
 }
 
@@ -198,7 +204,11 @@ impl<'a> Order<'a> {
             // That all of them are classes is seen before the work; what they come to, after it.
             weights.of(&dataset.classes, &[])?;
         }
-        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), budget: &args.budget })
+        let views = args.views.views(args.seed);
+        if views.is_some() && kinds.contains(&Kind::Nearest) {
+            anyhow::bail!("--head nearest takes no --views: the nearest neighbours of a photo would be its own views");
+        }
+        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), views, budget: &args.budget })
     }
 }
 
@@ -223,12 +233,14 @@ impl Lesson {
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
         mut cache: Option<&mut FeatureCache>,
-        Order { scalings, kinds, class_weights, budget }: &Order<'_>,
+        Order { scalings, kinds, class_weights, views, budget }: &Order<'_>,
     ) -> anyhow::Result<Self> {
         let feature_dim = trunk.feature_dim();
         let settings = Settings { scalings, kinds, class_weights: None };
+        let per_photo = views.map_or(1, |views| views.per_photo);
         let cost = |counts: &[usize], kinds: &[Kind]| {
-            Cost::of_fit(counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
+            let counts: Vec<usize> = counts.iter().map(|count| count * per_photo).collect();
+            Cost::of_fit(&counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
         };
         let check = |dataset: &Dataset| {
             let offered = Kind::LINEAR.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
@@ -238,7 +250,7 @@ impl Lesson {
         // Before the photos are read; and again, as fewer of them may need another way to fit.
         check(dataset)?;
         let with_shots = !spares.is_empty();
-        let (extracted, extract_time) = extract(trunk, dataset, spares, cache.as_deref_mut())?;
+        let (extracted, extract_time) = extract(trunk, dataset, spares, cache.as_deref_mut(), *views)?;
         // No reason not to learn.
         let is_kept = cache.map_or(Ok(()), FeatureCache::save).map_err(message).is_ok();
         extracted.dataset.check_teachable()?;
@@ -258,6 +270,7 @@ impl Lesson {
         let class_weights = class_weights.map(|weights| weights.of(&dataset.classes, &labels)).transpose()?;
         let settings = Settings { class_weights: class_weights.as_deref(), ..settings };
         let fitted = fit_with(extracted.features.view(), &labels, n_classes, &settings)?;
+        let fitted = refit(fitted, extracted.features.view(), &labels, extracted.views.view())?;
         let start = Instant::now();
         let auroc = held_out_auroc(extracted.features.view(), &labels, &fitted)?;
         let auroc_time = start.elapsed();
@@ -268,7 +281,7 @@ impl Lesson {
     /// A lesson with the default settings.
     pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
         let (scalings, kinds) = (ScalingArg::L2.scalings(), HeadArg::Auto.kinds());
-        let order = Order { scalings, kinds, class_weights: None, budget: &BudgetArgs::NONE };
+        let order = Order { scalings, kinds, class_weights: None, views: None, budget: &BudgetArgs::NONE };
         Self::teach(trunk, dataset, Vec::new(), None, &order)
     }
 
@@ -331,6 +344,9 @@ impl Lesson {
             counted(model.head.feature_dim(), "feature")
         )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
+        if let views @ 2.. = extracted.views_per_photo() {
+            writeln!(out, "views      {views} of each photo, which the accuracy below is measured without")?;
+        }
         if let Some(weights) = &fitted.class_weights {
             let weights = model.labels.iter().zip(weights).map(|(label, weight)| format!("{label} {weight:.3}"));
             writeln!(out, "weights    {}", plain(&weights.collect::<Vec<_>>().join(", ")))?;
@@ -417,6 +433,7 @@ impl Lesson {
             "feature_dim": model.head.feature_dim(),
             "classes": model.labels.iter().zip(counts).enumerate().map(class).collect::<Value>(),
             "n_samples": evaluation.n_samples(),
+            "views": extracted.views_per_photo(),
             "l2": shortest(model.l2),
             "head": model.kind.name(),
             "scaling": fitted.scaling.name(),

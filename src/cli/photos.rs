@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, FeatureCache, Sample};
+use topgraft::learn::{Dataset, Extracted, FeatureCache, Sample, Views};
 use topgraft::trunk::{Taps, Trunk};
 
 use super::message::message;
@@ -21,7 +21,7 @@ pub fn progress_bar_of(number: usize, things: &str) -> ProgressBar {
 }
 
 /// Features of a dataset, and how long that took. Photos that were skipped are named on standard error; photos of `spares`
-/// take their places. The trunk does not run on photos that the cache knows.
+/// take their places. The trunk does not run on photos that the cache knows; with views there is no cache.
 ///
 /// # Errors
 /// If the trunk fails on every photo.
@@ -30,10 +30,14 @@ pub fn extract(
     dataset: &Dataset,
     spares: Vec<Vec<Sample>>,
     cache: Option<&mut FeatureCache>,
+    views: Option<Views>,
 ) -> anyhow::Result<(Extracted, Duration)> {
     let bar = progress_bar(dataset.samples.len());
     let start = Instant::now();
-    let mut extracted = Extracted::with_spares(trunk, dataset, spares, cache, || bar.inc(1));
+    let mut extracted = match views {
+        Some(views) => Extracted::with_views(trunk, dataset, spares, views, || bar.inc(1)),
+        None => Extracted::with_spares(trunk, dataset, spares, cache, || bar.inc(1)),
+    };
     let time = start.elapsed();
     bar.finish_and_clear();
     check(&mut extracted)?;

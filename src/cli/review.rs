@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let check =
         |dataset: &Dataset| args.budget.check(dataset, cost, |_| "review fewer photos, or allow more".to_owned());
     check(&dataset)?;
-    let (extracted, _) = extract(&trunk, &dataset, Vec::new(), None)?;
+    let (extracted, _) = extract(&trunk, &dataset, Vec::new(), None, None)?;
     extracted.dataset.check_teachable()?;
     check(&extracted.dataset)?;
     let cost = cost(&extracted.dataset.counts());

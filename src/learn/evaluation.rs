@@ -44,6 +44,11 @@ impl Evaluation {
         self.confusion.chunks_exact(self.n_classes.max(1))
     }
 
+    /// Classes.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
     /// Samples.
     pub fn n_samples(&self) -> u32 {
         self.confusion.iter().sum()

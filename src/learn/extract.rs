@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use ndarray::Array2;
+use image::RgbImage;
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use topgraft_core::preprocess::Preprocess;
 
 use super::cache::FeatureCache;
 use super::dataset::{Dataset, Sample};
+use super::random::SplitMix64;
 use crate::trunk::{RunError, Taps, Trunk};
-use crate::vision::{self, InputTensor, OpenError, Preprocessor};
+use crate::vision::{self, Augment, InputTensor, OpenError, Preprocessor};
 
 /// Bytes that photos may take up at the same time while they are decoded.
 const PHOTO_MEMORY: u64 = 192 << 20;
@@ -51,28 +53,73 @@ pub fn for_each_photo<T: Send>(
     done: impl Fn() + Sync,
     run: impl Fn(InputTensor) -> Result<T, RunError> + Sync,
 ) -> Vec<Result<T, ExtractError>> {
+    let inputs = |preprocessor: &mut Preprocessor, _, photo: &RgbImage| vec![preprocessor.apply(photo)];
+    for_each_image(preprocess, paths, done, inputs, |mut inputs| run(inputs.swap_remove(0)))
+}
+
+/// Photo -> input tensors -> what `run` makes of them. Only the first step, which is given the photo's place among the paths,
+/// has the photo in memory.
+fn for_each_image<T: Send>(
+    preprocess: &Preprocess,
+    paths: &[impl AsRef<Path> + Sync],
+    done: impl Fn() + Sync,
+    inputs: impl Fn(&mut Preprocessor, usize, &RgbImage) -> Vec<InputTensor> + Sync,
+    run: impl Fn(Vec<InputTensor>) -> Result<T, RunError> + Sync,
+) -> Vec<Result<T, ExtractError>> {
     let budget = Budget::new(PHOTO_MEMORY);
-    let result = |preprocessor: &mut Preprocessor, path: &Path| {
-        let input = {
+    let result = |preprocessor: &mut Preprocessor, at: usize, path: &Path| {
+        let inputs = {
             let bytes = match path.is_file() {
                 true => vision::decoding_memory(path)?,
                 // A pipe can be read only once: suppose the worst.
                 false => PHOTO_MEMORY,
             };
             let _share = budget.take(bytes);
-            preprocessor.apply(&vision::open(path)?)
+            inputs(preprocessor, at, &vision::open(path)?)
         };
-        run(input).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
+        run(inputs).map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
     };
     let preprocessor = || Preprocessor::new(preprocess).expect("a trunk has checked its preprocessing");
     paths
         .par_iter()
-        .map_init(preprocessor, |preprocessor, path| {
-            let result = result(preprocessor, path.as_ref());
+        .enumerate()
+        .map_init(preprocessor, |preprocessor, (at, path)| {
+            let result = result(preprocessor, at, path.as_ref());
             done();
             result
         })
         .collect()
+}
+
+/// Further views of each photo, to learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Views {
+    /// What is changed in them.
+    pub augment: Augment,
+    /// How many of each photo there are with itself, at least 1.
+    pub per_photo: usize,
+    /// The same seed gives the same views.
+    pub seed: u64,
+}
+
+/// As [`extract`], the features `[per_photo * feature_dim]` of each photo being those of itself and of its further views.
+fn extract_views(
+    trunk: &Trunk,
+    paths: &[&Path],
+    views: Views,
+    done: impl Fn() + Sync,
+) -> Vec<Result<Vec<f32>, ExtractError>> {
+    let inputs = |preprocessor: &mut Preprocessor, at: usize, photo: &RgbImage| {
+        let mut random = SplitMix64(views.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let further = (1..views.per_photo).map(|_| views.augment.apply(photo, &mut || random.uniform()));
+        let mut inputs = vec![preprocessor.apply(photo)];
+        inputs.extend(further.map(|view| preprocessor.apply(&view)));
+        inputs
+    };
+    for_each_image(trunk.preprocess(), paths, done, inputs, |inputs| {
+        let features = inputs.into_iter().map(|input| trunk.features(input)).collect::<Result<Vec<_>, _>>()?;
+        Ok(features.concat())
+    })
 }
 
 /// Photos whose features are kept together: what a crash can lose.
@@ -124,6 +171,8 @@ pub struct Extracted {
     pub dataset: Dataset,
     /// `[n_samples, feature_dim]`, a row for each sample of `dataset`.
     pub features: Array2<f32>,
+    /// `[n_samples * (per_photo - 1), feature_dim]`: of the further views of the first sample, then of those of the next ...
+    pub views: Array2<f32>,
     /// The photos that could not, and why.
     pub skipped: Vec<(Sample, ExtractError)>,
 }
@@ -147,6 +196,27 @@ impl Extracted {
         Self::collect(dataset, spares, trunk.feature_dim(), |paths| {
             extract_unless_known(trunk, paths, cache.as_deref_mut(), &done)
         })
+    }
+
+    /// As [`with_spares`](Self::with_spares), with further views of each photo.
+    pub fn with_views(
+        trunk: &Trunk,
+        dataset: &Dataset,
+        spares: Vec<Vec<Sample>>,
+        views: Views,
+        done: impl Fn() + Sync,
+    ) -> Self {
+        let feature_dim = trunk.feature_dim();
+        let mut extracted = Self::collect(dataset, spares, views.per_photo * feature_dim, |paths| {
+            extract_views(trunk, paths, views, &done)
+        });
+        let all = extracted.features;
+        let columns = |from: usize, to: usize| all.slice_axis(Axis(1), (from..to).into());
+        extracted.features = columns(0, feature_dim).to_owned();
+        let further = columns(feature_dim, all.ncols()).iter().copied().collect();
+        let shape = (all.nrows() * (views.per_photo - 1), feature_dim);
+        extracted.views = Array2::from_shape_vec(shape, further).expect("that many views");
+        extracted
     }
 
     /// As [`new`](Self::new), with the features of all taps in a row.
@@ -182,7 +252,8 @@ impl Extracted {
         let (samples, rows): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         let shape = (samples.len(), feature_dim);
         let features = Array2::from_shape_vec(shape, rows.concat()).expect("a row of feature_dim for each photo kept");
-        Self { dataset: Dataset { classes: dataset.classes.clone(), samples }, features, skipped }
+        let views = Array2::zeros((0, feature_dim));
+        Self { dataset: Dataset { classes: dataset.classes.clone(), samples }, features, views, skipped }
     }
 
     /// The first photo's error, if the trunk failed on every photo: the fault is then not the photos'.
@@ -195,6 +266,11 @@ impl Extracted {
             true => Err(self.skipped.swap_remove(0).1),
             false => Ok(()),
         }
+    }
+
+    /// Views of each photo that there are, with itself.
+    pub fn views_per_photo(&self) -> usize {
+        1 + self.views.nrows() / self.features.nrows().max(1)
     }
 
     /// Label of each row.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::ArrayView2;
 use topgraft_core::head::{Head, Kind, parameter_count};
+use topgraft_core::kernel::Kernels;
 use topgraft_core::scaler::Scaler;
 use topgraft_core::solver::{FitError, FitReport, softmax};
 
@@ -196,6 +197,47 @@ pub fn fit_with(
         calibration,
         novelty,
     })
+}
+
+/// The head that `fitted` has chosen, fitted anew to further views of its samples too, `views [n_samples * m, feature_dim]`, of
+/// which the first `m` are of the first sample ... All views of a sample together count as much as it did alone. What was
+/// measured on left-out samples stays: it is of heads that were fitted without views.
+///
+/// # Errors
+/// [`LearnError`].
+///
+/// # Panics
+/// If `features` are others than those that were fitted, or there are not `m` views of each.
+pub fn refit(
+    fitted: Fitted,
+    features: ArrayView2<'_, f32>,
+    labels: &[u16],
+    views: ArrayView2<'_, f32>,
+) -> Result<Fitted, LearnError> {
+    let (n_samples, feature_dim) = features.dim();
+    assert!(n_samples == labels.len() && views.nrows() % n_samples == 0, "as many views of each sample");
+    let per_sample = views.nrows() / n_samples;
+    let kind = fitted.left_out.kind;
+    // The neighbours of a photo would be its own views.
+    if per_sample == 0 || kind == Kind::Nearest {
+        return Ok(fitted);
+    }
+    let kernels = Kernels::detect();
+    let mut rows: Vec<f32> = features.iter().chain(views).copied().collect();
+    rows.chunks_exact_mut(feature_dim).for_each(|row| fitted.scaler.apply(kernels, row));
+    let of_views = labels.iter().flat_map(|label| std::iter::repeat_n(*label, per_sample));
+    let labels: Vec<u16> = labels.iter().copied().chain(of_views).collect();
+    let n_classes = fitted.evaluation.n_classes();
+    // The other kinds go by means and scatter, which do not change with the number of samples.
+    let weights = takes_class_weights(kind).then(|| {
+        let weight = |label: &u16| fitted.class_weights.as_ref().map_or(1.0, |weights| weights[usize::from(*label)]);
+        labels.iter().map(|label| weight(label) / (1 + per_sample) as f32).collect::<Vec<_>>()
+    });
+    let unit = fitted.unit;
+    let samples = Samples { rows: &rows, labels: &labels, weights: weights.as_deref(), n_classes, feature_dim, unit };
+    let start = Instant::now();
+    let (head, report) = samples.fit(kind, fitted.left_out.setting)?;
+    Ok(Fitted { head, report, fit_time: start.elapsed(), ..fitted })
 }
 
 /// Weight of each sample, `[n_samples]`, from those of the classes.
