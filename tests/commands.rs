@@ -8,8 +8,6 @@ use topgraft::trunk::Backbone;
 
 use crate::program::{DATA, DEMO, Scene, topgraft};
 
-const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.onnx");
-
 #[test]
 fn demo_teaches_and_recognises_photos_that_it_has_not_seen() {
     let run = topgraft(["demo"]).succeeds();
@@ -305,15 +303,14 @@ fn classes_count_as_they_are_told_to() {
 #[test]
 fn several_heads_share_a_pass() {
     let scene = Scene::with_photos(&["birds", "fish"], 3);
-    scene.learn(&["--backbone", TINY]).succeeds();
+    scene.learn(&[]).succeeds();
     let other = scene.path("other.graft");
     let [photos, one, two] = [scene.photos(), scene.head(), other].map(|path| path.to_str().unwrap().to_owned());
-    topgraft(["learn", &photos, "-o", &two, "--backbone", TINY, "--cut", "relu1:max"]).succeeds();
+    topgraft(["learn", &photos, "-o", &two, "--cut", "b4_project:max"]).succeeds();
     let photo = format!("{DEMO}/new/birds/pigeon.jpg");
     let classify = |heads: &[&str], more: &[&str]| {
         let heads = heads.iter().flat_map(|head| ["-m", head]);
-        topgraft(["classify", &photo, "--backbone", TINY].into_iter().chain(heads).chain(more.iter().copied()))
-            .succeeds()
+        topgraft(["classify", &photo].into_iter().chain(heads).chain(more.iter().copied())).succeeds()
     };
     let [first, second] = [&one, &two].map(|head| classify(&[head], &["--json"]).json());
     let both = classify(&[&one, &two, &one], &["--json"]).json();
@@ -325,7 +322,8 @@ fn several_heads_share_a_pass() {
     }
     assert_eq!(classify(&[&one, &two], &[]).stdout.lines().count(), 2);
 
-    let backbone = Backbone::open(Path::new(TINY)).expect("opens");
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx");
+    let backbone = Backbone::open(Path::new(network)).expect("opens");
     let mut panel = Panel::default();
     for head in [&one, &two, &one] {
         let trunk = |model: &Model| anyhow::Ok(backbone.cut(&model.cut, &model.preprocess)?);
@@ -339,7 +337,7 @@ fn several_heads_share_a_pass() {
     );
     let predictions = panel.predict(features[0].as_ref().expect("a photo")).expect("finite");
     assert!(predictions.len() == 3 && predictions[0] == predictions[2]);
-    let other_trunk = |_: &Model| anyhow::Ok(backbone.cut("relu2", &backbone.preprocess().0)?);
+    let other_trunk = |_: &Model| anyhow::Ok(backbone.cut("b4_project", &backbone.preprocess().0)?);
     assert!(Panel::default().add(Model::open(Path::new(&one)).expect("sound"), other_trunk).is_err());
 }
 
