@@ -40,8 +40,9 @@ mod source;
 mod taps;
 
 pub use backbone::{Backbone, Provenance};
-pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
+pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;
+pub(crate) use cut::nearest;
 pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
 pub use layers::{Layer, Pooling};
 pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};

@@ -149,6 +149,11 @@ impl Backbone {
         self.sha256
     }
 
+    /// Whether the ONNX file holds all weights, and none are in files beside it.
+    pub(crate) fn is_one_file(&self) -> bool {
+        self.weights_sha256 == self.sha256
+    }
+
     /// What the catalog says about the backbone: its licence, its source, its classes, good cuts.
     pub fn entry(&self) -> Option<&Entry> {
         self.entry.as_ref()
