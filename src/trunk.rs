@@ -39,6 +39,8 @@ mod operations;
 mod source;
 mod taps;
 
+#[cfg(feature = "embed-backbone")]
+pub(crate) use backbone::EMBEDDED;
 pub use backbone::{Backbone, Provenance};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;

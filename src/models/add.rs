@@ -1,9 +1,10 @@
 //! A file of the user's into the folder, without a network.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
 use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 
 use super::error::StoreError;
@@ -38,11 +39,11 @@ impl Store {
     /// [`StoreError::NameTaken`], [`StoreError::HasName`] for it; [`StoreError::Open`], [`StoreError::WeightsElsewhere`] for a
     /// network that cannot be used from the folder; as [`models`](Self::models), and what the system said.
     pub fn add(&self, file: &Path, name: Option<&str>) -> Result<Added, StoreError> {
-        let io = |source| StoreError::Io { path: file.to_path_buf(), source };
-        if !fs::metadata(file).map_err(io)?.is_file() {
+        let read = |source| StoreError::Read { path: file.to_path_buf(), source };
+        if !fs::metadata(file).map_err(read)?.is_file() {
             return Err(StoreError::NotAFile { path: file.to_path_buf() });
         }
-        let (sha256, bytes) = digest(File::open(file).map_err(io)?, |_| Ok(())).map_err(io)?;
+        let (sha256, bytes) = digest(File::open(file).map_err(read)?, |_| Ok(())).map_err(read)?;
         let models = self.models()?;
         let by_sum = models.iter().find(|known| known.sha256 == Some(sha256));
         if let Some(known) = by_sum.filter(|known| name.is_none_or(|name| name == known.name)) {
@@ -104,40 +105,37 @@ impl Store {
             return Ok(added(known, false));
         }
         let target = self.folder().join(&known.file);
-        let at = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| StoreError::Io { path, source }
-        };
-        if target.is_file()
-            && digest(File::open(&target).map_err(at(&target))?, |_| Ok(())).ok() == Some((sha256, bytes))
-        {
+        let there = File::open(&target).and_then(|file| digest(file, |_| Ok(())));
+        if there.is_ok_and(|there| there == (sha256, bytes)) {
             return Ok(added(known, false));
         }
-        fs::create_dir_all(self.folder()).map_err(at(self.folder()))?;
-        // Named by its own errors as the file that it will be.
-        let failed = |source: std::io::Error| StoreError::Io { path: target.clone(), source };
-        let mut copy = tempfile::NamedTempFile::new_in(self.folder()).map_err(|error| failed(error.kind().into()))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            copy.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        }
+        self.make_folder()?;
+        let read = |source| StoreError::Read { path: file.to_path_buf(), source };
+        let write = |source| StoreError::Io { path: target.clone(), source };
+        // Not the name that the file has for now, which its own errors tell.
+        let mut copy = temporary(self.folder()).map_err(|error| write(error.kind().into()))?;
         let mut written = Ok(());
-        let source = File::open(file).map_err(at(file))?;
-        let read = digest(source, |piece| {
-            written = copy.write_all(piece);
-            if written.is_ok() { Ok(()) } else { Err(std::io::ErrorKind::Other.into()) }
+        let copied = digest(File::open(file).map_err(read)?, |piece| match copy.write_all(piece) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                written = Err(error);
+                Err(io::ErrorKind::Other.into())
+            }
         });
-        written.map_err(failed)?;
-        if read.map_err(at(file))? != (sha256, bytes) {
-            return Err(at(file)(std::io::Error::other("it changed while it was copied; try again")));
+        written.map_err(write)?;
+        if copied.map_err(read)? != (sha256, bytes) {
+            return Err(read(io::Error::other("it changed while it was copied; try again")));
         }
-        copy.as_file().sync_all().map_err(failed)?;
+        copy.as_file().sync_all().map_err(write)?;
         // Whatever was downloaded under this name before is gone.
         let _ = fs::remove_file(origin::path(&target));
-        copy.persist(&target).map_err(|error| failed(error.error))?;
+        copy.persist(&target).map_err(|error| write(error.error))?;
         sync_folder(self.folder());
         Ok(added(self.located(known), true))
+    }
+
+    fn make_folder(&self) -> Result<(), StoreError> {
+        fs::create_dir_all(self.folder()).map_err(|source| StoreError::Io { path: self.folder().to_path_buf(), source })
     }
 
     /// The entry of the folder's catalog for a network that `entry` describes elsewhere; its labels are copied.
@@ -146,8 +144,7 @@ impl Store {
             None => None,
             Some(labels) => {
                 let file = format!("{name}.labels.txt");
-                fs::create_dir_all(self.folder())
-                    .map_err(|source| StoreError::Io { path: self.folder().to_path_buf(), source })?;
+                self.make_folder()?;
                 save(&self.folder().join(&file), (labels.join("\n") + "\n").as_bytes(), true)?;
                 Some(file)
             }
@@ -170,6 +167,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A file that goes when it is dropped, with the mode of any new file: what the umask leaves.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut options = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        options.permissions(fs::Permissions::from_mode(0o666));
+    }
+    options.tempfile_in(folder)
 }
 
 /// The model that a file is by its name.

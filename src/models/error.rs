@@ -55,7 +55,15 @@ pub enum StoreError {
         /// The model's name.
         name: String,
     },
-    /// A file or folder cannot be read or written.
+    /// What should be added cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in the folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::add::sync_folder;
 use super::origin::Origin;
-use super::store::{Known, State, Store, beside, digest, hex};
+use super::store::{Known, Store, beside, digest, hex};
 pub use error::PullError;
 use request::{Answer, Client};
 
@@ -71,14 +71,14 @@ impl Store {
         };
         let client = Client::new(url, options.timeout)?;
         let target = self.folder().join(&known.file);
-        if let Some(there) = there(&target, known) {
+        if let Some(there) = there(&target) {
             return Ok(there);
         }
         fs::create_dir_all(self.folder())
             .map_err(|source| PullError::Write { path: self.folder().to_path_buf(), source })?;
         let mut part = Part::lock(&target)?;
         // Another download may have ended while this one waited.
-        if let Some(there) = there(&target, known) {
+        if let Some(there) = there(&target) {
             part.discard_if_empty();
             return Ok(there);
         }
@@ -106,8 +106,7 @@ impl Store {
 }
 
 /// The file, if it is there already.
-fn there(target: &Path, known: &Known) -> Option<Pulled> {
-    debug_assert!(known.state != State::BuiltIn);
+fn there(target: &Path) -> Option<Pulled> {
     let bytes = fs::metadata(target).ok().filter(fs::Metadata::is_file)?.len();
     Some(Pulled { path: target.to_path_buf(), bytes, sha256: None, checked: false })
 }

@@ -129,8 +129,10 @@ impl Store {
     pub fn models(&self) -> Result<Vec<Known>, StoreError> {
         let builtin = Catalog::builtin();
         let mut models = self.of_catalog(builtin);
-        if cfg!(feature = "embed-backbone") {
-            (models[0].state, models[0].path) = (State::BuiltIn, None);
+        #[cfg(feature = "embed-backbone")]
+        {
+            let bytes = Some(crate::trunk::EMBEDDED.len() as u64);
+            models[0] = Known { state: State::BuiltIn, path: None, bytes, ..models[0].clone() };
         }
         if let Some(own) = self.own_catalog()? {
             for known in self.of_catalog(&own) {

@@ -14,6 +14,11 @@ use super::layers::{self, Ends, Layer};
 use super::onnx::{self, Input};
 use super::taps::Taps;
 
+/// The ONNX file that is part of this program.
+#[cfg(feature = "embed-backbone")]
+pub(crate) static EMBEDDED: &[u8] =
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx"));
+
 /// Where a backbone's preprocessing comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,8 +100,7 @@ impl Backbone {
     /// None, unless the program was built with another file in its place.
     #[cfg(feature = "embed-backbone")]
     pub fn embedded() -> Result<Self, OpenError> {
-        let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx"));
-        Self::from_bytes("efficientnet_lite0", bytes)
+        Self::from_bytes("efficientnet_lite0", EMBEDDED)
     }
 
     fn build(

@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(preprocess) = &added.assumed {
         message(format_args!(
             "warning: nothing is known of how {} wants its pictures; {} x {} pixels and ImageNet's mean and scale are assumed. \
-             Say it in a catalog.toml beside the file, and add it again under another name (models/README.md)",
+             Say it in a catalog.toml beside the file, and add it again (models/README.md)",
             known.name, preprocess.width, preprocess.height
         ));
     }

@@ -9,7 +9,7 @@ use topgraft::topgraft_core::preprocess::Resize;
 use topgraft::trunk::Entry;
 
 use crate::cli::Outcome;
-use crate::cli::text::{bytes, count, hex, plain_path, table};
+use crate::cli::text::{bytes, hex, plain_path, table};
 
 /// List the models that are known by name, and which are here
 #[derive(clap::Args)]
@@ -44,7 +44,7 @@ pub fn list(args: &ListArgs) -> anyhow::Result<Outcome> {
     for known in &models {
         let input = match &known.kind {
             Kind::Backbone(Some(entry)) => size(entry),
-            Kind::Vectors(vectors) => format!("{} words x {}", count(vectors.words), dimensions(&vectors.dimensions)),
+            Kind::Vectors(vectors) => format!("{} words x {}", vectors.words, dimensions(&vectors.dimensions)),
             _ => String::new(),
         };
         let (name, state) = (known.name.clone(), known.state.name().to_owned());
