@@ -226,7 +226,7 @@ impl Download<'_> {
             let n = match answer.body.read(&mut buffer) {
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.client.lost(&error, done, size)),
+                Err(error) => return Err(self.client.lost(error, done, size)),
             };
             if n == 0 {
                 break;

@@ -99,9 +99,11 @@ impl Client {
     }
 
     /// A body that ended too early, after `received` bytes.
-    pub fn lost(&self, error: &io::Error, received: u64, size: Option<u64>) -> PullError {
-        match error.kind() {
-            io::ErrorKind::TimedOut => self.stalled(),
+    pub fn lost(&self, error: io::Error, received: u64, size: Option<u64>) -> PullError {
+        // One of ureq's own may be inside.
+        match Error::from(error) {
+            Error::Timeout(_) => self.stalled(),
+            Error::Protocol(error) => self.protocol(error),
             _ => PullError::Lost { url: self.url.clone(), received, size },
         }
     }
