@@ -10,7 +10,6 @@
 
 mod add;
 mod error;
-mod origin;
 #[cfg(feature = "pull")]
 mod pull;
 mod store;

@@ -13,7 +13,7 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::program::{DATA, Run, run, topgraft};
+use crate::program::{DATA, Run, run};
 
 /// A home with an empty cache.
 struct Home {
@@ -167,7 +167,7 @@ fn a_backbone_by_name_that_is_not_here_says_how_to_get_it() {
     #[cfg(feature = "embed-backbone")]
     {
         let by_name = layers("efficientnet_lite0").succeeds().stdout;
-        assert_eq!(by_name, topgraft(["layers"]).succeeds().stdout);
+        assert_eq!(by_name, home.run(&["layers"]).succeeds().stdout);
     }
     // A file comes first.
     let there = home.folder.path().join("resnet18-v1");

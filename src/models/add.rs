@@ -8,8 +8,7 @@ use tempfile::NamedTempFile;
 use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 
 use super::error::StoreError;
-use super::origin;
-use super::store::{CATALOG, Kind, Known, State, Store, beside, digest, hex};
+use super::store::{CATALOG, Kind, Known, State, Store, beside, digest, hex, origin};
 use crate::learn::save;
 use crate::trunk::{Backbone, Entry, Provenance};
 
@@ -128,7 +127,7 @@ impl Store {
         }
         copy.as_file().sync_all().map_err(write)?;
         // Whatever was downloaded under this name before is gone.
-        let _ = fs::remove_file(origin::path(&target));
+        let _ = fs::remove_file(origin(&target));
         copy.persist(&target).map_err(|error| write(error.error))?;
         sync_folder(self.folder());
         Ok(added(self.located(known), true))

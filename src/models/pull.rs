@@ -1,6 +1,7 @@
 //! Downloads: into a `.part` file, which is continued, checked, and then gets its name.
 
 mod error;
+mod origin;
 mod request;
 
 use std::fs::{self, File, OpenOptions};
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::add::sync_folder;
-use super::origin::Origin;
 use super::store::{Known, Store, beside, digest, hex};
 pub use error::PullError;
+use origin::Origin;
 use request::{Answer, Client};
 
 /// The most bytes of a file whose size nobody says.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
-use super::origin::Origin;
 use crate::trunk::{Catalog, Entry, Vectors, nearest};
 
 /// The folder's own catalog.
@@ -241,7 +240,7 @@ impl Store {
         let path = Some(self.folder.join(&known.file)).filter(|path| is_file_name(&known.file) && path.is_file());
         known.state = match &path {
             None => State::Missing,
-            Some(path) if Origin::read(path).is_some() => State::Pulled,
+            Some(path) if origin(path).is_file() => State::Pulled,
             Some(_) => State::Added,
         };
         known.path = path;
@@ -279,6 +278,11 @@ pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     name.into()
+}
+
+/// What is kept beside a file that was downloaded, which tells it from one that was added.
+pub(super) fn origin(file: &Path) -> PathBuf {
+    beside(file, "origin")
 }
 
 /// SHA-256 and length of what a reader gives, which is handed on piece by piece.

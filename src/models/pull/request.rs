@@ -8,7 +8,7 @@ use ureq::http::{HeaderMap, HeaderName, StatusCode};
 use ureq::{Agent, Error};
 
 use super::error::PullError;
-use crate::models::origin::Origin;
+use super::origin::Origin;
 
 /// How many other addresses are gone to. A file in Git LFS is behind two.
 const REDIRECTS: u32 = 8;
