@@ -10,6 +10,7 @@ mod inspect;
 mod layers;
 mod learn;
 mod message;
+mod models;
 mod photos;
 mod probe;
 mod review;
@@ -24,6 +25,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind as ClapError;
 use clap::{Parser, Subcommand};
 use topgraft::learn::SaveError;
+#[cfg(feature = "pull")]
+use topgraft::models::PullError;
+use topgraft::models::StoreError;
 use topgraft::trunk::RunError;
 
 use message::message;
@@ -48,6 +52,7 @@ enum Command {
     Layers(layers::Args),
     Inspect(inspect::Args),
     Export(export::Args),
+    Models(models::Args),
 }
 
 /// How a command ended that did its work.
@@ -77,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Layers(args) => layers::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Models(args) => models::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -112,7 +118,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     message(one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
-    ExitCode::from(if save_failed || run_failed { 1 } else { 2 })
+    let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure);
+    #[cfg(feature = "pull")]
+    let store_failed = store_failed || error.downcast_ref().is_some_and(PullError::is_failure);
+    ExitCode::from(if save_failed || run_failed || store_failed { 1 } else { 2 })
 }
 
 /// The error and its causes, without those that the message before them has told already.

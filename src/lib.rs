@@ -11,6 +11,7 @@
 //! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
 //! | [`learn`] | folder of photos -> head, and how good it is |
 //! | [`export`] | what was learned, in the formats of other programs |
+//! | [`models`] | source models by name: catalogs, the folder that keeps them, downloads |
 //! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
 //!
 //! ```no_run
@@ -33,11 +34,14 @@
 //! # Features
 //! `embed-backbone` (default): EfficientNet-Lite0 (9.3 MB) is part of the program, [`trunk::Backbone`]'s `embedded`.
 //! Without it every trunk comes from an ONNX file.
+//!
+//! `pull` (default): [`models::Store`] can download. Without it there is no code for networks and no TLS.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod export;
 pub mod learn;
+pub mod models;
 mod panics;
 pub mod trunk;
 pub mod vision;

@@ -42,9 +42,12 @@ mod source;
 mod tap;
 mod taps;
 
+#[cfg(feature = "embed-backbone")]
+pub(crate) use backbone::EMBEDDED;
 pub use backbone::{Backbone, Provenance};
-pub use catalog::{Catalog, CatalogError, Cut, Entry, imagenet_labels};
+pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;
+pub(crate) use cut::nearest;
 pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
 pub use layers::Layer;
 pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};

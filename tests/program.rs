@@ -49,8 +49,13 @@ pub struct Run {
 /// Runs `topgraft` in the repository.
 pub fn topgraft<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_topgraft"));
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output();
-    let Output { status, stdout, stderr } = output.expect("the program starts");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args);
+    run(&mut command)
+}
+
+/// Runs a command that ends.
+pub fn run(command: &mut Command) -> Run {
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (estimates, stderr): (Vec<String>, Vec<String>) = text(stderr)
         .split_inclusive('\n')

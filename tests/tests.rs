@@ -24,3 +24,5 @@ mod deploy;
 mod memory;
 // Exported files, in the programs that they are for.
 mod export;
+// Models by name: downloads from a server of the test's own, and files that are added.
+mod models;

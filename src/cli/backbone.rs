@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use topgraft::learn::{Model, WrongTrunk};
+use topgraft::models::{Store, StoreError};
 use topgraft::topgraft_core::format::is_plain;
 use topgraft::topgraft_core::preprocess::Preprocess;
-use topgraft::trunk::{Backbone, Catalog, CutError, OpenError, Provenance, Source, Trunk};
+use topgraft::trunk::{Backbone, CutError, OpenError, Provenance, Source, Trunk};
 
 use super::message::message;
 
@@ -16,15 +17,15 @@ const NOT_PLAIN: &str = "which is empty, longer than 65535 bytes or has control 
 /// The option that every command with a trunk has.
 #[derive(clap::Args)]
 pub struct BackboneArgs {
-    /// Pretrained network, an ONNX file [default: the built-in EfficientNet-Lite0]
-    #[arg(long, value_name = "MODEL.onnx")]
+    /// Pretrained network, an ONNX file or a name of `topgraft models list` [default: the built-in EfficientNet-Lite0]
+    #[arg(long, value_name = "MODEL.onnx|NAME")]
     backbone: Option<PathBuf>,
 }
 
 impl BackboneArgs {
-    /// The network's file, if it is not the built-in one.
-    pub fn file(&self) -> Option<&PathBuf> {
-        self.backbone.as_ref()
+    /// The network's file, if it is not the built-in one; of a name that is not good, nothing.
+    pub fn file(&self) -> Option<PathBuf> {
+        place(self.backbone.as_ref()).ok().flatten()
     }
 
     /// The network that was asked for.
@@ -34,8 +35,8 @@ impl BackboneArgs {
 
     /// The network's file, to carry its layers elsewhere.
     pub fn source(&self) -> anyhow::Result<Source> {
-        match &self.backbone {
-            Some(path) => Ok(Source::open(path)?),
+        match place(self.backbone.as_ref())? {
+            Some(path) => Ok(Source::open(&path)?),
             #[cfg(feature = "embed-backbone")]
             None => Ok(Source::embedded()?),
             #[cfg(not(feature = "embed-backbone"))]
@@ -54,7 +55,7 @@ impl BackboneArgs {
         };
         let trunk = backbone.cut(cut, &preprocess)?;
         // Before the work, not when the head file is written.
-        let file = self.backbone.as_deref().unwrap_or(Path::new(backbone.name()));
+        let file = self.file().unwrap_or_else(|| backbone.name().into());
         if !is_plain(backbone.name()) {
             let remedy = match backbone.preprocess().1 {
                 Provenance::Beside => "change its `name` in the catalog.toml beside it",
@@ -77,8 +78,8 @@ impl BackboneArgs {
     pub fn trunk_of(&self, model: &Model, head: &Path) -> anyhow::Result<Trunk> {
         let wrong = |found: &str| Err(WrongTrunk::new(model, found)).with_context(|| head.display().to_string());
         // Whatever its file or catalog says of the size now, the head was taught at this one.
-        let backbone = match &self.backbone {
-            Some(path) => match Backbone::open_sized(path, model.preprocess.width, model.preprocess.height) {
+        let backbone = match place(self.backbone.as_ref())? {
+            Some(path) => match Backbone::open_sized(&path, model.preprocess.width, model.preprocess.height) {
                 Err(OpenError::Analysis { .. }) => return wrong(&path.display().to_string()),
                 opened => opened?,
             },
@@ -107,16 +108,21 @@ pub fn preprocess_of(backbone: &Backbone) -> Preprocess {
     preprocess
 }
 
-/// The network of a file, or of a name that the built-in catalog has.
-pub fn named(model: &PathBuf) -> anyhow::Result<Backbone> {
-    let builtin = Catalog::builtin().entries().first().is_some_and(|entry| model.as_os_str() == entry.name.as_str());
-    open(if builtin && !model.exists() { None } else { Some(model) })
+/// The file of the network that `given` is: the path of one, or a model's name. None is the built-in network.
+fn place(given: Option<&PathBuf>) -> Result<Option<PathBuf>, StoreError> {
+    let Some(given) = given else { return Ok(None) };
+    // What looks like a path and is none is told as a file that cannot be read.
+    let is_name = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && !text.ends_with(".onnx");
+    match given.to_str().filter(is_name) {
+        Some(name) if !given.exists() => Store::of_user()?.network(name),
+        _ => Ok(Some(given.clone())),
+    }
 }
 
-/// The network in `file`, or the built-in one.
-pub fn open(file: Option<&PathBuf>) -> anyhow::Result<Backbone> {
-    match file {
-        Some(path) => Ok(Backbone::open(path)?),
+/// The network that `given` is, a file or a model's name, or the built-in one.
+pub fn open(given: Option<&PathBuf>) -> anyhow::Result<Backbone> {
+    match place(given)? {
+        Some(path) => Ok(Backbone::open(&path)?),
         #[cfg(feature = "embed-backbone")]
         None => Ok(Backbone::embedded()?),
         #[cfg(not(feature = "embed-backbone"))]

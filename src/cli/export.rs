@@ -130,8 +130,8 @@ fn check_paths(args: &Args) -> anyhow::Result<()> {
         if paths[..at].iter().any(|other| is_same_file(other, path)) {
             bail!("{}: is the name of two of the files to write; give each its own", path.display());
         }
-        let read = [Some(&args.model), args.backbone.file()].into_iter().flatten();
-        if read.into_iter().any(|read| is_same_file(read, path)) {
+        let read = [Some(args.model.clone()), args.backbone.file()].into_iter().flatten();
+        if read.into_iter().any(|read| is_same_file(&read, path)) {
             bail!("{}: is read, so it cannot be written; give another name", path.display());
         }
     }

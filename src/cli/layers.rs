@@ -13,8 +13,8 @@ use super::text::{count, hex, shape, table};
 /// List the layers at which a backbone can be cut
 #[derive(clap::Args)]
 pub struct Args {
-    /// Pretrained network, an ONNX file [default: the built-in EfficientNet-Lite0]
-    #[arg(value_name = "MODEL.onnx")]
+    /// Pretrained network, an ONNX file or a name of `topgraft models list` [default: the built-in EfficientNet-Lite0]
+    #[arg(value_name = "MODEL.onnx|NAME")]
     backbone: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]

@@ -152,8 +152,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
-    for read in [args.cache.as_ref(), args.backbone.file()].into_iter().flatten() {
-        if is_same_file(&args.output, read) {
+    for read in [args.cache.clone(), args.backbone.file()].into_iter().flatten() {
+        if is_same_file(&args.output, &read) {
             anyhow::bail!("{}: cannot be the head file too; give --output another name", read.display());
         }
     }

@@ -9,7 +9,7 @@ use topgraft::learn::{Candidate, Dataset, Extracted, Settings, pareto_front, pas
 use topgraft::vision::{self, Preprocessor};
 
 use super::Outcome;
-use super::backbone::{named, preprocess_of};
+use super::backbone::{open, preprocess_of};
 use super::budget;
 use super::photos::{extract_taps, skipped_json};
 use super::text::{bytes, counted, duration, percent, plain, table};
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 /// One network at a time is in memory.
 fn try_out(model: &PathBuf, dataset: &Dataset) -> anyhow::Result<(Tried, Candidate)> {
-    let backbone = named(model)?;
+    let backbone = open(Some(model))?;
     let preprocess = preprocess_of(&backbone);
     let layer =
         backbone.penultimate().context("`select` compares default cuts; see `topgraft probe` for this network")?;

@@ -16,6 +16,11 @@ use super::pooling::Pooling;
 use super::tap::{Part, Tap};
 use super::taps::Taps;
 
+/// The ONNX file that is part of this program.
+#[cfg(feature = "embed-backbone")]
+pub(crate) static EMBEDDED: &[u8] =
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx"));
+
 /// Where a backbone's preprocessing comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,8 +108,7 @@ impl Backbone {
     /// None, unless the program was built with another file in its place.
     #[cfg(feature = "embed-backbone")]
     pub fn embedded() -> Result<Self, OpenError> {
-        let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx"));
-        Self::from_bytes("efficientnet_lite0", bytes)
+        Self::from_bytes("efficientnet_lite0", EMBEDDED)
     }
 
     fn build(
@@ -156,6 +160,11 @@ impl Backbone {
     /// SHA-256 of the ONNX file's bytes.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
+    }
+
+    /// Whether the ONNX file holds all weights, and none are in files beside it.
+    pub(crate) fn is_one_file(&self) -> bool {
+        self.weights_sha256 == self.sha256
     }
 
     /// What the catalog says about the backbone: its licence, its source, its classes, good cuts.

@@ -1,11 +1,15 @@
 //! What is known about networks that an ONNX file does not say: how their input is made, whose they are, where to cut.
 
+mod vectors;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
+
+pub use vectors::Vectors;
 
 /// The most bytes of a catalog or of a file of labels.
 const MAX_BYTES: u64 = 1 << 20;
@@ -32,9 +36,12 @@ pub fn imagenet_labels() -> impl Iterator<Item = &'static str> {
 pub struct Catalog {
     #[serde(rename = "backbone")]
     entries: Vec<Entry>,
+    #[serde(default)]
+    vectors: Vec<Vectors>,
 }
 
-/// One backbone of a catalog. The licence, the source, the checksum, the cuts and the labels may be left out.
+/// One backbone of a catalog. The licence, the source, the checksum, the cuts, the labels, and what is needed to download it
+/// may be left out.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Table")]
 #[non_exhaustive]
@@ -49,6 +56,12 @@ pub struct Entry {
     pub licence: String,
     /// Where the weights come from.
     pub source: String,
+    /// Where the file can be downloaded.
+    pub url: Option<String>,
+    /// The ONNX file's size in bytes.
+    pub bytes: Option<u64>,
+    /// What one should know of it.
+    pub note: Option<String>,
     /// Layers to cut at, the default first.
     pub cuts: Vec<Cut>,
     labels: Option<String>,
@@ -62,7 +75,7 @@ pub struct Entry {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Name of the ONNX node.
+    /// Name of the ONNX node, or of its output.
     pub layer: String,
     /// How many features a cut there gives.
     pub feature_dim: usize,
@@ -142,6 +155,11 @@ impl Catalog {
         &self.entries
     }
 
+    /// All files of word vectors, in the order of the file.
+    pub fn vectors(&self) -> &[Vectors] {
+        &self.vectors
+    }
+
     /// The entry whose ONNX file has that SHA-256.
     pub fn find_by_sha256(&self, sha256: [u8; 32]) -> Option<&Entry> {
         self.entries.iter().find(|e| e.sha256 == Some(sha256))
@@ -197,6 +215,9 @@ struct Table {
     licence: String,
     #[serde(default)]
     source: String,
+    url: Option<String>,
+    bytes: Option<u64>,
+    note: Option<String>,
     input: InputTable,
     mean: Vec<f32>,
     scale: Vec<f32>,
@@ -249,7 +270,7 @@ impl TryFrom<Table> for Entry {
     type Error = String;
 
     fn try_from(table: Table) -> Result<Self, String> {
-        let Table { name, file, licence, source, input, mean, scale, cuts, labels, .. } = table;
+        let Table { name, file, licence, source, url, bytes, note, input, mean, scale, cuts, labels, .. } = table;
         let channels = match input.channels {
             ChannelsWord::Rgb => Channels::Rgb,
             ChannelsWord::Bgr => Channels::Bgr,
@@ -283,18 +304,18 @@ impl TryFrom<Table> for Entry {
             scale,
         };
         preprocess.check().map_err(|e| format!("{name}: {e}"))?;
-        let sha256 = match table.sha256 {
-            None => None,
-            Some(hex) => Some(from_hex(&hex).ok_or_else(|| format!("{name}: sha256 is not 64 hexadecimal digits"))?),
-        };
-        Ok(Self { name, file, sha256, licence, source, cuts, labels, folder: None, preprocess })
+        let sha256 = table.sha256.map(|hex| from_hex(&name, &hex)).transpose()?;
+        Ok(Self { name, file, sha256, licence, source, url, bytes, note, cuts, labels, folder: None, preprocess })
     }
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+/// The SHA-256 of the entry `name`.
+fn from_hex(name: &str, text: &str) -> Result<[u8; 32], String> {
+    let wrong = || format!("{name}: sha256 is not 64 hexadecimal digits");
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(wrong)?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    bytes.try_into().ok().filter(|_| digits.len() == 64)
+    bytes.try_into().map_err(|_| wrong())
 }
 
 #[cfg(test)]
@@ -319,16 +340,20 @@ mod tests {
         let catalog = Catalog::builtin();
         assert!(!catalog.entries().is_empty());
         for entry in catalog.entries() {
-            assert!(
-                entry.sha256.is_some()
-                    && !entry.licence.is_empty()
-                    && !entry.source.is_empty()
-                    && !entry.cuts.is_empty()
-            );
+            assert!(entry.sha256.is_some() && !entry.licence.is_empty() && !entry.source.is_empty());
+            assert!(entry.url.is_none() || entry.bytes.is_some(), "{}: what can be downloaded has a size", entry.name);
             assert_eq!(catalog.find_by_sha256(entry.sha256.unwrap()), Some(entry));
             assert_eq!(catalog.find_by_file(&entry.file), Some(entry));
             assert!(entry.labels().unwrap().is_none_or(|l| l.len() == 1000));
         }
+        let urls = catalog.entries().iter().filter_map(|e| e.url.as_deref());
+        let urls = urls.chain(catalog.vectors().iter().filter_map(|v| v.url.as_deref()));
+        urls.for_each(|url| assert!(url.starts_with("https://"), "{url}"));
+        let names = catalog.entries().iter().map(|e| &e.name).chain(catalog.vectors().iter().map(|v| &v.name));
+        let names: Vec<&String> = names.collect();
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "each name is there once");
+        assert!(catalog.vectors().iter().all(|v| v.sha256.is_some() && v.bytes.is_some() && !v.source.is_empty()));
         assert_eq!(catalog.find_by_sha256([0; 32]), None);
         assert_eq!(catalog.find_by_file("none.onnx"), None);
     }
@@ -374,6 +399,13 @@ mod tests {
             ("scale = [4", "scale = [0", "scale out of range"),
             ("[[backbone]]", "[[trunk]]", "trunk"),
             ("labels", "sha256", "64 hexadecimal digits"),
+            ("labels", "bytes", "invalid type"),
+            (
+                "[[backbone]]",
+                "[[vectors]]\nname = 'v'\nfile = 'v'\ndimensions = []\nwords = 1\n[[backbone]]",
+                "above 0",
+            ),
+            ("[[backbone]]", "[[vectors]]\nname = 'v'\nfile = 'v'\nwords = 1\n[[backbone]]", "dimensions"),
         ] {
             match open(&ENTRY.replacen(from, to, 1)).1 {
                 Err(CatalogError::Malformed { reason, .. }) => assert!(reason.contains(says), "{reason}"),

@@ -164,7 +164,7 @@ pub(super) fn fingerprint(weights_sha256: [u8; 32], tap: &Tap, preprocess: &Prep
 }
 
 /// The three of `names` most like `wanted`: first those that contain it (or lie in it), then by edit distance.
-pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     // Longer names differ anyway, and the distance takes time by the product of the lengths.
     let folded = |name: &str| name.to_lowercase().chars().take(64).collect::<Vec<char>>();
     let wanted = folded(wanted);

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "embed-backbone")]
+use super::backbone::EMBEDDED;
 use super::backbone::known;
 use super::catalog::Entry;
 use super::cut::{Trunk, fingerprint, input_shape};
@@ -58,8 +60,7 @@ impl Source {
     /// None, unless the program was built with another file in its place.
     #[cfg(feature = "embed-backbone")]
     pub fn embedded() -> Result<Self, OpenError> {
-        let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/efficientnet_lite0.f16.onnx"));
-        Self::build("efficientnet_lite0".into(), None, &bytes[..])
+        Self::build("efficientnet_lite0".into(), None, EMBEDDED)
     }
 
     fn build(model: String, path: Option<&Path>, reader: impl Read) -> Result<Self, OpenError> {
