@@ -12,6 +12,7 @@ mod learn;
 mod message;
 mod photos;
 mod probe;
+mod report;
 mod review;
 mod text;
 mod weights;
@@ -108,7 +109,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     message(one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
-    ExitCode::from(if save_failed || run_failed { 1 } else { 2 })
+    ExitCode::from(if save_failed || run_failed || report::failed(error) { 1 } else { 2 })
 }
 
 /// The error and its causes, without those that the message before them has told already.

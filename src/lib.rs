@@ -11,6 +11,7 @@
 //! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
 //! | [`learn`] | folder of photos -> head, and how good it is |
 //! | [`export`] | what was learned, in the formats of other programs |
+//! | [`report`] | how good it is, as pictures and a page |
 //! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
 //!
 //! ```no_run
@@ -33,12 +34,16 @@
 //! # Features
 //! `embed-backbone` (default): EfficientNet-Lite0 (9.3 MB) is part of the program, [`trunk::Backbone`]'s `embedded`.
 //! Without it every trunk comes from an ONNX file.
+//!
+//! `report` (default): [`report`].
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod export;
 pub mod learn;
 mod panics;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod trunk;
 pub mod vision;
 

@@ -13,6 +13,7 @@ use super::Outcome;
 use super::backbone::{BackboneArgs, preprocess_of};
 use super::message::message;
 use super::photos::{progress_bar, skipped_json};
+use super::report::Chart;
 use super::text::{bytes, count, counted, duration, percent, plain, table};
 
 /// Compare cuts of a backbone: what a head on each is worth for these photos, and what it costs
@@ -28,6 +29,12 @@ pub struct Args {
     /// How many layers to compare
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     cuts: u16,
+    /// Draw accuracy against time into this PNG file
+    #[arg(long, value_name = "FILE.png")]
+    chart: Option<PathBuf>,
+    /// Replace a chart that is there
+    #[arg(long, requires = "chart")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -43,6 +50,7 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let chart = args.chart.as_ref().map(|path| Chart::open(path, args.force)).transpose()?;
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
@@ -69,6 +77,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let input = Preprocessor::new(&preprocess)?.apply(&photo);
     let times = pass_times(&backbone, &taps, &preprocess, &input)?;
     let recommended = recommended(&probed).expect("one cut at least");
+    if let Some(chart) = chart {
+        chart.write(&backbone, &probed, &times.cuts, recommended)?;
+    }
     let report = Report { backbone: &backbone, extracted: &extracted, probed, times, recommended };
     let mut out = std::io::stdout().lock();
     match args.json {

@@ -138,8 +138,7 @@ pub fn transfer_curve(
         plan.iter().flat_map(|shots| (0..REPEATS as u64).map(|seed| (*shots, seed))).collect();
     let run = |(shots, seed): &(usize, u64)| Trial::new(&sides, labels, &members, *shots, *seed);
     let trials: Vec<Trial> = tasks.par_iter().map(run).collect::<Result<_, _>>()?;
-    let points: Vec<Point> =
-        trials.chunks_exact(REPEATS).map(|trials| Point::new(trials, labels.len())).collect();
+    let points: Vec<Point> = trials.chunks_exact(REPEATS).map(|trials| Point::new(trials, labels.len())).collect();
     let Some((first, last)) = points.first().zip(points.last()) else { return Ok(None) };
     let shots = |shots: &usize| members.iter().map(|class| most(class.len()).min(*shots)).sum::<usize>() as f64;
     let shots: Vec<f64> = plan.iter().map(|taken| shots(taken) / n_classes as f64).collect();
@@ -271,7 +270,8 @@ impl Trial {
                 tested[class] += 1.0;
             }
             let shares = of_class.iter().zip(&tested).zip(members).filter(|((_, tested), _)| **tested > 0.0);
-            shares.map(|((right, tested), class)| right / tested * class.len() as f64).sum::<f64>() / labels.len() as f64
+            shares.map(|((right, tested), class)| right / tested * class.len() as f64).sum::<f64>()
+                / labels.len() as f64
         };
         let accuracies = [accuracy(&right[0]), accuracy(&right[1])];
         Ok(Self { rest, right, accuracies })

@@ -3,8 +3,9 @@
 /// A name as it may stand in a line: control characters and those that turn the direction of the text escaped as in Rust,
 /// and of a long one the beginning and the end, `max` characters in all.
 pub(super) fn shown(name: &str, max: usize) -> String {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     let escaped = |c: char| match steers(c) {
         true => c.escape_default().collect::<String>(),
         false => c.to_string(),
