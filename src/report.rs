@@ -144,12 +144,11 @@ impl<'a> Report<'a> {
 
     /// The page and the pictures, the page last.
     pub fn files(&self) -> Vec<File> {
-        let labels = &self.model.labels;
-        let matrix = Matrix::new(&self.evaluation);
+        let matrix = Matrix::new(&self.evaluation, &self.model.labels);
         let themes = [Theme::LIGHT, Theme::DARK];
         let curve =
             self.curve.as_ref().ok().map(|curve| themes.map(|theme| learning_curve::chart(curve, self.naive(), theme)));
-        let confusion = themes.map(|theme| matrix.chart(labels, theme));
+        let confusion = themes.map(|theme| matrix.chart(theme));
         let reliability = themes.map(|theme| reliability::chart(&self.before, self.after.as_ref(), theme));
         let page = self.page(&matrix, curve.as_ref(), &confusion, &reliability);
         let pictures = [curve, Some(confusion), Some(reliability)].map(|charts| charts.map(|[light, _]| light));

@@ -20,3 +20,6 @@ mod deploy;
 mod memory;
 // Exported files, in the programs that they are for.
 mod export;
+// Pages and pictures.
+#[cfg(feature = "report")]
+mod report;

@@ -1,7 +1,7 @@
 //! `topgraft probe`: how much of a backbone to use.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -47,6 +47,7 @@ struct Report<'a> {
     probed: Vec<Probed>,
     times: PassTimes,
     recommended: usize,
+    chart: Option<&'a Path>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -80,7 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(chart) = chart {
         chart.write(&backbone, &probed, &times.cuts, recommended)?;
     }
-    let report = Report { backbone: &backbone, extracted: &extracted, probed, times, recommended };
+    let report =
+        Report { backbone: &backbone, extracted: &extracted, probed, times, recommended, chart: args.chart.as_deref() };
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", report.json())?,
@@ -164,6 +166,7 @@ impl Report<'_> {
             "cuts": self.probed.iter().zip(&self.times.cuts).map(cut).collect::<Value>(),
             "recommended": self.backbone.cut_name(&self.probed[self.recommended].layer),
             "one_pass_milliseconds": milliseconds(&self.times.taps),
+            "chart": self.chart.map(|path| path.display().to_string()),
             "skipped": skipped_json(self.extracted),
         })
     }

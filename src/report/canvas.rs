@@ -2,8 +2,9 @@
 
 use std::io::Cursor;
 
+use image::RgbImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::imageops::thumbnail;
-use image::{ImageFormat, RgbImage};
 use plotters::backend::{BitMapBackend, RGBPixel};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
@@ -183,13 +184,17 @@ impl Canvas {
                 let (px, py) = if *upwards { (x + down, y - right) } else { (x + right, y + down) };
                 let Some(pixel) = u32::try_from(px).ok().zip(u32::try_from(py).ok()) else { return };
                 let Some(pixel) = picture.get_pixel_mut_checked(pixel.0, pixel.1) else { return };
+                // A few steps are as smooth to the eye, and pack better.
+                let cover = (cover * 12.0).round() / 12.0;
                 for (below, above) in pixel.0.iter_mut().zip(colour) {
                     *below = (f32::from(*below) * (1.0 - cover) + f32::from(*above) * cover).round() as u8;
                 }
             });
         }
         let mut png = Cursor::new(Vec::new());
-        picture.write_to(&mut png, ImageFormat::Png).expect("memory takes every picture");
+        // Flat colours: twice as small as with the encoder's usual haste.
+        let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+        picture.write_with_encoder(encoder).expect("memory takes every picture");
         png.into_inner()
     }
 }

@@ -23,10 +23,12 @@ pub(super) struct Matrix {
     /// `[rows, rows]`; the last ones are all other classes, if there are any.
     pub counts: Vec<Vec<u32>>,
     pub has_others: bool,
+    /// Of the rows, as the font can show them.
+    names: Vec<String>,
 }
 
 impl Matrix {
-    pub fn new(evaluation: &Evaluation) -> Self {
+    pub fn new(evaluation: &Evaluation, labels: &[String]) -> Self {
         let rows: Vec<&[u32]> = evaluation.confusion().collect();
         let n = rows.len();
         let mut classes: Vec<usize> = (0..n).collect();
@@ -51,44 +53,48 @@ impl Matrix {
         for (truth, row) in rows.iter().enumerate() {
             row.iter().enumerate().for_each(|(predicted, count)| counts[place[truth]][place[predicted]] += count);
         }
-        Self { classes, counts, has_others }
-    }
-
-    fn names(&self, labels: &[String]) -> Vec<String> {
-        let mut names: Vec<String> = self.classes.iter().map(|class| font::name(&labels[*class], class + 1)).collect();
-        if self.has_others {
-            names.push(format!("{} others", labels.len() - self.classes.len()));
+        let mut names: Vec<String> = classes.iter().map(|class| font::name(&labels[*class], class + 1)).collect();
+        if has_others {
+            names.push(format!("{} others", n - classes.len()));
         }
-        names
+        Self { classes, counts, has_others, names }
     }
 
     /// Width and height of the picture, pixels.
     pub fn size(&self) -> [u32; 2] {
-        let Layout { left, top, cell } = self.layout();
+        let Layout { left, top, cell, .. } = self.layout();
         let side = self.counts.len() as f32 * cell;
         [(left + side + 24.0).max(640.0) as u32, (top + side + 30.0) as u32]
     }
 
     fn layout(&self) -> Layout {
-        let cell = (740.0 / self.counts.len().max(1) as f32).clamp(44.0, 110.0);
-        Layout { left: 280.0, top: 300.0, cell }
+        let cell = (740.0 / self.counts.len().max(1) as f32).clamp(44.0, 120.0);
+        let size = (cell * 0.55).min(TEXT);
+        let widest = self.names.iter().map(|name| font::width(name, size)).fold(0.0, f32::max);
+        let is_upright = widest > cell - 10.0;
+        let above = if is_upright { widest.min(200.0) } else { 24.0 };
+        Layout { left: 70.0 + widest.clamp(60.0, 230.0), top: 130.0 + above, cell, size, is_upright }
     }
 
     /// Draws it: rows are true classes, right answers in one colour and wrong ones in another, the darker the more of the row.
-    pub fn chart(&self, labels: &[String], theme: Theme) -> Vec<u8> {
+    pub fn chart(&self, theme: Theme) -> Vec<u8> {
         let [width, height] = self.size();
         let mut canvas = Canvas::new(width, height, theme);
-        let (Layout { left, top, cell }, n) = (self.layout(), self.counts.len());
+        let (Layout { left, top, cell, size, is_upright }, n) = (self.layout(), self.counts.len());
         canvas.text("Confusion matrix", [24.0, 34.0], TITLE, theme.ink, Anchor::Left);
         canvas.text("predicted class", [left + n as f32 * cell / 2.0, 84.0], TEXT, theme.ink, Anchor::Middle);
         canvas.upwards("true class", [26.0, top + n as f32 * cell / 2.0], TEXT, theme.ink, Anchor::Middle);
-        let size = (cell * 0.55).min(TEXT);
-        for (at, name) in self.names(labels).iter().enumerate() {
+        for (at, name) in self.names.iter().enumerate() {
             let middle = (at as f32 + 0.5) * cell;
             let text = font::fitted(name, size, left - 70.0);
             canvas.text(&text, [left - 12.0, top + middle], size, theme.ink, Anchor::Right);
-            let text = font::fitted(name, size, top - 122.0);
-            canvas.upwards(&text, [left + middle, top - 12.0], size, theme.ink, Anchor::Left);
+            match is_upright {
+                true => {
+                    let text = font::fitted(name, size, top - 124.0);
+                    canvas.upwards(&text, [left + middle, top - 12.0], size, theme.ink, Anchor::Left);
+                }
+                false => canvas.text(name, [left + middle, top - 24.0], size, theme.ink, Anchor::Middle),
+            }
         }
         for (truth, row) in self.counts.iter().enumerate() {
             let support: u32 = row.iter().sum();
@@ -130,6 +136,10 @@ struct Layout {
     left: f32,
     top: f32,
     cell: f32,
+    /// Of the names.
+    size: f32,
+    /// Whether the columns' names are.
+    is_upright: bool,
 }
 
 /// The size at which a text fits, at most `size`.
@@ -210,27 +220,27 @@ mod tests {
     #[test]
     fn right_and_wrong_have_their_colours_in_the_picture() {
         for n in [2, 6, 20, 45] {
-            let matrix = Matrix::new(&evaluation(n));
+            let matrix = Matrix::new(&evaluation(n), &labels(n.into()));
             for theme in [Theme::LIGHT, Theme::DARK] {
-                let png = matrix.chart(&labels(n.into()), theme);
+                let png = matrix.chart(theme);
                 let size = image::load_from_memory(&png).expect("a picture");
                 assert_eq!([size.width(), size.height()], matrix.size());
                 assert!(count(&png, theme.ink) > 200 && count(&png, theme.paper) > 10_000);
             }
         }
-        let all_right = Matrix::new(&Evaluation::new(2, [(0, 0), (1, 1)])).chart(&labels(2), Theme::LIGHT);
+        let all_right = Matrix::new(&Evaluation::new(2, [(0, 0), (1, 1)]), &labels(2)).chart(Theme::LIGHT);
         assert!(count(&all_right, Theme::LIGHT.first) > 1000 && count(&all_right, Theme::LIGHT.second) == 0);
     }
 
     #[test]
     fn of_many_classes_the_most_confused_are_shown_and_no_photo_is_lost() {
         let evaluation = evaluation(50);
-        let matrix = Matrix::new(&evaluation);
+        let matrix = Matrix::new(&evaluation, &labels(50));
         assert_eq!((matrix.classes.len(), matrix.counts.len(), matrix.has_others), (20, 21, true));
         assert!(matrix.classes.contains(&49) && matrix.classes.contains(&0) && matrix.classes.is_sorted());
         let total: u32 = matrix.counts.iter().flatten().sum();
         assert_eq!(total, evaluation.n_samples());
-        assert_eq!(matrix.names(&labels(50))[20], "30 others");
+        assert_eq!(matrix.names[20], "30 others");
         let (_, pairs) = pairs(&evaluation, &labels(50));
         assert_eq!((pairs.len(), pairs[0][2].as_str()), (20, "2"));
     }

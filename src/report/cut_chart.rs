@@ -1,12 +1,12 @@
 //! Cuts of a network beside each other: what they are worth against what they cost.
 
 use super::axes::{Axes, Axis, SMALL, TITLE, round_numbers};
-use super::canvas::{Anchor, Canvas, Line, Marker, Theme};
+use super::canvas::{Anchor, Canvas, Line, Marker, Theme, mixed};
 use super::font;
 
 const SIZE: [u32; 2] = [1000, 720];
 /// From a point to the nearer end of its name, pixels.
-const DISTANCES: [f32; 5] = [18.0, 34.0, 56.0, 84.0, 120.0];
+const DISTANCES: [f32; 7] = [18.0, 34.0, 56.0, 84.0, 120.0, 170.0, 230.0];
 
 /// A cut of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,8 +61,9 @@ pub fn cut_chart(points: &[CutPoint<'_>]) -> Vec<u8> {
     let mut taken = Vec::new();
     for (index, point) in points.iter().enumerate() {
         let ([x, y], bounds) = (at(point), point.interval.map(|share| axes.y.at(share)));
-        canvas.interval(x, bounds, style(index).1);
-        taken.push(Taken { area: [x - 12.0, y - 12.0, x + 12.0, y + 12.0], cost: 50.0 });
+        // Lighter than the names that may lie over them.
+        canvas.interval(x, bounds, mixed(theme.paper, style(index).1, 0.45));
+        taken.push(Taken { area: [x - 12.0, y - 12.0, x + 12.0, y + 12.0], cost: SOLID });
         taken.push(Taken { area: [x - 6.0, bounds[1], x + 6.0, bounds[0]], cost: 1.0 });
     }
     line.windows(2).for_each(|pair| taken.extend(along(pair[0], pair[1])));
@@ -76,26 +77,30 @@ pub fn cut_chart(points: &[CutPoint<'_>]) -> Vec<u8> {
     order.sort_by_key(|index| (!points[*index].is_recommended, !front.contains(index)));
     for index in order {
         let name = font::fitted(&font::name(points[index].name, index + 1), SMALL, 260.0);
-        let Some(place) = place(at(&points[index]), font::width(&name, SMALL), &taken, bounds) else { continue };
-        if place.distance > DISTANCES[1] {
+        let place = place(at(&points[index]), font::width(&name, SMALL), &taken, bounds);
+        // Among many names over many bars none could be read.
+        let is_clear = |place: &Place| points[index].is_recommended || place.cost < 900.0;
+        let Some(place) = place.filter(is_clear) else { continue };
+        if !place.leader.is_empty() {
             canvas.line(&[at(&points[index]), place.end], theme.grey, 1.5, Line::Solid);
             canvas.marker(style(index).0, at(&points[index]), 9.0, style(index).1);
         }
         let [left, top, _, bottom] = place.area;
         canvas.text(&name, [left, (top + bottom) / 2.0], SMALL, theme.ink, Anchor::Left);
-        taken.push(Taken { area: place.area, cost: 50.0 });
+        taken.push(Taken { area: place.area, cost: SOLID });
+        taken.extend(place.leader);
     }
 
     let keys = [
-        (Marker::Diamond, theme.third, "recommended: the cheapest within one standard error of the best"),
-        (Marker::Circle, theme.first, "none is faster and better"),
+        (Marker::Diamond, theme.third, "recommended"),
+        (Marker::Circle, theme.first, "no cut is both faster and better"),
         (Marker::Square, theme.grey, "others"),
     ];
     let mut x = 24.0;
     for (marker, colour, name) in keys {
         canvas.marker(marker, [x + 12.0, 80.0], 9.0, colour);
-        canvas.text(name, [x + 30.0, 80.0], 18.0, theme.ink, Anchor::Left);
-        x += 30.0 + font::width(name, 18.0) + 26.0;
+        canvas.text(name, [x + 30.0, 80.0], SMALL, theme.ink, Anchor::Left);
+        x += 30.0 + font::width(name, SMALL) + 36.0;
     }
     canvas.png()
 }
@@ -130,6 +135,9 @@ fn axes(points: &[CutPoint<'_>]) -> Axes {
     }
 }
 
+/// Cost of what must not be covered: points and names.
+const SOLID: f32 = 50.0;
+
 /// Part of the picture: left, top, right, bottom; and what a pixel of a name over it costs.
 struct Taken {
     area: [f32; 4],
@@ -139,15 +147,19 @@ struct Taken {
 /// Where a name goes.
 struct Place {
     area: [f32; 4],
-    distance: f32,
-    /// Where a line from the point ends.
+    /// Its end nearest to the point.
     end: [f32; 2],
+    /// The line from the point to there, if it is far.
+    leader: Vec<Taken>,
+    /// The less the easier it is to read.
+    cost: f32,
 }
 
 /// The place of a name beside its point, the nearest that covers least; `None` if each covers another name or a point.
 fn place(point: [f32; 2], width: f32, taken: &[Taken], bounds: [f32; 4]) -> Option<Place> {
     const HEIGHT: f32 = 1.3 * SMALL;
-    let mut best: Option<(f32, Place)> = None;
+    let collides = |area: [f32; 4]| taken.iter().any(|other| other.cost >= SOLID && overlap(area, other.area) > 0.0);
+    let mut best: Option<Place> = None;
     for distance in DISTANCES {
         for (dx, dy) in
             [(1.0, 0.0), (-1.0, 0.0), (0.7, -0.7), (-0.7, -0.7), (0.7, 0.7), (-0.7, 0.7), (0.0, -1.0), (0.0, 1.0f32)]
@@ -162,15 +174,22 @@ fn place(point: [f32; 2], width: f32, taken: &[Taken], bounds: [f32; 4]) -> Opti
                 continue;
             }
             let covered = |other: &Taken| overlap(area, other.area) * other.cost;
-            let cost = taken.iter().map(covered).sum::<f32>() + distance;
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, Place { area, distance, end }));
+            let leader = if distance > DISTANCES[1] {
+                along([point[0] + 26.0 * dx, point[1] + 26.0 * dy], end)
+            } else {
+                Vec::new()
+            };
+            let crossed =
+                |piece: &Taken| taken.iter().map(|other| overlap(piece.area, other.area) * other.cost).sum::<f32>();
+            let cost =
+                taken.iter().map(covered).sum::<f32>() + leader.iter().map(crossed).sum::<f32>() + 2.0 * distance;
+            let is_free = !collides(area) && !leader.iter().any(|piece| collides(piece.area));
+            if is_free && best.as_ref().is_none_or(|best| cost < best.cost) {
+                best = Some(Place { area, end, leader, cost });
             }
         }
     }
-    let collides =
-        |place: &Place| taken.iter().any(|other| other.cost >= 50.0 && overlap(place.area, other.area) > 0.0);
-    best.map(|(_, place)| place).filter(|place| !collides(place))
+    best
 }
 
 /// Pixels that two areas share.
@@ -222,12 +241,12 @@ mod tests {
         let bounds = [0.0, 0.0, 1000.0, 600.0];
         let mut taken: Vec<Taken> = Vec::new();
         let points: Vec<[f32; 2]> = (0..20).map(|i| [300.0 + 12.0 * i as f32, 300.0 + (i * 37 % 50) as f32]).collect();
-        taken.extend(points.iter().map(|[x, y]| Taken { area: [x - 9.0, y - 9.0, x + 9.0, y + 9.0], cost: 50.0 }));
+        taken.extend(points.iter().map(|[x, y]| Taken { area: [x - 9.0, y - 9.0, x + 9.0, y + 9.0], cost: SOLID }));
         let mut named = 0;
         for at in points {
             let Some(place) = place(at, 120.0, &taken, bounds) else { continue };
             assert!(taken.iter().all(|other| overlap(place.area, other.area) == 0.0));
-            taken.push(Taken { area: place.area, cost: 50.0 });
+            taken.push(Taken { area: place.area, cost: SOLID });
             named += 1;
         }
         assert!(named >= 8, "{named}");

@@ -21,7 +21,7 @@ pub(super) fn chart(before: &Reliability, after: Option<&Reliability>, theme: Th
     let mut canvas = Canvas::new(SIZE[0], SIZE[1], theme);
     canvas.text("Confidence and what it is worth", [24.0, 34.0], TITLE, theme.ink, Anchor::Left);
     canvas.text("bars: 95 % interval", [976.0, 34.0], SMALL, theme.grey, Anchor::Right);
-    let x = Axis { numbers: [0.0, 1.0], pixels: [112.0, 976.0], is_log: false };
+    let x = Axis { numbers: [0.0, 1.0], pixels: [112.0, 944.0], is_log: false };
     let axes = Axes { x, y: Axis { numbers: [0.0, 1.0], pixels: [540.0, 120.0], is_log: false } };
     axes.rows(&mut canvas, &shares());
     axes.columns(&mut canvas, &[]);
@@ -31,30 +31,30 @@ pub(super) fn chart(before: &Reliability, after: Option<&Reliability>, theme: Th
     let series: Vec<(&Reliability, _, _, _, f32)> = match after {
         None => vec![(before, theme.first, Marker::Circle, "as the head says it", 0.0)],
         Some(after) => vec![
-            (before, theme.second, Marker::Triangle, "before calibration", 5.0),
-            (after, theme.first, Marker::Circle, "after", -5.0),
+            (before, theme.second, Marker::Triangle, "before calibration", -5.0),
+            (after, theme.first, Marker::Circle, "after", 5.0),
         ],
     };
     // Photos of each bin, below.
     let largest = series.iter().flat_map(|(side, ..)| &side.bins).map(|bin| bin.samples).max().unwrap_or(0).max(1);
-    let counts = Axes { x, y: Axis { numbers: [0.0, f64::from(largest)], pixels: [770.0, 610.0], is_log: false } };
-    canvas.text("photos", [112.0, 580.0], SMALL, theme.grey, Anchor::Left);
+    let counts = Axes { x, y: Axis { numbers: [0.0, f64::from(largest)], pixels: [770.0, 630.0], is_log: false } };
+    canvas.text("photos in each bin", [112.0, 574.0], SMALL, theme.grey, Anchor::Left);
     let width = (x.at(1.0) - x.at(0.0)) / ECE_BINS as f32;
     let bar = (width - 6.0) / series.len() as f32;
-    for (nth, (side, colour, ..)) in series.iter().rev().enumerate() {
+    for (nth, (side, colour, ..)) in series.iter().enumerate() {
         for (bin, at) in side.bins.iter().zip(0u8..).filter(|(bin, _)| bin.samples > 0) {
             let left = x.at(f64::from(at) / ECE_BINS as f64) + 3.0 + nth as f32 * bar;
             let top = counts.y.at(f64::from(bin.samples)).min(768.0);
             canvas.rectangle([left, top], [left + bar - 1.0, 770.0], mixed(theme.paper, *colour, 0.75));
-            let label = bin.samples.to_string();
-            let size = if series.len() == 1 { SMALL } else { 17.0 };
-            if font::width(&label, size) <= bar + 2.0 {
-                canvas.text(&label, [left + bar / 2.0, top - 13.0], size, theme.ink, Anchor::Middle);
+            let (label, middle) = (bin.samples.to_string(), left + bar / 2.0);
+            match font::width(&label, SMALL) <= bar {
+                true => canvas.text(&label, [middle, top - 14.0], SMALL, theme.ink, Anchor::Middle),
+                false => canvas.upwards(&label, [middle, top - 6.0], (bar - 4.0).min(SMALL), theme.ink, Anchor::Left),
             }
         }
     }
     counts.columns(&mut canvas, &shares());
-    canvas.text("probability of the answer", [544.0, 828.0], TEXT, theme.ink, Anchor::Middle);
+    canvas.text("probability of the answer", [528.0, 828.0], TEXT, theme.ink, Anchor::Middle);
 
     for (side, colour, marker, _, aside) in &series {
         let bins = side.bins.iter().filter(|bin| bin.samples > 0);
@@ -70,7 +70,7 @@ pub(super) fn chart(before: &Reliability, after: Option<&Reliability>, theme: Th
     }
     let mut left = 24.0;
     let named = series.iter().map(|(side, colour, marker, name, _)| {
-        (Some(*marker), *colour, format!("{name}: error {}", percent(side.error)))
+        (Some(*marker), *colour, format!("{name}: ECE {}", percent(side.error)))
     });
     let ideal = std::iter::once((None, theme.grey, "ideal".to_owned()));
     for (marker, colour, name) in named.collect::<Vec<_>>().into_iter().chain(ideal) {
