@@ -193,7 +193,7 @@ fn a_report_is_replaced_only_on_demand_and_written_whole_or_not_at_all() {
         assert!(run.stderr.contains("/proc/out: cannot be written to"), "{}", run.stderr);
         // A disk that is full once the work is done: pictures would fit, the page does not.
         let full = scene.path("full");
-        let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
+        let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
         let args = ["eval", "-m", head.to_str().unwrap(), photos.to_str().unwrap(), "--report", full.to_str().unwrap()];
         let run = std::process::Command::new("sh")
             .args(["-c", script, env!("CARGO_BIN_EXE_topgraft")])

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let labels = &classifier.model().labels;
     let truth: Vec<u16> = truth.collect();
     let report = place.map(|place| place.write(classifier.model(), &extracted, &args.photos, &truth, &predictions));
-    let report = report.transpose().with_context(|| args.model.display().to_string())?;
+    let report = report.transpose()?;
     let pairs: Vec<(u16, u16)> = truth.into_iter().zip(predictions.iter().map(Prediction::class)).collect();
     let refused = classifier.model().rejection.is_some().then(|| Refused::new(&predictions, &pairs));
     let evaluation = Evaluation::new(labels.len(), pairs);

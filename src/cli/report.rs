@@ -113,14 +113,15 @@ mod with {
             times: &[Duration],
             recommended: usize,
         ) -> anyhow::Result<()> {
-            let point = |(at, (Probed { layer, fitted }, time)): (usize, (&Probed, &Duration))| CutPoint {
+            let cuts = probed.iter().zip(times).enumerate();
+            let points = cuts.map(|(at, (Probed { layer, fitted }, time))| CutPoint {
                 name: backbone.cut_name(layer),
                 accuracy: fitted.evaluation.accuracy(),
                 interval: fitted.evaluation.interval(),
                 milliseconds: time.as_secs_f64() * 1e3,
                 is_recommended: at == recommended,
-            };
-            let points: Vec<CutPoint> = probed.iter().zip(times).enumerate().map(point).collect();
+            });
+            let points: Vec<CutPoint> = points.collect();
             Ok(save(&self.path, &cut_chart(&points), self.replace)?)
         }
     }
