@@ -13,6 +13,7 @@ mod message;
 mod models;
 mod photos;
 mod probe;
+mod report;
 mod review;
 mod select;
 mod text;
@@ -121,7 +122,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure);
     #[cfg(feature = "pull")]
     let store_failed = store_failed || error.downcast_ref().is_some_and(PullError::is_failure);
-    ExitCode::from(if save_failed || run_failed || store_failed { 1 } else { 2 })
+    ExitCode::from(if save_failed || run_failed || store_failed || report::failed(error) { 1 } else { 2 })
 }
 
 /// The error and its causes, without those that the message before them has told already.

@@ -12,6 +12,7 @@
 //! | [`learn`] | folder of photos -> head, and how good it is |
 //! | [`export`] | what was learned, in the formats of other programs |
 //! | [`models`] | source models by name: catalogs, the folder that keeps them, downloads |
+//! | [`report`] | how good it is, as pictures and a page |
 //! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
 //!
 //! ```no_run
@@ -36,6 +37,8 @@
 //! Without it every trunk comes from an ONNX file.
 //!
 //! `pull` (default): [`models::Store`] can download. Without it there is no code for networks and no TLS.
+//!
+//! `report` (default): [`report`]. Without it there are no pictures and no pages.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -43,6 +46,8 @@ pub mod export;
 pub mod learn;
 pub mod models;
 mod panics;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod trunk;
 pub mod vision;
 

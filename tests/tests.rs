@@ -26,3 +26,6 @@ mod memory;
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.
 mod models;
+// Pages and pictures.
+#[cfg(feature = "report")]
+mod report;

@@ -10,6 +10,7 @@ use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, M
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::photos::{extract, skipped_json};
+use super::report::{Place, Written};
 use super::text::{counted, percent, plain, table};
 
 /// Measure a head on labelled photos that it has not learned from
@@ -22,12 +23,19 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     backbone: BackboneArgs,
+    /// Folder to write a report into: a page and its pictures
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
+    /// Replace a report that is there
+    #[arg(long, requires = "report")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let place = args.report.as_ref().map(|folder| Place::open(folder, args.force)).transpose()?;
     let model = Model::open(&args.model)?;
     let dataset = Dataset::open(&args.photos)?;
     let label_of = labels_of_classes(&dataset, &model, &args.photos)?;
@@ -44,14 +52,26 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let predictions: Result<Vec<_>, _> = rows.into_iter().map(predict).collect();
     let predictions = predictions.with_context(|| args.model.display().to_string())?;
     let labels = &classifier.model().labels;
-    let pairs: Vec<(u16, u16)> = truth.zip(predictions.iter().map(Prediction::class)).collect();
+    let truth: Vec<u16> = truth.collect();
+    let report = place.map(|place| place.write(classifier.model(), &extracted, &args.photos, &truth, &predictions));
+    let report = report.transpose()?;
+    let pairs: Vec<(u16, u16)> = truth.into_iter().zip(predictions.iter().map(Prediction::class)).collect();
     let refused = classifier.model().rejection.is_some().then(|| Refused::new(&predictions, &pairs));
     let evaluation = Evaluation::new(labels.len(), pairs);
 
     let mut out = std::io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", to_json(&evaluation, refused, labels, &extracted))?,
-        false => print(&evaluation, refused, labels, &extracted, &mut out)?,
+        true => {
+            let mut json = to_json(&evaluation, refused, labels, &extracted);
+            json["report"] = report.map_or(Value::Null, |report| report.json);
+            writeln!(out, "{json}")?;
+        }
+        false => {
+            print(&evaluation, refused, labels, &extracted, &mut out)?;
+            if let Some(Written { line, .. }) = report {
+                writeln!(out, "\nreport     {line}")?;
+            }
+        }
     }
     Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
 }
@@ -136,7 +156,7 @@ fn print(
 fn to_json(evaluation: &Evaluation, refused: Option<Refused>, labels: &[String], extracted: &Extracted) -> Value {
     let class = |(label, report): (&String, ClassReport)| {
         let ClassReport { precision, recall, support } = report;
-        json!({ "label": label, "precision": precision, "recall": recall, "support": support })
+        json!({ "label": label, "precision": precision, "recall": recall, "f1": report.f1(), "support": support })
     };
     json!({
         "accuracy": evaluation.accuracy(),

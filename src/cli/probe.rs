@@ -1,7 +1,7 @@
 //! `topgraft probe`: how much of a backbone to use.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::Outcome;
 use super::backbone::{BackboneArgs, preprocess_of};
 use super::budget;
 use super::photos::{extract_taps, progress_bar_of, skipped_json};
+use super::report::Chart;
 use super::text::{bytes, count, counted, duration, percent, plain, table};
 
 /// Compare cuts of a backbone: what a head on each is worth for these photos, and what it costs
@@ -32,6 +33,12 @@ pub struct Args {
     /// How the maps of these layers become features, one or more
     #[arg(long, value_delimiter = ',', default_values = ["average", "max", "pyramid"])]
     pooling: Vec<PoolingArg>,
+    /// Draw accuracy against time into this PNG file
+    #[arg(long, value_name = "FILE.png")]
+    chart: Option<PathBuf>,
+    /// Replace a chart that is there
+    #[arg(long, requires = "chart")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -55,9 +62,11 @@ struct Report<'a> {
     probed: Vec<Probed>,
     times: PassTimes,
     recommended: usize,
+    chart: Option<&'a Path>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let chart = args.chart.as_ref().map(|path| Chart::open(path, args.force)).transpose()?;
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
@@ -80,7 +89,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let read: Vec<&Tap> = probed.iter().map(|probed| &probed.tap).collect();
     let times = pass_times(&backbone, &taps, &read, &preprocess, &input)?;
     let recommended = recommended(&probed).expect("one cut at least");
-    let report = Report { backbone: &backbone, extracted: &extracted, probed, times, recommended };
+    if let Some(chart) = chart {
+        chart.write(&backbone, &probed, &times.cuts, recommended)?;
+    }
+    let report =
+        Report { backbone: &backbone, extracted: &extracted, probed, times, recommended, chart: args.chart.as_deref() };
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", report.json())?,
@@ -201,6 +214,7 @@ impl Report<'_> {
             "cuts": self.probed.iter().zip(&self.times.cuts).map(cut).collect::<Value>(),
             "recommended": self.backbone.tap_name(&self.probed[self.recommended].tap),
             "one_pass_milliseconds": milliseconds(&self.times.taps),
+            "chart": self.chart.map(|path| path.display().to_string()),
             "skipped": skipped_json(self.extracted),
         })
     }

@@ -152,23 +152,59 @@ impl<'a> LeftOut<'a> {
         self.labels.iter().enumerate().map(of).sum()
     }
 
-    /// Expected calibration error (Naeini et al. 2015; Guo et al. 2017): the samples are binned by the probability of the
-    /// predicted class; in each bin, how far the mean probability is from the share of right predictions; mean over the
-    /// samples. With few samples it is above zero for a perfect calibration too.
-    fn ece(&self, temperature: impl Fn(usize) -> f32) -> f64 {
-        let (mut confidence, mut right) = ([0.0; ECE_BINS], [0.0; ECE_BINS]);
+    /// The samples, binned by the probability of the predicted class: of each bin the sum of these, and how many are right.
+    fn bins(&self, temperature: impl Fn(usize) -> f32) -> [(f64, u32, u32); ECE_BINS] {
+        let mut bins = [(0.0, 0, 0); ECE_BINS];
         for (sample, label) in self.labels.iter().enumerate() {
             let mut p = self.row(sample).to_vec();
             probabilities(&mut p, temperature(sample));
             let Some(class) = argmax(&p) else { continue };
             let bin = ((f64::from(p[class]) * ECE_BINS as f64) as usize).min(ECE_BINS - 1);
-            confidence[bin] += f64::from(p[class]);
-            right[bin] += if class == usize::from(*label) { 1.0 } else { 0.0 };
+            let (confidence, right, samples) = &mut bins[bin];
+            *confidence += f64::from(p[class]);
+            *right += u32::from(class == usize::from(*label));
+            *samples += 1;
         }
-        let gap: f64 =
-            confidence.iter().zip(&right).map(|(confidence, right): (&f64, &f64)| (confidence - right).abs()).sum();
+        bins
+    }
+
+    /// Expected calibration error (Naeini et al. 2015; Guo et al. 2017): in each bin, how far the mean probability is from the
+    /// share of right predictions; mean over the samples. With few samples it is above zero for a perfect calibration too.
+    fn ece(&self, temperature: impl Fn(usize) -> f32) -> f64 {
+        let bins = self.bins(temperature);
+        let gap: f64 = bins.iter().map(|(confidence, right, _)| (confidence - f64::from(*right)).abs()).sum();
         gap / self.labels.len().max(1) as f64
     }
+}
+
+/// Samples whose predicted class has about the same probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReliabilityBin {
+    /// Mean probability of the predicted class, 0..=1; 0 without samples.
+    pub confidence: f64,
+    /// Samples whose prediction is right.
+    pub right: u32,
+    /// Samples.
+    pub samples: u32,
+}
+
+/// Reliability diagram of `softmax(logits / temperature)`, `logits [n_samples, n_classes]`: [`ECE_BINS`] bins of the predicted
+/// class's probability, of equal width, 0 first (Guo et al. 2017, "On calibration of modern neural networks").
+///
+/// # Panics
+/// If `logits` are not a row of `n_classes` for each label.
+///
+/// ```
+/// use topgraft::learn::{ECE_BINS, reliability};
+/// let bins = reliability(&[0.0, 0.0, 9.0, 0.0], &[1, 0], 2, 1.0);
+/// assert_eq!((bins[7].confidence, bins[7].right, bins[7].samples), (0.5, 0, 1));
+/// assert_eq!((bins[ECE_BINS - 1].right, bins[ECE_BINS - 1].samples), (1, 1));
+/// ```
+pub fn reliability(logits: &[f32], labels: &[u16], n_classes: usize, temperature: f32) -> [ReliabilityBin; ECE_BINS] {
+    LeftOut::new(logits, labels, n_classes).bins(|_| temperature).map(|(confidence, right, samples)| {
+        let confidence = if samples > 0 { confidence / f64::from(samples) } else { 0.0 };
+        ReliabilityBin { confidence, right, samples }
+    })
 }
 
 /// Expected calibration error, 0..=1, of `softmax(logits / temperature)`, `logits [n_samples, n_classes]`, in [`ECE_BINS`] bins.

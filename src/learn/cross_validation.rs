@@ -54,8 +54,23 @@ pub(super) fn cross_validate(
     feature_dim: usize,
     unit: f32,
 ) -> Result<CrossValidation, FitError> {
+    cross_validate_in(folds_for(labels.len()), features, labels, sample_weights, n_classes, feature_dim, unit)
+}
+
+/// [`cross_validate`] in so many folds, at most one a sample.
+///
+/// # Errors
+/// As [`cross_validate`].
+pub(super) fn cross_validate_in(
+    folds: usize,
+    features: &[f32],
+    labels: &[u16],
+    sample_weights: Option<&[f32]>,
+    n_classes: usize,
+    feature_dim: usize,
+    unit: f32,
+) -> Result<CrossValidation, FitError> {
     let n = labels.len();
-    let folds = folds_for(n);
     let fold_of = assign_folds(labels, n_classes, folds);
     let penalties = L2_GRID.map(|l2| l2 * unit);
     let samples = Samples::new(features, labels, sample_weights, n_classes, feature_dim);

@@ -187,7 +187,7 @@ fn curve_within(
 }
 
 /// Samples of a class of so many that a head may be fitted to: a fifth is always left to test with, and at least one.
-fn most(samples: usize) -> usize {
+pub(super) fn most(samples: usize) -> usize {
     (samples - samples / 5).min(samples.saturating_sub(1))
 }
 

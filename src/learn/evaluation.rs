@@ -19,6 +19,21 @@ pub struct ClassReport {
     pub support: u32,
 }
 
+impl ClassReport {
+    /// Harmonic mean of precision and recall, 0..=1 (van Rijsbergen 1979, "Information retrieval"); `None` without a sample of
+    /// the class, 0 where no prediction of it is right.
+    ///
+    /// ```
+    /// let evaluation = topgraft::learn::Evaluation::new(2, [(0, 0), (0, 1), (1, 1), (1, 1)]);
+    /// assert_eq!(evaluation.per_class()[1].f1(), Some(0.8));
+    /// ```
+    pub fn f1(&self) -> Option<f64> {
+        let (precision, recall) = (self.precision.unwrap_or(0.0), self.recall?);
+        let sum = precision + recall;
+        Some(if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 })
+    }
+}
+
 impl Evaluation {
     /// Counts pairs of (true class, predicted class).
     ///
@@ -92,8 +107,15 @@ pub fn wilson(correct: u32, n_samples: u32) -> [f64; 2] {
     if n_samples == 0 {
         return [0.0, 1.0];
     }
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (f64::from(n_samples), f64::from(correct) / f64::from(n_samples));
+    wilson_of_share(f64::from(correct) / f64::from(n_samples), n_samples.into())
+}
+
+/// The 97.5 % point of the standard normal distribution.
+pub(super) const Z: f64 = 1.959_963_984_540_054;
+
+/// [`wilson`] of a share `p`, 0..=1, of `n` samples, which need not be whole numbers: means, and samples that depend on each
+/// other, count for fewer.
+pub(super) fn wilson_of_share(p: f64, n: f64) -> [f64; 2] {
     let center = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
@@ -133,6 +155,7 @@ mod tests {
         assert_eq!((a.precision, a.recall, a.support), (Some(1.0), Some(0.5), 2));
         assert_eq!((b.precision, b.recall, b.support), (Some(0.0), None, 0));
         assert_eq!((c.precision, c.recall, c.support), (None, None, 0));
+        assert_eq!([a, b, c].map(|class| class.f1()), [Some(2.0 / 3.0), None, None]);
         assert_eq!((evaluation.correct(), evaluation.n_samples(), evaluation.majority()), (1, 2, 2));
         assert_eq!(evaluation.confusion().collect::<Vec<_>>(), [[1, 1, 0], [0; 3], [0; 3]]);
     }

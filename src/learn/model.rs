@@ -257,17 +257,34 @@ impl Model {
     /// # Panics
     /// If the features are not of the head's `feature_dim`.
     pub fn judge(&self, kernels: Kernels, features: &[f32]) -> Result<(Vec<f32>, Option<bool>), NotFinite> {
-        let mut scaled = features.to_vec();
-        self.scaler.apply(kernels, &mut scaled);
-        let mut p = vec![0.0; self.labels.len()];
-        self.head.logits(kernels, &scaled, &mut p);
-        if let Some(class) = p.iter().position(|logit| !logit.is_finite()) {
-            return Err(NotFinite { label: self.labels[class].clone() });
-        }
+        let (scaled, mut p) = self.scaled_and_logits(kernels, features)?;
         probabilities(&mut p, self.calibration.map_or(1.0, |calibration| calibration.temperature));
         let surest = p.iter().fold(0.0, |max: f32, p| max.max(*p));
         let unknown = self.rejection.as_ref().map(|rejection| rejection.is_unknown(rejection.score(&scaled, surest)));
         Ok((p, unknown))
+    }
+
+    /// Logits `[n_classes]` for features `[feature_dim]` as the trunk gives them: before the temperature and the softmax.
+    ///
+    /// # Errors
+    /// [`NotFinite`] if one of them is not.
+    ///
+    /// # Panics
+    /// If the features are not of the head's `feature_dim`.
+    pub fn logits(&self, kernels: Kernels, features: &[f32]) -> Result<Vec<f32>, NotFinite> {
+        self.scaled_and_logits(kernels, features).map(|(_, logits)| logits)
+    }
+
+    /// The scaled features, and the logits.
+    fn scaled_and_logits(&self, kernels: Kernels, features: &[f32]) -> Result<(Vec<f32>, Vec<f32>), NotFinite> {
+        let mut scaled = features.to_vec();
+        self.scaler.apply(kernels, &mut scaled);
+        let mut logits = vec![0.0; self.labels.len()];
+        self.head.logits(kernels, &scaled, &mut logits);
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            Some(class) => Err(NotFinite { label: self.labels[class].clone() }),
+            None => Ok((scaled, logits)),
+        }
     }
 }
 

@@ -1,0 +1,172 @@
+//! What `eval --report` and `probe --chart` write, where this program was built with the feature `report`.
+
+#[cfg(feature = "report")]
+pub use with::*;
+#[cfg(not(feature = "report"))]
+pub use without::*;
+
+#[cfg(feature = "report")]
+mod with {
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use topgraft::learn::{
+        Difference, Estimate, Extracted, Model, Prediction, Probed, TransferCurve, TransferPoint, check_path, save,
+    };
+    use topgraft::report::{CutPoint, File, Folder, FolderError, PAGE, Report, cut_chart};
+    use topgraft::trunk::Backbone;
+
+    use crate::cli::text::{bytes, plain_path, shortest};
+
+    /// Whether the system did not let a report be written.
+    pub fn failed(error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| matches!(cause.downcast_ref(), Some(FolderError::Write { .. })))
+    }
+
+    /// A folder that can take a report.
+    pub struct Place(Folder);
+
+    /// A report that was written.
+    pub struct Written {
+        /// Where, and how much.
+        pub line: String,
+        /// Documented in docs/json.md.
+        pub json: Value,
+    }
+
+    impl Place {
+        /// Before the work.
+        pub fn open(folder: &Path, replace: bool) -> anyhow::Result<Self> {
+            Ok(Self(Folder::open(folder, replace)?))
+        }
+
+        /// Draws and writes the report.
+        pub fn write(
+            self,
+            model: &Model,
+            extracted: &Extracted,
+            photos: &Path,
+            truth: &[u16],
+            predictions: &[Prediction],
+        ) -> anyhow::Result<Written> {
+            let report = Report::new(model, extracted, photos, truth, predictions)?;
+            let files = report.files();
+            let page = self.0.file(PAGE);
+            self.0.write(&files)?;
+            let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+            let line = format!("{} and {} pictures ({})", plain_path(&page), files.len() - 1, bytes(size as u64));
+            Ok(Written { line, json: to_json(&report, &page, &files) })
+        }
+    }
+
+    fn to_json(report: &Report<'_>, page: &Path, files: &[File]) -> Value {
+        let calibration = report.calibration();
+        let curve = report.curve();
+        json!({
+            "path": page.display().to_string(),
+            "files": files.iter().map(|file| file.name).collect::<Vec<_>>(),
+            "calibration": {
+                "temperature": shortest(calibration.temperature),
+                "ece_before": calibration.ece_before,
+                "ece_after": calibration.ece_after,
+            },
+            "curve": curve.ok().map(curve_json),
+            "no_curve": curve.err(),
+        })
+    }
+
+    fn curve_json(curve: &TransferCurve) -> Value {
+        let estimate = |Estimate { accuracy, interval }| json!({ "accuracy": accuracy, "interval": interval });
+        let point = |point: &TransferPoint| {
+            let (transfer, pixels) = (estimate(point.transfer), estimate(point.pixels));
+            json!({ "shots": point.shots, "transfer": transfer, "pixels": pixels })
+        };
+        let difference = |difference: &Difference| json!({ "mean": difference.mean, "interval": difference.interval, "holds": difference.sign() });
+        json!({
+            "n_samples": curve.n_samples,
+            "points": curve.points.iter().map(point).collect::<Value>(),
+            "start": difference(&curve.start),
+            "slope": curve.slope.as_ref().map(difference),
+            "end": difference(&curve.end),
+        })
+    }
+
+    /// The file of a chart of cuts.
+    pub struct Chart {
+        path: PathBuf,
+        replace: bool,
+    }
+
+    impl Chart {
+        /// Before the work.
+        pub fn open(path: &Path, replace: bool) -> anyhow::Result<Self> {
+            check_path(path, replace)?;
+            Ok(Self { path: path.to_path_buf(), replace })
+        }
+
+        /// Draws and writes it.
+        pub fn write(
+            &self,
+            backbone: &Backbone,
+            probed: &[Probed],
+            times: &[Duration],
+            recommended: usize,
+        ) -> anyhow::Result<()> {
+            let names: Vec<String> = probed.iter().map(|probed| backbone.tap_name(&probed.tap)).collect();
+            let cuts = probed.iter().zip(times).enumerate();
+            let points = cuts.map(|(at, (Probed { fitted, .. }, time))| CutPoint {
+                name: &names[at],
+                accuracy: fitted.evaluation.accuracy(),
+                interval: fitted.evaluation.interval(),
+                milliseconds: time.as_secs_f64() * 1e3,
+                is_recommended: at == recommended,
+            });
+            let points: Vec<CutPoint> = points.collect();
+            Ok(save(&self.path, &cut_chart(&points), self.replace)?)
+        }
+    }
+}
+
+#[cfg(not(feature = "report"))]
+mod without {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use anyhow::bail;
+    use serde_json::Value;
+    use topgraft::learn::{Extracted, Model, Prediction, Probed};
+    use topgraft::trunk::Backbone;
+
+    pub fn failed(_: &anyhow::Error) -> bool {
+        false
+    }
+
+    /// There is none.
+    pub enum Place {}
+    pub enum Chart {}
+    pub struct Written {
+        pub line: String,
+        pub json: Value,
+    }
+
+    impl Place {
+        pub fn open(_: &Path, _: bool) -> anyhow::Result<Self> {
+            bail!("--report: this program was built without reports; build it with the feature `report`")
+        }
+
+        pub fn write(self, _: &Model, _: &Extracted, _: &Path, _: &[u16], _: &[Prediction]) -> anyhow::Result<Written> {
+            match self {}
+        }
+    }
+
+    impl Chart {
+        pub fn open(_: &Path, _: bool) -> anyhow::Result<Self> {
+            bail!("--chart: this program was built without charts; build it with the feature `report`")
+        }
+
+        pub fn write(&self, _: &Backbone, _: &[Probed], _: &[Duration], _: usize) -> anyhow::Result<()> {
+            match *self {}
+        }
+    }
+}
