@@ -43,7 +43,7 @@ impl Calibrator {
         let trunk = classifier.trunk();
         let preprocess = *trunk.preprocess();
         let shape = [preprocess.height.into(), preprocess.width.into(), preprocess.channels.count()];
-        let network = lower(source.operations(trunk)?, shape, preprocess.layout, trunk.layer().pooling())?;
+        let network = lower(source.operations(trunk)?, shape, preprocess.layout, trunk.pooling())?;
         Ok(Self { network, preprocess, input: Quantization::of(input_range(&preprocess)) })
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let (height, width) = (preprocess.height.into(), preprocess.width.into());
         let shape = [height, width, 3];
         let operations = Source::open(&path).expect("opens").operations(&trunk).expect("the same file");
-        let network = lower(operations, shape, preprocess.layout, trunk.layer().pooling()).expect("has a form");
+        let network = lower(operations, shape, preprocess.layout, trunk.pooling()).expect("has a form");
         let number = |at: usize| ((at * at * 7 + at * 13) % 101) as f32 / 50.0 - 1.0;
         let input = InputTensor::from_shape_vec((1, 3, height, width), (0..3 * height * width).map(number).collect());
         let input = input.expect("that many");
@@ -231,7 +231,7 @@ mod tests {
         let backbone = Backbone::open(&path).expect("opens");
         let trunk = backbone.cut("sigmoid", &backbone.preprocess().0).expect("cuts");
         let operations = Source::open(&path).expect("opens").operations(&trunk).expect("the same file");
-        let error = lower(operations, [16, 16, 3], Layout::Nchw, trunk.layer().pooling()).expect_err("has none");
+        let error = lower(operations, [16, 16, 3], Layout::Nchw, trunk.pooling()).expect_err("has none");
         assert_eq!((error.operator.as_str(), error.layer.as_str()), ("Sigmoid", "sigmoid"));
     }
 

@@ -32,7 +32,7 @@ fn tail(classifier: &Classifier, head: &Head<Vec<f32>>, source: &Source) -> Tail
     let mut tail = Tail { name: format!("{} with a head", model.backbone), metadata, ..Default::default() };
 
     let mut features = Tail::CUT;
-    if trunk.layer().pooling() == Pooling::Average {
+    if trunk.pooling() == Pooling::Average {
         features = tail.node("GlobalAveragePool", &[features], "head/pooled", &[]);
     }
     features = tail.node("Flatten", &[features], "head/features", &[("axis", 1)]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use topgraft_core::preprocess::{Channels, Layout, Preprocess};
 
 use super::catalog::{Catalog, Entry};
-use super::cut::{Trunk, fingerprint, input_shape, nearest};
+use super::cut::{Body, Trunk, fingerprint, input_shape, nearest};
 use super::engine::{Network, Plan, unsupported};
 use super::error::{CutError, NoDefaultCut, OpenError};
 use super::layers::{self, Ends, Layer};
@@ -198,11 +198,11 @@ impl Backbone {
         let layer = self.layer(layer)?;
         let plan = self.compile(&[layer], preprocess)?;
         Ok(Trunk {
-            plan,
+            body: Body::Network { plan, layer: layer.clone() },
             fingerprint: fingerprint(self.weights_sha256, layer, preprocess),
-            layer: layer.clone(),
             backbone: self.name.clone(),
             preprocess: *preprocess,
+            neck: None,
         })
     }
 

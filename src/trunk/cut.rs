@@ -2,11 +2,13 @@
 
 use ndarray::Array4;
 use sha2::{Digest, Sha256};
+use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::{Layout, Preprocess};
 
 use super::engine::Plan;
-use super::error::RunError;
+use super::error::{NeckError, RunError};
 use super::layers::{Layer, Pooling};
+use super::neck::Neck;
 
 /// A backbone cut at a layer and frozen, ready to run.
 ///
@@ -27,11 +29,22 @@ use super::layers::{Layer, Pooling};
 /// # }
 /// ```
 pub struct Trunk {
-    pub(super) plan: Plan,
-    pub(super) layer: Layer,
+    pub(super) body: Body,
     pub(super) backbone: String,
+    /// Of what is before the neck.
     pub(super) fingerprint: [u8; 32],
     pub(super) preprocess: Preprocess,
+    pub(super) neck: Option<Neck>,
+}
+
+/// What makes features, before the neck.
+pub(super) enum Body {
+    /// A network, up to a layer.
+    Network { plan: Plan, layer: Layer },
+    /// Pixels as they are.
+    Pixels { cut: String },
+    /// Numbers of a table's row as they are.
+    Rows { columns: usize, cut: String },
 }
 
 impl Trunk {
@@ -40,24 +53,104 @@ impl Trunk {
     ///
     /// # Errors
     /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::InputNotFinite`] or
-    /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails.
+    /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails,
+    /// [`RunError::Kind`] if the trunk takes rows.
     pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
-        run(&self.plan, input, &self.preprocess, std::slice::from_ref(&self.layer), self)
+        let features = match &self.body {
+            Body::Network { plan, layer } => run(plan, input, &self.preprocess, std::slice::from_ref(layer), self)?,
+            Body::Pixels { .. } => {
+                check_input(&input, &self.preprocess, self)?;
+                input.into_iter().collect()
+            }
+            Body::Rows { .. } => return Err(self.of_another_kind("rows of numbers", "photos")),
+        };
+        self.through_neck(features)
+    }
+
+    /// Features `[feature_dim]` of a table's row, of a trunk that takes such ([`rows`](Self::rows)).
+    ///
+    /// # Errors
+    /// [`RunError::Columns`] if the row is of another length, [`RunError::InputNotFinite`] or [`RunError::NotFinite`] if a
+    /// number or a feature is NaN or infinite, [`RunError::Kind`] if the trunk takes photos.
+    pub fn row_features(&self, row: &[f32]) -> Result<Vec<f32>, RunError> {
+        let Body::Rows { columns, .. } = self.body else {
+            return Err(self.of_another_kind("photos", "rows of numbers"));
+        };
+        if row.len() != columns {
+            return Err(RunError::Columns { trunk: self.to_string(), expected: columns, found: row.len() });
+        }
+        if let Some(index) = row.iter().position(|x| !x.is_finite()) {
+            return Err(RunError::InputNotFinite { trunk: self.to_string(), index });
+        }
+        self.through_neck(row.to_vec())
+    }
+
+    fn of_another_kind(&self, takes: &'static str, given: &'static str) -> RunError {
+        RunError::Kind { trunk: self.to_string(), takes, given }
+    }
+
+    fn through_neck(&self, mut features: Vec<f32>) -> Result<Vec<f32>, RunError> {
+        let Some(neck) = &self.neck else { return Ok(features) };
+        let hidden = neck.apply(Kernels::detect(), &mut features);
+        match hidden.iter().position(|x| !x.is_finite()) {
+            Some(index) => Err(RunError::NotFinite { trunk: self.to_string(), index }),
+            None => Ok(hidden),
+        }
+    }
+
+    /// The same trunk with a neck behind it, which makes the features of it.
+    ///
+    /// # Errors
+    /// [`NeckError`] if the neck is for another trunk.
+    pub fn with_neck(self, neck: Neck) -> Result<Self, NeckError> {
+        if neck.trunk != self.fingerprint() || neck.feature_dim() != self.feature_dim() {
+            return Err(NeckError { trunk: self.to_string() });
+        }
+        Ok(Self { neck: Some(neck), ..self })
+    }
+
+    /// What was developed behind the network, if it has that.
+    pub fn neck(&self) -> Option<&Neck> {
+        self.neck.as_ref()
+    }
+
+    /// Numbers in a row, of a trunk that takes rows and not photos.
+    pub fn columns(&self) -> Option<usize> {
+        match self.body {
+            Body::Rows { columns, .. } => Some(columns),
+            _ => None,
+        }
     }
 
     /// How many features a picture gives.
     pub fn feature_dim(&self) -> usize {
-        self.layer.feature_dim
+        match (&self.neck, &self.body) {
+            (Some(neck), _) => neck.hidden_dim(),
+            (None, Body::Network { layer, .. }) => layer.feature_dim,
+            (None, Body::Pixels { .. }) => input_shape(&self.preprocess).iter().product(),
+            (None, Body::Rows { columns, .. }) => *columns,
+        }
     }
 
-    /// Name of the cut layer's output tensor, the one that the fingerprint covers.
+    /// Name of the cut layer's output tensor, the one that the fingerprint covers; without a network what the features are.
     pub fn cut(&self) -> &str {
-        &self.layer.output
+        match &self.body {
+            Body::Network { layer, .. } => &layer.output,
+            Body::Pixels { cut } | Body::Rows { cut, .. } => cut,
+        }
     }
 
-    /// The layer that the trunk ends with.
-    pub fn layer(&self) -> &Layer {
-        &self.layer
+    /// The layer that the network ends with; `None` without a network.
+    pub fn layer(&self) -> Option<&Layer> {
+        match &self.body {
+            Body::Network { layer, .. } => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// How that layer's output becomes features.
+    pub fn pooling(&self) -> Pooling {
+        self.layer().map_or(Pooling::None, Layer::pooling)
     }
 
     /// Name of the backbone.
@@ -67,7 +160,7 @@ impl Trunk {
 
     /// Names everything that the features depend on; see the [module's docs](super#the-fingerprint) for the recipe.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.fingerprint
+        self.neck.as_ref().map_or(self.fingerprint, Neck::fingerprint)
     }
 
     /// How a picture becomes this trunk's input.
@@ -76,16 +169,20 @@ impl Trunk {
     }
 }
 
-/// `efficientnet_lite0/features`
+/// `efficientnet_lite0/features`, `efficientnet_lite0/features with a neck of 256`
 impl std::fmt::Display for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.backbone, self.cut())
+        write!(f, "{}/{}", self.backbone, self.cut())?;
+        match &self.neck {
+            Some(neck) => write!(f, " with a neck of {}", neck.hidden_dim()),
+            None => Ok(()),
+        }
     }
 }
 
 impl std::fmt::Debug for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trunk").field("backbone", &self.backbone).field("layer", &self.layer).finish_non_exhaustive()
+        f.debug_struct("Trunk").field("backbone", &self.backbone).field("cut", &self.cut()).finish_non_exhaustive()
     }
 }
 
@@ -97,16 +194,8 @@ pub(super) fn run(
     layers: &[Layer],
     trunk: &impl ToString,
 ) -> Result<Vec<f32>, RunError> {
+    check_input(&input, preprocess, trunk)?;
     let trunk = || trunk.to_string();
-    let (expected, (n, a, b, c)) = (input_shape(preprocess), input.dim());
-    let found = [n, a, b, c];
-    if found != expected {
-        return Err(RunError::Shape { trunk: trunk(), expected, found });
-    }
-    // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
-    if let Some(index) = input.iter().position(|x| !x.is_finite()) {
-        return Err(RunError::InputNotFinite { trunk: trunk(), index });
-    }
     let mut outputs = plan.run(input).map_err(|reason| RunError::Failed { trunk: trunk(), reason })?;
     for (output, layer) in outputs.iter_mut().zip(layers) {
         if layer.pooling() == Pooling::Average {
@@ -117,6 +206,20 @@ pub(super) fn run(
     match features.iter().position(|f| !f.is_finite()) {
         Some(index) => Err(RunError::NotFinite { trunk: trunk(), index }),
         None => Ok(features),
+    }
+}
+
+/// Whether a tensor is of the shape that a preprocessing makes, and finite.
+fn check_input(input: &Array4<f32>, preprocess: &Preprocess, trunk: &impl ToString) -> Result<(), RunError> {
+    let (expected, (n, a, b, c)) = (input_shape(preprocess), input.dim());
+    let found = [n, a, b, c];
+    if found != expected {
+        return Err(RunError::Shape { trunk: trunk.to_string(), expected, found });
+    }
+    // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
+    match input.iter().position(|x| !x.is_finite()) {
+        Some(index) => Err(RunError::InputNotFinite { trunk: trunk.to_string(), index }),
+        None => Ok(()),
     }
 }
 

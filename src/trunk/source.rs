@@ -80,7 +80,8 @@ impl Source {
     /// The layers of `trunk` as plain data.
     ///
     /// # Errors
-    /// [`CarryError::Other`] if the trunk was made of another file, [`CarryError::Weights`] if a weight cannot be read.
+    /// [`CarryError::Other`] if the trunk was made of another file, [`CarryError::Weights`] if a weight cannot be read,
+    /// [`CarryError::NotANetwork`] if the trunk has a neck, or no network.
     pub fn operations(mut self, trunk: &Trunk) -> Result<Operations, CarryError> {
         self.keep(trunk)?;
         rewrite::operations(&self.proto, trunk.cut(), &self.names).map_err(|reason| self.weights(reason))
@@ -105,7 +106,10 @@ impl Source {
     }
 
     fn keep(&mut self, trunk: &Trunk) -> Result<(), CarryError> {
-        if fingerprint(self.weights_sha256, trunk.layer(), trunk.preprocess()) != trunk.fingerprint() {
+        let (Some(layer), None) = (trunk.layer(), trunk.neck()) else {
+            return Err(CarryError::NotANetwork { trunk: trunk.to_string() });
+        };
+        if fingerprint(self.weights_sha256, layer, trunk.preprocess()) != trunk.fingerprint() {
             return Err(CarryError::Other { model: self.model.clone() });
         }
         rewrite::keep_up_to(&mut self.proto, self.folder.as_deref(), trunk.cut()).map_err(|reason| self.weights(reason))
