@@ -40,6 +40,20 @@ pub struct NeckSettings {
     pub seed: u64,
 }
 
+impl NeckSettings {
+    /// Whether [`develop`] would refuse them for any samples: to be asked before the work.
+    ///
+    /// # Errors
+    /// [`DevelopError::Shares`], [`DevelopError::Train`].
+    pub fn check(&self) -> Result<(), DevelopError> {
+        let Self { validation, test, .. } = *self;
+        if !(validation > 0.0 && test > 0.0 && validation + test < 1.0) {
+            return Err(DevelopError::Shares { validation, test });
+        }
+        Ok(self.training.check().map_err(TrainError::Fit)?)
+    }
+}
+
 impl Default for NeckSettings {
     /// 256 units; a fifth of the samples to validate, another to test.
     fn default() -> Self {
@@ -136,7 +150,9 @@ pub enum DevelopError {
         test: f64,
     },
     /// A hidden layer of no units, or of more than memory can hold.
-    #[error("a hidden layer of {hidden_dim} units on {feature_dim} features does not fit: give at least 1 unit, and fewer than memory holds")]
+    #[error(
+        "a hidden layer of {hidden_dim} units on {feature_dim} features does not fit: give at least 1 unit, and fewer than memory holds"
+    )]
     Size {
         /// Units.
         hidden_dim: usize,
@@ -242,10 +258,8 @@ pub fn develop(
     if n_samples != labels.len() {
         return Err(DevelopError::Length { rows: n_samples, labels: labels.len() });
     }
+    settings.check()?;
     let NeckSettings { hidden_dim, scaling, ref training, validation, test, seed } = *settings;
-    if !(validation > 0.0 && test > 0.0 && validation + test < 1.0) {
-        return Err(DevelopError::Shares { validation, test });
-    }
     let mut random = SplitMix64(seed);
     let [train, validation, test] = split(labels, n_classes, [validation, test], &mut random)?;
     let size = || DevelopError::Size { hidden_dim, feature_dim };
@@ -268,9 +282,8 @@ pub fn develop(
     scratch.resize(scratch_len, 0.0);
     let start = Instant::now();
     let [a, b] = [sets[0].set(), sets[1].set()];
-    let training = backprop::fit(
-        kernels, [&a, &b], training, &mut random, &mut layer, &mut head, &mut order, &mut scratch, done,
-    )?;
+    let training =
+        backprop::fit(kernels, [&a, &b], training, &mut random, &mut layer, &mut head, &mut order, &mut scratch, done)?;
     let training_time = start.elapsed();
     drop((sets, scratch));
 
@@ -299,9 +312,8 @@ pub fn develop(
     let naive = vec![majority; truth.len()];
     let linear = linear_predictions(features, labels, n_classes, &taught, &test)?;
     let with_neck = hidden(&test).predictions(&head);
-    let evaluation = |predictions: &[u16]| {
-        Evaluation::new(n_classes, truth.iter().copied().zip(predictions.iter().copied()))
-    };
+    let evaluation =
+        |predictions: &[u16]| Evaluation::new(n_classes, truth.iter().copied().zip(predictions.iter().copied()));
     let comparison = Comparison {
         naive: evaluation(&naive),
         linear: evaluation(&linear),
@@ -357,7 +369,8 @@ fn linear_predictions(
     test: &[usize],
 ) -> Result<Vec<u16>, LearnError> {
     let part: Vec<u16> = taught.iter().map(|sample| labels[*sample]).collect();
-    let settings = Settings { scalings: &[Scaling::L2, Scaling::Standard], kinds: &[Kind::Softmax], class_weights: None };
+    let settings =
+        Settings { scalings: &[Scaling::L2, Scaling::Standard], kinds: &[Kind::Softmax], class_weights: None };
     let fitted = fit_with(features.select(Axis(0), taught).view(), &part, n_classes, &settings)?;
     let predict = |sample: &usize| {
         let (mut row, mut logits) = (features.row(*sample).to_vec(), vec![0.0; n_classes]);

@@ -13,10 +13,10 @@ use topgraft_core::rejection::Rejection;
 use topgraft_core::scaler::Scaler;
 
 use super::calibration::probabilities;
+use super::chunk;
 use super::fit::Fitted;
 use super::heads::AnyHead;
 use super::rejection::UNKNOWN_RATE;
-use super::chunk;
 use super::save::{self, SaveError};
 use crate::trunk::{NECK_CHUNK, Neck, Trunk};
 

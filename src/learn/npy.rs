@@ -134,7 +134,8 @@ impl<'a> Array<'a> {
         let inner = value("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')'));
         let (inner, _) = inner.ok_or(wrong("no shape"))?;
         let numbers = inner.split(',').map(str::trim).filter(|number| !number.is_empty());
-        let shape = numbers.map(|number| number.parse().map_err(|_| wrong("no shape"))).collect::<Result<Vec<_>, _>>()?;
+        let shape =
+            numbers.map(|number| number.parse().map_err(|_| wrong("no shape"))).collect::<Result<Vec<_>, _>>()?;
         // With one dimension both orders are the same.
         if !value("fortran_order")?.starts_with("False") && shape.len() > 1 {
             return Err(NpyError::Fortran);
@@ -195,8 +196,14 @@ pub(super) mod tests {
         assert_eq!(matrix(&file(1, structured, &[0; 4])), header("elements are no plain numbers"));
         let fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }";
         assert_eq!(matrix(&file(1, fortran, &[0; 4])), Err(NpyError::Fortran));
-        assert_eq!(matrix(&npy(">f4", "(1, 1)", &[0; 4])).expect_err("big").to_string(), "elements of type `>f4`; save it with astype('<f4')");
-        assert_eq!(matrix(&npy("<f4", "(4,)", &[0; 16])).expect_err("one").to_string(), "of shape (4); [rows, columns] is needed");
+        assert_eq!(
+            matrix(&npy(">f4", "(1, 1)", &[0; 4])).expect_err("big").to_string(),
+            "elements of type `>f4`; save it with astype('<f4')"
+        );
+        assert_eq!(
+            matrix(&npy("<f4", "(4,)", &[0; 16])).expect_err("one").to_string(),
+            "of shape (4); [rows, columns] is needed"
+        );
         assert!(matches!(matrix(&npy("<f4", "(0, 3)", &[])), Err(NpyError::Shape { .. })));
         assert!(matches!(integers(&npy("<i8", "(1, 1)", &[0; 8])), Err(NpyError::Shape { .. })));
         assert!(matches!(integers(&npy("<f8", "(1,)", &[0; 8])), Err(NpyError::Type { .. })));

@@ -433,7 +433,11 @@ mod tests {
 
     #[test]
     fn the_class_stands_in_the_column_label_or_the_last_one() {
-        for csv in ["label,x,y\nb,1,2\na,3.5,-4e1\n", "x,y,kind\n1,2,b\r\n 3.5, -4e1 ,a", "\u{feff}x,label,y\n1,b,2\n\n3.5,a,-40\n"] {
+        for csv in [
+            "label,x,y\nb,1,2\na,3.5,-4e1\n",
+            "x,y,kind\n1,2,b\r\n 3.5, -4e1 ,a",
+            "\u{feff}x,label,y\n1,b,2\n\n3.5,a,-40\n",
+        ] {
             let rows = labelled(csv).expect("sound");
             assert_eq!(rows.dataset.classes, ["a", "b"]);
             assert_eq!(rows.dataset.samples.iter().map(|sample| sample.label).collect::<Vec<_>>(), [1, 0]);
@@ -507,7 +511,10 @@ mod tests {
         };
         for rows in [labels("y.npy", &y), labels("y.txt", b"10\n2\r\n10\n")] {
             let rows = rows.expect("sound");
-            assert_eq!((rows.dataset.classes.as_slice(), rows.values.dim()), (["10", "2"].map(String::from).as_slice(), (3, 2)));
+            assert_eq!(
+                (rows.dataset.classes.as_slice(), rows.values.dim()),
+                (["10", "2"].map(String::from).as_slice(), (3, 2))
+            );
             assert_eq!(rows.dataset.counts(), [2, 1]);
             assert!(rows.dataset.samples[2].path.to_str().expect("text").ends_with("x.npy[2]"));
         }

@@ -27,7 +27,9 @@ pub struct WarmStart {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WarmStartError {
     /// The other head is on another trunk.
-    #[error("its head was taught on another trunk (network, cut, preprocessing or neck); a start from there means nothing")]
+    #[error(
+        "its head was taught on another trunk (network, cut, preprocessing or neck); a start from there means nothing"
+    )]
     OtherTrunk,
     /// No softmax regression: only that is found step by step.
     #[error("a start is of use to softmax heads only, and {} is `{}`; use --head softmax", whose, kind.name())]
@@ -187,9 +189,8 @@ mod tests {
             let model = Model::new(&trunk, names(["a", "b", "c"]), &fitted(&source, Kind::Softmax, scaling));
             let cold = fitted(&target, Kind::Softmax, scaling);
             let mut warm = cold.clone();
-            let start = warm_start(
-                target.0.view(), &target.1, &names(["a", "b", "c"]), trunk.fingerprint(), &mut warm, &model,
-            );
+            let start =
+                warm_start(target.0.view(), &target.1, &names(["a", "b", "c"]), trunk.fingerprint(), &mut warm, &model);
             let start = start.expect("starts");
             assert_eq!(start.classes, ["a", "b", "c"]);
             let report = start.warm.expect("more samples than features");
@@ -244,7 +245,9 @@ mod tests {
         assert_eq!(error, WarmStartError::Kind { whose: "that one", kind: Kind::Lda });
         let error = refused(Kind::Softmax, same, own, &model(Kind::Softmax, Scaling::Standard)).to_string();
         assert!(error.contains("by `standard` before the head, and here by `l2`"), "{error}");
-        assert!(refused(Kind::Softmax, same, own, &model(Kind::Nearest, Scaling::L2)).to_string().contains("`nearest`"));
+        assert!(
+            refused(Kind::Softmax, same, own, &model(Kind::Nearest, Scaling::L2)).to_string().contains("`nearest`")
+        );
     }
 
     #[test]

@@ -308,7 +308,9 @@ pub enum CarryError {
         model: String,
     },
     /// The trunk is more than layers of that file, or none of them.
-    #[error("the trunk {trunk} cannot be carried elsewhere, only layers of an ONNX file can; learn a head on one without a neck")]
+    #[error(
+        "the trunk {trunk} cannot be carried elsewhere, only layers of an ONNX file can; learn a head on one without a neck"
+    )]
     NotANetwork {
         /// What it is.
         trunk: String,

@@ -105,7 +105,10 @@ impl core::fmt::Display for TrainError {
                 write!(f, "the neck gives {hidden_dim} features, and the head takes {feature_dim}")
             }
             Self::Diverged { epoch } => {
-                write!(f, "the loss was no longer finite in epoch {epoch}: scale the features, or lower the learning rate")
+                write!(
+                    f,
+                    "the loss was no longer finite in epoch {epoch}: scale the features, or lower the learning rate"
+                )
             }
         }
     }
@@ -120,7 +123,11 @@ impl From<FitError> for TrainError {
 }
 
 impl Settings {
-    fn check(&self) -> Result<(), FitError> {
+    /// Whether each is in its range, as [`fit`] asks too.
+    ///
+    /// # Errors
+    /// [`FitError::Setting`].
+    pub fn check(&self) -> Result<(), FitError> {
         let Self { learning_rate, weight_decay, dropout, batch, epochs, patience } = *self;
         let wrong = |what, got, expected| Err(FitError::Setting { what, got, expected });
         if !(learning_rate > 0.0 && learning_rate.is_finite()) {
@@ -232,7 +239,8 @@ pub fn fit<N: AsRef<[f32]> + AsMut<[f32]>, H: AsRef<[f32]> + AsMut<[f32]>>(
             gradient.fill(0.0);
             for samples in batch.chunks(BLOCK) {
                 block.load(train, samples.iter().map(|sample| *sample as usize));
-                loss += block.backward(neck, head, 1.0 / batch.len() as f32, Some((settings.dropout, random)), gradient);
+                loss +=
+                    block.backward(neck, head, 1.0 / batch.len() as f32, Some((settings.dropout, random)), gradient);
             }
             adam.step(neck, head, gradient);
         }
