@@ -14,6 +14,7 @@ mod chunk;
 mod classifier;
 mod cost;
 mod cross_validation;
+mod csv;
 mod curve;
 mod dataset;
 mod develop;

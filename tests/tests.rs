@@ -18,5 +18,7 @@ mod board;
 mod deploy;
 // What a fit takes, and what it is said to take.
 mod memory;
+// Necks that are developed on a source task.
+mod develop;
 // Exported files, in the programs that they are for.
 mod export;

@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let taught = Input::open(&folder.join("learn"), None)?;
     let new = Dataset::open(&folder.join("new"))?;
-    taught.check_teachable(2)?;
+    taught.check_teachable(&taught.dataset, 2)?;
     if new.classes != taught.dataset.classes {
         bail!("{}: learn and new have different classes; make them the same", folder.display());
     }

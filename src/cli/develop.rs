@@ -100,7 +100,7 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     check_paths(args)?;
     let input = Input::open(&args.source, args.labels.as_deref())?;
-    input.check_teachable(Developed::LEAST_SAMPLES)?;
+    input.check_teachable(&input.dataset, Developed::LEAST_SAMPLES)?;
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.source.display());
     }
@@ -111,6 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (extracted, extract_time) = input.extract(&trunk, &input.dataset, Vec::new(), cache.as_mut())?;
     let kept = cache.as_mut().map_or(Ok(()), FeatureCache::save).map_err(super::message::message);
 
+    input.check_teachable(&extracted.dataset, Developed::LEAST_SAMPLES)?;
     let bar = epochs_bar(args.epochs);
     let (labels, classes) = (extracted.labels(), &extracted.dataset.classes);
     let developed = develop(&trunk, extracted.features.view(), &labels, classes.len(), &settings, |epoch| {

@@ -131,17 +131,17 @@ impl Input {
         if self.rows.is_some() { "row" } else { "photo" }
     }
 
-    /// Whether there are two classes, and at least `needed` photos or rows of each.
-    pub fn check_teachable(&self, needed: usize) -> anyhow::Result<()> {
+    /// Whether `dataset`, which is all of it or what of it can be read, has two classes, and `needed` photos or rows of each.
+    pub fn check_teachable(&self, dataset: &Dataset, needed: usize) -> anyhow::Result<()> {
         if let Some(rows) = &self.rows {
             return Ok(rows.check_teachable(&self.path, needed)?);
         }
-        self.dataset.check_teachable()?;
-        let too_small = self.dataset.classes.iter().zip(self.dataset.counts()).find(|(_, photos)| *photos < needed);
+        dataset.check_teachable()?;
+        let too_small = dataset.classes.iter().zip(dataset.counts()).find(|(_, photos)| *photos < needed);
         match too_small {
             Some((class, photos)) => bail!(
                 "class `{class}` has {}, at least {needed} are needed; add photos or remove the folder",
-                counted(photos, "photo")
+                counted(photos, "usable photo")
             ),
             None => Ok(()),
         }

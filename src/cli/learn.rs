@@ -155,7 +155,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     let input = args.trunk.input(&args.photos)?;
-    input.check_teachable(2)?;
+    input.check_teachable(&input.dataset, 2)?;
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.photos.display());
     }

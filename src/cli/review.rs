@@ -48,7 +48,7 @@ struct Findings {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let input = args.trunk.input(&args.photos)?;
-    input.check_teachable(2)?;
+    input.check_teachable(&input.dataset, 2)?;
     let trunk = args.trunk.trunk(&input)?;
     let cost = |counts: &[usize]| Cost::of_review(counts, trunk.feature_dim(), rayon::current_num_threads());
     let check = |dataset: &Dataset| {

@@ -1,13 +1,14 @@
 //! Labelled rows of numbers, from a CSV or NumPy file, in place of photos.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use csv::{ReaderBuilder, StringRecord};
 use ndarray::Array2;
 
+use super::csv::{QuoteError, Records};
 use super::dataset::{Dataset, Sample};
 use super::npy::{self, NpyError};
 
@@ -51,6 +52,14 @@ pub enum RowsError {
         /// The line, from 1 on.
         line: u64,
     },
+    /// A quote that is not closed, or has text behind it.
+    #[error("{}: line {line} has a quote that is not closed, or text behind one; mend the line", path.display())]
+    Quote {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: u64,
+    },
     /// The first line is numbers.
     #[error("{}: line 1 is numbers, not the names of the columns; put a header above them", path.display())]
     NoHeader {
@@ -73,9 +82,9 @@ pub enum RowsError {
         /// The line, from 1 on.
         line: u64,
         /// Fields of the header.
-        expected: u64,
+        expected: usize,
         /// Fields of the line.
-        found: u64,
+        found: usize,
     },
     /// A field that should be a finite number.
     #[error("{}: line {line}, column `{column}`: `{text}` is {what}", path.display())]
@@ -338,36 +347,41 @@ struct Table {
 
 impl Table {
     /// `label_at` tells from the header which column holds the class.
-    fn read(path: &Path, label_at: impl Fn(&StringRecord) -> Option<usize>) -> Result<Self, RowsError> {
+    fn read(path: &Path, label_at: impl Fn(&[Cow<'_, str>]) -> Option<usize>) -> Result<Self, RowsError> {
         let bytes = read(path)?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let failed = |error: csv::Error| Self::error(path, &error);
-        let header = reader.headers().map_err(failed)?.clone();
-        if header.is_empty() {
-            return Err(RowsError::Empty { path: path.to_owned(), what: "no header, and no row in it" });
-        }
+        let text = std::str::from_utf8(bytes).map_err(|error| RowsError::NotUtf8 {
+            path: path.to_owned(),
+            line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64,
+        })?;
+        let wrong_quote = |QuoteError { line }| RowsError::Quote { path: path.to_owned(), line };
+        let mut records = Records::new(text).map(|record| record.map_err(wrong_quote));
+        let empty = |what| RowsError::Empty { path: path.to_owned(), what };
+        let (_, header) = records.next().ok_or_else(|| empty("no header, and no row in it"))??;
         if header.iter().all(|name| name.parse::<f64>().is_ok()) {
             return Err(RowsError::NoHeader { path: path.to_owned() });
         }
         let label_at = label_at(&header);
         let columns = header.len() - usize::from(label_at.is_some());
         if columns == 0 {
-            return Err(RowsError::Empty { path: path.to_owned(), what: "no column of numbers beside the class" });
+            return Err(empty("no column of numbers beside the class"));
         }
         let mut table = Self { lines: Vec::new(), columns, values: Vec::new(), labels: None };
         let mut classes = Vec::new();
-        let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(failed)? {
-            let line = record.position().map_or(0, csv::Position::line);
-            for (at, (field, column)) in record.iter().zip(&header).enumerate() {
+        for record in records {
+            let (line, record) = record?;
+            if record.len() != header.len() {
+                let (expected, found) = (header.len(), record.len());
+                return Err(RowsError::Ragged { path: path.to_owned(), line, expected, found });
+            }
+            for (at, (field, column)) in record.into_iter().zip(&header).enumerate() {
                 if Some(at) == label_at {
-                    classes.push(field.to_owned());
+                    classes.push(field.into_owned());
                     continue;
                 }
                 let wrong = |what| {
                     let (path, text) = (path.to_owned(), field.chars().take(40).collect());
-                    RowsError::Number { path, line, column: column.to_owned(), text, what }
+                    RowsError::Number { path, line, column: column.to_string(), text, what }
                 };
                 let value: f32 = field.parse().map_err(|_| wrong("no number"))?;
                 if !value.is_finite() {
@@ -378,22 +392,10 @@ impl Table {
             table.lines.push(line);
         }
         if table.lines.is_empty() {
-            return Err(RowsError::Empty { path: path.to_owned(), what: "no row below the header" });
+            return Err(empty("no row below the header"));
         }
-        table.labels = label_at.map(|at| (classes, header[at].to_owned()));
+        table.labels = label_at.map(|at| (classes, header[at].to_string()));
         Ok(table)
-    }
-
-    fn error(path: &Path, error: &csv::Error) -> RowsError {
-        let path = path.to_owned();
-        let line = error.position().map_or(1, csv::Position::line);
-        match error.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                RowsError::Ragged { path, line, expected: *expected_len, found: *len }
-            }
-            // Of bytes in memory nothing else fails.
-            _ => RowsError::NotUtf8 { path, line },
-        }
     }
 
     fn rows(self, path: &Path) -> Result<Rows, RowsError> {
@@ -461,6 +463,7 @@ mod tests {
             ("x,y,label\nnan,2,a\n", "line 2, column `x`: `nan` is not finite"),
             ("x,y,label\n1,1e60,a\n", "line 2, column `y`: `1e60` is not finite"),
             ("x,y,label\n1,2,\n", "line 2 has no class in column `label`"),
+            ("x,y,label\n1,2,\"a\n", "line 2 has a quote that is not closed"),
         ] {
             let error = labelled(csv).expect_err(csv).to_string();
             assert!(error.contains(words) && error.lines().count() == 1, "{words} is not in {error}");

@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn the_optimum_is_the_same_and_iterations_are_saved() {
-        let (trunk, source, target) = (Trunk::rows(6), samples(300, 0.0), samples(300, 0.1));
-        for scaling in Scaling::ALL {
+        let (trunk, source, target) = (Trunk::rows(6), samples(120, 0.0), samples(120, 0.1));
+        for scaling in [Scaling::L2, Scaling::Standard] {
             let model = Model::new(&trunk, names(["a", "b", "c"]), &fitted(&source, Kind::Softmax, scaling));
             let cold = fitted(&target, Kind::Softmax, scaling);
             let mut warm = cold.clone();

@@ -207,9 +207,14 @@ pub fn fit<N: AsRef<[f32]> + AsMut<[f32]>, H: AsRef<[f32]> + AsMut<[f32]>>(
     if head.feature_dim() != hidden_dim {
         return Err(TrainError::Shape { hidden_dim, feature_dim: head.feature_dim() });
     }
+    if hidden_dim.min(feature_dim) == 0 {
+        return Err(FitError::Length { what: "a layer", expected: 1, got: 0 }.into());
+    }
     train.check(n_classes, feature_dim)?;
     validation.check_samples(n_classes, feature_dim)?;
-    check_length("sample_weights", [train, validation].iter().filter(|set| set.sample_weights.is_some()).count(), 0)?;
+    for set in [train, validation] {
+        check_length("sample_weights", set.sample_weights.map_or(0, <[f32]>::len), 0)?;
+    }
     check_length("order", order.len(), train.labels.len())?;
     if validation.labels.is_empty() {
         return Err(FitError::Length { what: "validation", expected: 1, got: 0 }.into());

@@ -3,7 +3,7 @@ use crate::head::argmax;
 use crate::kernel::Isa;
 use sha2::{Digest, Sha256};
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -240,13 +240,15 @@ fn bad_input_is_refused_and_changes_nothing() {
     assert_eq!(refused([&good, &nothing], &settings), wrong);
     assert_eq!(refused([&nothing, &good], &settings), FitError::EmptyClass { class: 0 }.into());
     let weighted = TrainingSet { sample_weights: Some(&[1.0; 8]), ..good };
-    let wrong = FitError::Length { what: "sample_weights", expected: 0, got: 1 };
+    let wrong = FitError::Length { what: "sample_weights", expected: 0, got: 8 };
     assert_eq!(refused([&weighted, &good], &settings), wrong.into());
     let mut features = data.0.clone();
     features[5] = f32::NAN;
     let nan = TrainingSet { features: &features, ..good };
     assert_eq!(refused([&good, &nan], &settings), FitError::NotFinite { sample: 2 }.into());
 
+    let (result, ..) = train(Kernels::detect(), [&good, &good], &settings, [2, 0, 2], 0);
+    assert_eq!(result, Err(FitError::Length { what: "a layer", expected: 1, got: 0 }.into()));
     let ((mut neck, _), mut head) = (zeros([2, 4, 2]), Head::new(2, 3, [0.0; 8]).expect("shape"));
     let (mut order, mut scratch, mut random) = ([0; 8], vec![0.0; 10_000], SplitMix64(0));
     let sets = [&good, &good];
@@ -276,5 +278,3 @@ fn a_training_that_runs_away_says_so() {
     assert_eq!(result, Err(TrainError::Diverged { epoch: 1 }));
     assert!(TrainError::Diverged { epoch: 1 }.to_string().contains("lower the learning rate"));
 }
-
-use std::string::ToString;
