@@ -4,8 +4,10 @@ mod backbone;
 mod budget;
 mod classify;
 mod demo;
+mod develop;
 mod eval;
 mod export;
+mod input;
 mod inspect;
 mod layers;
 mod learn;
@@ -45,6 +47,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Learn(learn::Args),
+    Develop(develop::Args),
     Review(review::Args),
     Probe(probe::Args),
     Select(select::Args),
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Develop(args) => develop::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Select(args) => select::run(&args),

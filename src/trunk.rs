@@ -27,6 +27,10 @@
 //!    several layers are read, 2. to 4. for each;
 //! 5. 36 bytes: the preprocessing, as [`Preprocess::to_bytes`](topgraft_core::preprocess::Preprocess::to_bytes) has it.
 //!
+//! A trunk with a [`Neck`] has the SHA-256 of the neck's bytes ([`Neck::to_bytes`]), which begin with the trunk's own fingerprint. One
+//! without a network has the SHA-256 of `topgraft pixels` and a zero byte, then the preprocessing; or of `topgraft rows` and
+//! a zero byte, then the number of columns, u32 little-endian.
+//!
 //! The CPU is not among them: features of the same picture may differ in the last bits between kinds of CPU.
 
 mod backbone;
@@ -35,9 +39,11 @@ mod cut;
 mod engine;
 mod error;
 mod layers;
+mod neck;
 mod onnx;
 mod operations;
 mod pooling;
+mod raw;
 mod source;
 mod tap;
 mod taps;
@@ -48,8 +54,9 @@ pub use backbone::{Backbone, Provenance};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;
 pub(crate) use cut::nearest;
-pub use error::{CarryError, CutError, NoDefaultCut, OpenError, RunError};
+pub use error::{CarryError, CutError, NeckError, NoDefaultCut, OpenError, RunError};
 pub use layers::Layer;
+pub use neck::{CHUNK as NECK_CHUNK, Neck};
 pub use operations::{Attribute, Constant, Operation, Operations, Tail, Values};
 pub use pooling::Pooling;
 pub use source::Source;

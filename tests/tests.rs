@@ -22,6 +22,8 @@ mod board;
 mod deploy;
 // What a fit takes, and what it is said to take.
 mod memory;
+// Necks that are developed on a source task.
+mod develop;
 // Exported files, in the programs that they are for.
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.

@@ -71,7 +71,7 @@ pub struct Head<B> {
 /// A buffer that is not as long as the shape says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeError {
-    /// `n_classes * feature_dim + n_classes`, or `None` where that overflows.
+    /// [`parameter_count`], or `None` where that overflows.
     pub expected: Option<usize>,
     /// Length of the buffer.
     pub got: usize,
@@ -80,15 +80,16 @@ pub struct ShapeError {
 impl core::fmt::Display for ShapeError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.expected {
-            Some(expected) => write!(f, "a head of this shape has {expected} parameters, the buffer {}", self.got),
-            None => write!(f, "a head of this shape is larger than memory"),
+            Some(expected) => write!(f, "this shape has {expected} parameters, the buffer {}", self.got),
+            None => write!(f, "this shape is larger than memory"),
         }
     }
 }
 
 impl core::error::Error for ShapeError {}
 
-/// Numbers in a head: `n_classes * feature_dim` weights and `n_classes` biases; `None` where that overflows.
+/// Numbers in a head, or a neck of as many units: `n_classes * feature_dim` weights and `n_classes` biases; `None` where that
+/// overflows.
 pub const fn parameter_count(n_classes: usize, feature_dim: usize) -> Option<usize> {
     match n_classes.checked_mul(feature_dim) {
         Some(weights) => weights.checked_add(n_classes),

@@ -9,9 +9,11 @@
 //! | [`kernel`] | vector kernels: scalar (the specification), AVX2, AVX-512, NEON of 64 and of 32 bits |
 //! | [`math`] | `exp`, `ln` ... with stated bounds |
 //! | [`head`] | [`head::Head`]: a linear classifier over any buffer; [`head::Nearest`]: samples that vote |
+//! | [`neck`] | [`neck::Neck`]: a hidden layer before the head, for other tasks than that which it was developed on |
 //! | [`scaler`] | what happens to features before the head |
 //! | [`rejection`] | whether a sample is of none of the classes |
 //! | [`solver`] | fitting a head: one file a kind |
+//! | [`random`] | numbers that come in |
 //! | [`preprocess`] | how a photo becomes the trunk's input |
 //! | [`mod@format`] | the head file `.graft` |
 //! | [`slots`] | two slots of flash: a head that survives a reset, and lost power |
@@ -28,7 +30,9 @@ pub mod format;
 pub mod head;
 pub mod kernel;
 pub mod math;
+pub mod neck;
 pub mod preprocess;
+pub mod random;
 pub mod rejection;
 pub mod scaler;
 pub mod slots;

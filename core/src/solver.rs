@@ -1,5 +1,6 @@
 //! Fitting a head to labelled features: the caller owns all memory.
 
+pub mod backprop;
 mod band;
 mod lbfgs;
 pub mod lda;

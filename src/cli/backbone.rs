@@ -77,6 +77,12 @@ impl BackboneArgs {
     /// The trunk that a model was taught on, with the model's own preprocessing; `head` is the model's file, for messages.
     pub fn trunk_of(&self, model: &Model, head: &Path) -> anyhow::Result<Trunk> {
         let wrong = |found: &str| Err(WrongTrunk::new(model, found)).with_context(|| head.display().to_string());
+        if let Some(trunk) = model.raw_trunk() {
+            return match &self.backbone {
+                Some(path) => wrong(&path.display().to_string()),
+                None => Ok(trunk),
+            };
+        }
         // Whatever its file or catalog says of the size now, the head was taught at this one.
         let backbone = match place(self.backbone.as_ref())? {
             Some(path) => match Backbone::open_sized(&path, model.preprocess.width, model.preprocess.height) {
@@ -90,7 +96,10 @@ impl BackboneArgs {
             Err(CutError::UnknownLayer { .. } | CutError::Ambiguous { .. } | CutError::Input { .. }) => {
                 wrong(backbone.name())
             }
-            result => Ok(result?),
+            result => match &model.neck {
+                None => Ok(result?),
+                Some(neck) => result?.with_neck(neck.clone()).or_else(|_| wrong(backbone.name())),
+            },
         }
     }
 }

@@ -36,6 +36,7 @@ impl BudgetArgs {
     pub fn check(
         &self,
         dataset: &Dataset,
+        noun: &str,
         cost: impl Fn(&[usize]) -> Cost,
         remedy: impl FnOnce(u64) -> String,
     ) -> Result<(), TooMuch> {
@@ -43,7 +44,7 @@ impl BudgetArgs {
         match self.max_memory.filter(|allowed| needed > *allowed) {
             None => Ok(()),
             Some(allowed) => Err(TooMuch {
-                photos: counted(dataset.samples.len(), "photo"),
+                photos: counted(dataset.samples.len(), noun),
                 classes: dataset.classes.len(),
                 needed,
                 allowed,
@@ -93,10 +94,10 @@ fn free_memory() -> Option<u64> {
 }
 
 /// Says on standard error what the fit to `dataset` will take.
-pub fn state(dataset: &Dataset, feature_dim: usize, cost: &Cost) {
+pub fn state(dataset: &Dataset, noun: &str, feature_dim: usize, cost: &Cost) {
     message(format_args!(
         "the fit to {} of {} classes, {}, needs up to {} beyond the features and about {}",
-        counted(dataset.samples.len(), "photo"),
+        counted(dataset.samples.len(), noun),
         dataset.classes.len(),
         counted(feature_dim, "feature"),
         bytes(cost.bytes),

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use topgraft::learn::{ExtractError, Model, NotFinite, Panel, Prediction, extract, photos_below};
+use topgraft::learn::{ExtractError, Model, NotFinite, Panel, Prediction, Rows, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
-use topgraft::trunk::Trunk;
+use topgraft::trunk::{RunError, Trunk};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::input::check_neck;
 use super::message::message;
 use super::photos::progress_bar;
 use super::text::{percent, plain, plain_path, shortest};
@@ -21,7 +22,7 @@ const BATCH: usize = 64;
 /// Name what is on photos, with a head that was learned, or with the backbone's own 1000 classes
 #[derive(clap::Args)]
 pub struct Args {
-    /// Photos, or folders of photos
+    /// Photos, or folders of photos; for a head of rows .csv or .npy files
     #[arg(required = true, value_name = "IMG")]
     photos: Vec<PathBuf>,
     /// Head file, as written by `topgraft learn`; may be given several times: heads of the same trunk share its pass
@@ -32,6 +33,9 @@ pub struct Args {
     imagenet: bool,
     #[command(flatten)]
     backbone: BackboneArgs,
+    /// Neck that the head was taught on, to be sure of it: the head file holds it too
+    #[arg(long, value_name = "NECK.graft", requires = "model")]
+    trunk: Option<PathBuf>,
     /// Classes to print for each photo [default: 3; 5 with --imagenet]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: Option<u16>,
@@ -58,6 +62,7 @@ impl Judge {
                 if args.no_unknown {
                     model.rejection = None;
                 }
+                check_neck(&model, path, args.trunk.as_deref())?;
                 let added = panel.add(model, |model| args.backbone.trunk_of(model, path));
                 added.with_context(|| path.display().to_string())?;
             }
@@ -83,6 +88,25 @@ impl Judge {
                 extract(trunk, photos, done).into_iter().map(|features| Ok(vec![features?])).collect()
             }
         }
+    }
+
+    /// Numbers in a row, of heads that were taught on rows and not on photos.
+    fn columns(&self) -> anyhow::Result<Option<usize>> {
+        let Self::Heads(panel) = self else { return Ok(None) };
+        let mut columns = panel.trunks().iter().map(|trunk| trunk.columns());
+        let first = columns.next().flatten();
+        match columns.all(|other| other == first) {
+            true => Ok(first),
+            false => {
+                bail!("these heads take different input, photos or rows of other lengths; classify with one at a time")
+            }
+        }
+    }
+
+    /// Features of a row by each trunk.
+    fn row_features(&self, row: &[f32]) -> Result<Vec<Vec<f32>>, RunError> {
+        let Self::Heads(panel) = self else { return Ok(Vec::new()) };
+        panel.trunks().iter().map(|trunk| trunk.row_features(row)).collect()
     }
 
     /// Labels of each head.
@@ -116,6 +140,9 @@ impl Judge {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let judge = Judge::new(args)?;
     let top = args.top.map_or(if args.imagenet { 5 } else { 3 }, usize::from);
+    if let Some(columns) = judge.columns()? {
+        return classify_rows(args, &judge, columns, top);
+    }
     let (photos, mut all_good) = list(args)?;
     let mut out = std::io::stdout().lock();
     let bar = progress_bar(photos.len());
@@ -147,6 +174,36 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Err(error.into());
     }
     Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+/// Rows in place of photos.
+fn classify_rows(args: &Args, judge: &Judge, columns: usize, top: usize) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::Done;
+    let mut out = std::io::stdout().lock();
+    for path in &args.photos {
+        let rows = match Rows::unlabelled(path, columns) {
+            Ok(rows) => rows,
+            Err(error) => {
+                outcome = Outcome::SomeInputBad;
+                refuse(&mut out, path, &error.to_string(), args.json)?;
+                continue;
+            }
+        };
+        for (sample, row) in rows.dataset.samples.iter().zip(rows.values.rows()) {
+            match judge.row_features(row.as_slice().expect("standard layout")) {
+                Ok(features) => {
+                    let predictions = judge.predict(features, args)?;
+                    let said: Vec<Said<'_>> = judge.labels().into_iter().zip(&predictions).collect();
+                    print(&mut out, &sample.path, args, &said, top)?;
+                }
+                Err(error) => {
+                    outcome = Outcome::SomeInputBad;
+                    refuse(&mut out, &sample.path, &format!("{}: {error}", sample.path.display()), args.json)?;
+                }
+            }
+        }
+    }
+    Ok(outcome)
 }
 
 /// The photos that were asked for, folders opened up; false if a folder could not be.

@@ -10,6 +10,7 @@ use topgraft::learn::{Classifier, Dataset, Evaluation, UNKNOWN_RATE};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::input::Input;
 use super::learn::Lesson;
 use super::photos::{extract, skipped_json};
 use super::text::{duration, percent, plain_path, shortest};
@@ -34,10 +35,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "models/demo: not found; run this in Topgraft's repository, or give a folder with `learn` and `new` in it"
         );
     };
-    let taught = Dataset::open(&folder.join("learn"))?;
+    let taught = Input::open(&folder.join("learn"), None)?;
     let new = Dataset::open(&folder.join("new"))?;
-    taught.check_teachable()?;
-    if new.classes != taught.classes {
+    taught.check_teachable(&taught.dataset, 2)?;
+    if new.classes != taught.dataset.classes {
         bail!("{}: learn and new have different classes; make them the same", folder.display());
     }
     let mut out = std::io::stdout().lock();

@@ -5,24 +5,31 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::learn::{ClassReport, Classifier, Dataset, Evaluation, Extracted, Model, Prediction};
+use topgraft::learn::{ClassReport, Classifier, Evaluation, Extracted, Model, Prediction};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
-use super::photos::{extract, skipped_json};
+use super::input::{Input, check_neck};
+use super::photos::skipped_json;
 use super::report::{Place, Written};
 use super::text::{counted, percent, plain, table};
 
 /// Measure a head on labelled photos that it has not learned from
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, named as in the head
+    /// Folder that holds one folder of photos per class, named as in the head; or rows, as the head was taught on
     photos: PathBuf,
     /// Head file, as written by `topgraft learn`
     #[arg(short, long, value_name = "HEAD.graft")]
     model: PathBuf,
     #[command(flatten)]
     backbone: BackboneArgs,
+    /// Neck that the head was taught on, to be sure of it: the head file holds it too
+    #[arg(long, value_name = "NECK.graft")]
+    trunk: Option<PathBuf>,
+    /// Labels of a .npy file: a .npy of whole numbers, or a text with a class a line
+    #[arg(long, value_name = "LABELS")]
+    labels: Option<PathBuf>,
     /// Folder to write a report into: a page and its pictures
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
@@ -37,14 +44,16 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let place = args.report.as_ref().map(|folder| Place::open(folder, args.force)).transpose()?;
     let model = Model::open(&args.model)?;
-    let dataset = Dataset::open(&args.photos)?;
-    let label_of = labels_of_classes(&dataset, &model, &args.photos)?;
+    check_neck(&model, &args.model, args.trunk.as_deref())?;
+    let input = Input::open(&args.photos, args.labels.as_deref())?;
+    let label_of = labels_of_classes(&input, &model, &args.photos)?;
     let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
 
-    let (extracted, _) = extract(classifier.trunk(), &dataset, Vec::new(), None, None)?;
+    input.check(classifier.trunk())?;
+    let (extracted, _) = input.extract(classifier.trunk(), &input.dataset, Vec::new(), None, None)?;
     if extracted.dataset.samples.is_empty() {
-        bail!("{}: none of its photos can be read", args.photos.display());
+        bail!("{}: none of its {}s can be read", args.photos.display(), input.noun());
     }
     let truth = extracted.dataset.samples.iter().map(|sample| label_of[usize::from(sample.label)]);
     let rows = extracted.features.rows();
@@ -67,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             writeln!(out, "{json}")?;
         }
         false => {
-            print(&evaluation, refused, labels, &extracted, &mut out)?;
+            print(&evaluation, refused, labels, &extracted, input.noun(), &mut out)?;
             if let Some(Written { line, .. }) = report {
                 writeln!(out, "\nreport     {line}")?;
             }
@@ -93,16 +102,19 @@ impl Refused {
 }
 
 /// The head's class for each folder.
-fn labels_of_classes(dataset: &Dataset, model: &Model, photos: &Path) -> anyhow::Result<Vec<u16>> {
+fn labels_of_classes(input: &Input, model: &Model, photos: &Path) -> anyhow::Result<Vec<u16>> {
     let label_of = |class: &String| {
         let Some(label) = model.labels.iter().position(|label| label == class) else {
             let known = model.labels.join(", ");
+            if input.rows.is_some() {
+                bail!("{}: the head knows no class `{class}`, only {known}; leave these rows out", photos.display());
+            }
             let folder = photos.join(class);
             bail!("{}: the head knows no class of that name, only {known}; rename or remove it", folder.display());
         };
         Ok(label as u16)
     };
-    dataset.classes.iter().map(label_of).collect()
+    input.dataset.classes.iter().map(label_of).collect()
 }
 
 /// Share of the naive model, which always says the largest class.
@@ -115,6 +127,7 @@ fn print(
     refused: Option<Refused>,
     labels: &[String],
     extracted: &Extracted,
+    noun: &str,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let [low, high] = evaluation.interval();
@@ -123,7 +136,7 @@ fn print(
         "accuracy   {}, {} of {}, 95 % interval {:.1} to {:.1} %",
         percent(evaluation.accuracy()),
         evaluation.correct(),
-        counted(evaluation.n_samples() as usize, "photo"),
+        counted(evaluation.n_samples() as usize, noun),
         100.0 * low,
         100.0 * high
     )?;
@@ -131,13 +144,13 @@ fn print(
     let largest = (0..labels.len()).rev().max_by_key(|class| support[*class]).unwrap_or(0);
     writeln!(out, "naive      {} by always saying {}", percent(baseline(evaluation)), plain(&labels[largest]))?;
     if let Some(Refused { photos, correct }) = refused {
-        writeln!(out, "unknown    {} refused, {correct} of them with the right label", counted(photos, "photo"))?;
+        writeln!(out, "unknown    {} refused, {correct} of them with the right label", counted(photos, noun))?;
     }
     if !extracted.skipped.is_empty() {
-        writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), "photo"))?;
+        writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), noun))?;
     }
     let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
-    let mut rows = vec![["class", "precision", "recall", "photos"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["class", "precision", "recall", &format!("{noun}s")].map(str::to_owned).to_vec()];
     for (label, ClassReport { precision, recall, support }) in labels.iter().zip(evaluation.per_class()) {
         rows.push(vec![label.clone(), share(precision), share(recall), support.to_string()]);
     }

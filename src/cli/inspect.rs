@@ -10,7 +10,7 @@ use topgraft::topgraft_core::format::{Calibration, Evaluation};
 use topgraft::topgraft_core::preprocess::{Preprocess, Resize};
 
 use super::Outcome;
-use super::learn::{method, setting};
+use super::learn::{method, neck_json, setting};
 use super::text::{counted, hex, percent, shortest, table};
 
 /// Show all that a head file says
@@ -67,6 +67,7 @@ fn to_json(model: &Model) -> Value {
             })
         }),
         "unknown": unknown_json(model),
+        "neck": model.neck.as_ref().map(neck_json),
         "producer": model.producer,
     })
 }
@@ -100,6 +101,10 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         let rate = percent(rejection.rate.into());
         format!("below a score of {}, {rate} of photos of these classes{area}", rejection.threshold)
     });
+    let neck = model.neck.as_ref().map_or("none".to_owned(), |neck| {
+        let (hidden, features) = (neck.hidden_dim(), counted(neck.feature_dim(), "feature"));
+        format!("{hidden} units on {features}, scaling {}", Scaling::of(&neck.scaler).name())
+    });
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameter_count());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
@@ -113,6 +118,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         ("unknown", unknown),
         ("backbone", model.backbone.clone()),
         ("cut", model.cut.clone()),
+        ("neck", neck),
         ("trunk", hex(&model.fingerprint)),
         ("input", format!("{width} x {height} {} {}", channels(&model.preprocess), layout(&model.preprocess))),
         ("resize", format!("{part}, {}", filter(&model.preprocess))),

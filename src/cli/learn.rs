@@ -4,24 +4,25 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use topgraft::export::unknown_json;
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
-    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, fit_with, held_out_auroc, is_same_file, learning_curve, refit,
-    takes_class_weights,
+    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, WarmStart, WarmStartError, fit_with, held_out_auroc, is_same_file,
+    learning_curve, refit, takes_class_weights, warm_start,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
 use topgraft::topgraft_core::solver::FitReport;
-use topgraft::trunk::Trunk;
+use topgraft::trunk::{Neck, Trunk};
 
 use super::Outcome;
-use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
+use super::input::{Input, TrunkArgs};
 use super::message::message;
-use super::photos::{extract, skipped_json};
+use super::photos::skipped_json;
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
 use super::views::ViewsArgs;
 use super::weights::ClassWeights;
@@ -29,17 +30,13 @@ use super::weights::ClassWeights;
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, named after it
+    /// Folder that holds one folder of photos per class, named after it; or rows of numbers, a .csv or .npy file
     photos: PathBuf,
     /// Head file to write
     #[arg(short, long, value_name = "HEAD.graft")]
     output: PathBuf,
     #[command(flatten)]
-    backbone: BackboneArgs,
-    /// Layer whose output are the features; `topgraft layers` lists them [default: the penultimate]. LAYER:max and
-    /// LAYER:pyramid pool its map otherwise, LAYER+LAYER joins two
-    #[arg(long, value_name = "CUT")]
-    cut: Option<String>,
+    trunk: TrunkArgs,
     /// Take this many photos of each class, at random [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     shots: Option<u32>,
@@ -61,6 +58,9 @@ pub struct Args {
     /// How often the photos of a class count: `balanced` (all classes alike), or LABEL=WEIGHT,...
     #[arg(long, value_name = "WEIGHTS")]
     class_weights: Option<ClassWeights>,
+    /// Head on the same trunk to start from, for classes of the same names: the optimum is the same
+    #[arg(long, value_name = "HEAD.graft")]
+    warm_start: Option<PathBuf>,
     #[command(flatten)]
     views: ViewsArgs,
     #[command(flatten)]
@@ -152,26 +152,35 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
-    for read in [args.cache.clone(), args.backbone.file()].into_iter().flatten() {
+    let given = args.cache.iter().chain(&args.warm_start).chain([&args.photos]).cloned();
+    for read in given.chain(args.trunk.files()) {
         if is_same_file(&args.output, &read) {
             anyhow::bail!("{}: cannot be the head file too; give --output another name", read.display());
         }
     }
-    let mut dataset = Dataset::open(&args.photos)?;
-    dataset.check_teachable()?;
+    let input = args.trunk.input(&args.photos)?;
+    input.check_teachable(&input.dataset, 2)?;
+    if input.rows.is_some() && args.cache.is_some() {
+        anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.photos.display());
+    }
+    let source = args.warm_start.as_deref().map(Model::open).transpose()?;
+    let mut dataset = input.dataset.clone();
     let order = Order::new(args, &dataset)?;
     let mut spares = Vec::new();
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
-    let trunk = args.backbone.trunk(args.cut.as_deref())?;
+    let trunk = args.trunk.trunk(&input)?;
     let remedy = "use --cut at a layer with fewer features (`topgraft layers` lists them) or fewer --shots";
     let views = args.views.views(args.seed).map_or(1, |views| views.per_photo);
     budget::check_features(views * dataset.samples.len(), trunk.feature_dim(), Some(trunk.cut()), remedy)?;
 
     let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
 
-    let lesson = Lesson::teach(&trunk, &dataset, spares, cache.as_mut(), &order)?;
+    let mut lesson = Lesson::teach(&trunk, &input, &dataset, spares, cache.as_mut(), &order)?;
+    if let (Some(source), Some(path)) = (&source, &args.warm_start) {
+        lesson.start_from(&trunk, source).with_context(|| path.display().to_string())?;
+    }
     let model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
@@ -215,12 +224,16 @@ impl<'a> Order<'a> {
 /// Photos that were learned from, and what came out.
 pub struct Lesson {
     extracted: Extracted,
+    /// What one of them is called.
+    noun: &'static str,
     extract_time: Duration,
     /// Whether the features could be kept, if they were to be.
     is_kept: bool,
     /// What the fit was said to take.
     cost: Cost,
     fitted: Fitted,
+    /// The start from another head, if there was one.
+    warm_start: Option<WarmStart>,
     /// How well a class that was held out is told apart, and the time that it took to see.
     auroc: Option<f64>,
     auroc_time: Duration,
@@ -230,6 +243,7 @@ pub struct Lesson {
 impl Lesson {
     fn teach(
         trunk: &Trunk,
+        input: &Input,
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
         mut cache: Option<&mut FeatureCache>,
@@ -245,12 +259,12 @@ impl Lesson {
         let check = |dataset: &Dataset| {
             let offered = Kind::LINEAR.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
             let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, offered, allowed);
-            budget.check(dataset, |counts| cost(counts, kinds), remedy)
+            budget.check(dataset, input.noun(), |counts| cost(counts, kinds), remedy)
         };
         // Before the photos are read; and again, as fewer of them may need another way to fit.
         check(dataset)?;
         let with_shots = !spares.is_empty();
-        let (extracted, extract_time) = extract(trunk, dataset, spares, cache.as_deref_mut(), *views)?;
+        let (extracted, extract_time) = input.extract(trunk, dataset, spares, cache.as_deref_mut(), *views)?;
         // No reason not to learn.
         let is_kept = cache.map_or(Ok(()), FeatureCache::save).map_err(message).is_ok();
         extracted.dataset.check_teachable()?;
@@ -265,7 +279,7 @@ impl Lesson {
         }
         check(&extracted.dataset)?;
         let cost = cost(&extracted.dataset.counts(), kinds);
-        budget::state(&extracted.dataset, feature_dim, &cost);
+        budget::state(&extracted.dataset, input.noun(), feature_dim, &cost);
         let (labels, n_classes) = (extracted.labels(), dataset.classes.len());
         let class_weights = class_weights.map(|weights| weights.of(&dataset.classes, &labels)).transpose()?;
         let settings = Settings { class_weights: class_weights.as_deref(), ..settings };
@@ -275,14 +289,24 @@ impl Lesson {
         let auroc = held_out_auroc(extracted.features.view(), &labels, &fitted)?;
         let auroc_time = start.elapsed();
         let curve = learning_curve(extracted.features.view(), &labels, &fitted)?;
-        Ok(Self { extracted, extract_time, is_kept, cost, fitted, auroc, auroc_time, curve })
+        let (noun, warm_start) = (input.noun(), None);
+        Ok(Self { extracted, noun, extract_time, is_kept, cost, fitted, warm_start, auroc, auroc_time, curve })
+    }
+
+    /// Fits the head once more, from the rows of another one.
+    fn start_from(&mut self, trunk: &Trunk, source: &Model) -> Result<(), WarmStartError> {
+        let (features, labels) = (self.extracted.features.view(), self.extracted.labels());
+        let classes = &self.extracted.dataset.classes;
+        let start = warm_start(features, &labels, classes, trunk.fingerprint(), &mut self.fitted, source)?;
+        self.warm_start = Some(start);
+        Ok(())
     }
 
     /// A lesson with the default settings.
-    pub fn with_defaults(trunk: &Trunk, dataset: &Dataset) -> anyhow::Result<Self> {
+    pub fn with_defaults(trunk: &Trunk, input: &Input) -> anyhow::Result<Self> {
         let (scalings, kinds) = (ScalingArg::L2.scalings(), HeadArg::Auto.kinds());
         let order = Order { scalings, kinds, class_weights: None, views: None, budget: &BudgetArgs::NONE };
-        Self::teach(trunk, dataset, Vec::new(), None, &order)
+        Self::teach(trunk, input, &input.dataset, Vec::new(), None, &order)
     }
 
     /// What came out, as a head file has it. `unknown_rate`: share of the photos of these classes that may be called unknown.
@@ -319,11 +343,12 @@ impl Lesson {
         let text = match more {
             Some(more) => format!(
                 "about {} of each class should add {:.0} points; most mistakes: {worst}",
-                counted(more as usize, "more photo"),
+                counted(more as usize, &format!("more {}", self.noun)),
                 100.0 * gain
             ),
             None => format!(
-                "more photos will hardly help: twice as many should add {:.1} points; most mistakes: {worst}; see `topgraft review`",
+                "more {}s will hardly help: twice as many should add {:.1} points; most mistakes: {worst}; see `topgraft review`",
+                self.noun,
                 100.0 * gain
             ),
         };
@@ -332,15 +357,16 @@ impl Lesson {
 
     /// A few lines for a person.
     pub fn print(&self, model: &Model, out: &mut impl Write) -> std::io::Result<()> {
-        let Self { extracted, extract_time, fitted, .. } = self;
+        let Self { extracted, noun, extract_time, fitted, .. } = self;
         let counts = extracted.dataset.counts();
         let classes: Vec<String> = model.labels.iter().zip(&counts).map(|(label, n)| format!("{label} {n}")).collect();
         let n = extracted.features.nrows();
         writeln!(
             out,
-            "trunk      {} cut at {}: {}",
+            "trunk      {} cut at {}{}: {}",
             plain(&model.backbone),
             plain(&model.cut),
+            if model.neck.is_some() { ", with a neck" } else { "" },
             counted(model.head.feature_dim(), "feature")
         )?;
         writeln!(out, "classes    {}, shots: {}", model.labels.len(), plain(&classes.join(", ")))?;
@@ -356,19 +382,19 @@ impl Lesson {
                 out,
                 "skipped    {} of {} could not be read",
                 extracted.skipped.len(),
-                counted(n + extracted.skipped.len(), "photo")
+                counted(n + extracted.skipped.len(), noun)
             )?;
         }
         let per_photo = duration(*extract_time / (n + extracted.skipped.len()).max(1) as u32);
         let threads = rayon::current_num_threads();
         writeln!(
             out,
-            "features   {} for {}, {per_photo} a photo, {threads} at a time",
+            "features   {} for {}, {per_photo} a {noun}, {threads} at a time",
             duration(*extract_time),
-            counted(n, "photo")
+            counted(n, noun)
         )?;
         let exactly = match &fitted.report {
-            None if model.kind == Kind::Nearest => "to keep every photo".to_owned(),
+            None if model.kind == Kind::Nearest => format!("to keep every {noun}"),
             None => "in closed form".to_owned(),
             Some(FitReport { converged: true, passes, .. }) => {
                 format!("to the optimum, {}", counted(*passes as usize, "pass"))
@@ -380,6 +406,18 @@ impl Lesson {
         let kind = model.kind.name();
         let (scaling, setting) = (fitted.scaling.name(), setting(model));
         writeln!(out, "training   {kind}, {} {exactly}{setting}; scaling {scaling}", duration(fitted.fit_time))?;
+        if let Some(WarmStart { classes, cold, warm }) = &self.warm_start {
+            let from = format!("from the rows of {}", counted(classes.len(), "class"));
+            match warm {
+                Some(warm) => writeln!(
+                    out,
+                    "warm start {from}: {} instead of {}",
+                    counted(warm.iterations as usize, "iteration"),
+                    cold.iterations
+                ),
+                None => writeln!(out, "warm start of no use: fewer {noun}s than features are fitted in their own span"),
+            }?;
+        }
         let evaluation = &fitted.evaluation;
         let [low, high] = evaluation.interval();
         writeln!(
@@ -408,7 +446,7 @@ impl Lesson {
             None => writeln!(out, "unknown    nothing is: not asked for, or too few photos"),
             Some(rejection) => writeln!(
                 out,
-                "unknown    refuses {} of photos of these classes{}",
+                "unknown    refuses {} of {noun}s of these classes{}",
                 percent(rejection.rate.into()),
                 held_out.unwrap_or_default()
             ),
@@ -465,6 +503,14 @@ impl Lesson {
                 })
             }),
             "memory": { "estimate": self.cost.bytes },
+            "warm_start": self.warm_start.as_ref().map(|start| {
+                json!({
+                    "classes": start.classes,
+                    "iterations": start.warm.map(|report| report.iterations),
+                    "cold_iterations": start.cold.iterations,
+                })
+            }),
+            "neck": model.neck.as_ref().map(neck_json),
             "seconds": {
                 "features": extract_time.as_secs_f64(),
                 "fit": fitted.fit_time.as_secs_f64(),
@@ -475,7 +521,21 @@ impl Lesson {
     }
 }
 
+/// What stands behind the network, in JSON.
+pub fn neck_json(neck: &Neck) -> Value {
+    json!({
+        "trunk": hex(&neck.trunk),
+        "feature_dim": neck.feature_dim(),
+        "hidden_dim": neck.hidden_dim(),
+        "scaling": Scaling::of(&neck.scaler).name(),
+    })
+}
+
 /// What a number of folds is called.
 pub fn method(folds: usize, n_samples: usize) -> String {
-    if folds == n_samples { "leave-one-out".to_owned() } else { format!("{folds}-fold cross-validation") }
+    match folds {
+        _ if folds == n_samples => "leave-one-out".to_owned(),
+        1 => "held out".to_owned(),
+        _ => format!("{folds}-fold cross-validation"),
+    }
 }

@@ -10,10 +10,10 @@ use topgraft::learn::{
 };
 
 use super::Outcome;
-use super::backbone::BackboneArgs;
 use super::budget::{self, BudgetArgs};
+use super::input::TrunkArgs;
 use super::learn::method;
-use super::photos::{extract, skipped_json};
+use super::photos::skipped_json;
 use super::text::{counted, percent, plain, plain_path, shortest};
 
 /// From this many times the photos of the smallest class on, the largest one is named.
@@ -22,13 +22,10 @@ const IMBALANCE: usize = 3;
 /// Look for wrong labels, photos that are there twice, and classes that are too small or too alike
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, as for `learn`
+    /// Folder that holds one folder of photos per class, or rows, as for `learn`
     photos: PathBuf,
     #[command(flatten)]
-    backbone: BackboneArgs,
-    /// Layer whose output are the features; `topgraft layers` lists them [default: the penultimate]
-    #[arg(long, value_name = "LAYER")]
-    cut: Option<String>,
+    trunk: TrunkArgs,
     /// Entries to show of each kind
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
@@ -50,20 +47,22 @@ struct Findings {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let dataset = Dataset::open(&args.photos)?;
-    dataset.check_teachable()?;
-    let trunk = args.backbone.trunk(args.cut.as_deref())?;
+    let input = args.trunk.input(&args.photos)?;
+    input.check_teachable(&input.dataset, 2)?;
+    let trunk = args.trunk.trunk(&input)?;
     let cost = |counts: &[usize]| Cost::of_review(counts, trunk.feature_dim(), rayon::current_num_threads());
-    let check =
-        |dataset: &Dataset| args.budget.check(dataset, cost, |_| "review fewer photos, or allow more".to_owned());
-    check(&dataset)?;
-    let (extracted, _) = extract(&trunk, &dataset, Vec::new(), None, None)?;
+    let check = |dataset: &Dataset| {
+        let remedy = |_| format!("review fewer {}s, or allow more", input.noun());
+        args.budget.check(dataset, input.noun(), cost, remedy)
+    };
+    check(&input.dataset)?;
+    let (extracted, _) = input.extract(&trunk, &input.dataset, Vec::new(), None, None)?;
     extracted.dataset.check_teachable()?;
     check(&extracted.dataset)?;
     let cost = cost(&extracted.dataset.counts());
-    budget::state(&extracted.dataset, trunk.feature_dim(), &cost);
+    budget::state(&extracted.dataset, input.noun(), trunk.feature_dim(), &cost);
     let labels = extracted.labels();
-    let fitted = fit(extracted.features.view(), &labels, dataset.classes.len(), Scaling::L2)?;
+    let fitted = fit(extracted.features.view(), &labels, input.dataset.classes.len(), Scaling::L2)?;
     let suspects = suspects(&fitted, &labels);
     let duplicates = near_duplicates(extracted.features.view(), &labels, DUPLICATE_COSINE);
     let findings = Findings { extracted, cost, fitted, suspects, duplicates };

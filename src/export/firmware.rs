@@ -8,7 +8,7 @@ use super::quantized::Quantized;
 use super::text::identifier;
 use super::{c, rust};
 use crate::learn::Classifier;
-use crate::trunk::Source;
+use crate::trunk::{Source, Tap};
 use crate::vision::InputTensor;
 use topgraft_core::preprocess::{Layout, Preprocess};
 
@@ -43,7 +43,7 @@ impl Calibrator {
         let trunk = classifier.trunk();
         let preprocess = *trunk.preprocess();
         let shape = [preprocess.height.into(), preprocess.width.into(), preprocess.channels.count()];
-        let pooling = match trunk.tap().only() {
+        let pooling = match trunk.tap().and_then(Tap::only) {
             Some(part) if part.pooling == part.layer.pooling() => part.pooling,
             _ => return Err(FirmwareError::Cut { cut: trunk.cut().to_owned() }),
         };
@@ -186,7 +186,8 @@ mod tests {
         let (height, width) = (preprocess.height.into(), preprocess.width.into());
         let shape = [height, width, 3];
         let operations = Source::open(&path).expect("opens").operations(&trunk).expect("the same file");
-        let network = lower(operations, shape, preprocess.layout, trunk.tap().parts()[0].pooling).expect("has a form");
+        let network = lower(operations, shape, preprocess.layout, trunk.tap().expect("a network").parts()[0].pooling)
+            .expect("has a form");
         let number = |at: usize| ((at * at * 7 + at * 13) % 101) as f32 / 50.0 - 1.0;
         let input = InputTensor::from_shape_vec((1, 3, height, width), (0..3 * height * width).map(number).collect());
         let input = input.expect("that many");
@@ -235,7 +236,8 @@ mod tests {
         let backbone = Backbone::open(&path).expect("opens");
         let trunk = backbone.cut("sigmoid", &backbone.preprocess().0).expect("cuts");
         let operations = Source::open(&path).expect("opens").operations(&trunk).expect("the same file");
-        let error = lower(operations, [16, 16, 3], Layout::Nchw, trunk.tap().parts()[0].pooling).expect_err("has none");
+        let error = lower(operations, [16, 16, 3], Layout::Nchw, trunk.tap().expect("a network").parts()[0].pooling)
+            .expect_err("has none");
         assert_eq!((error.operator.as_str(), error.layer.as_str()), ("Sigmoid", "sigmoid"));
     }
 

@@ -6,7 +6,7 @@ use topgraft_core::scaler::Scaler;
 use super::error::{OnnxError, linear};
 use super::metadata::metadata;
 use crate::learn::Classifier;
-use crate::trunk::{Attribute, Constant, Operation, Part, Pooling, Source, Tail, Values};
+use crate::trunk::{Attribute, Constant, Operation, Part, Pooling, Source, Tail, Tap, Values};
 
 /// The bytes of an ONNX file that does all that `classifier` does between input tensor and prediction: trunk, scaler, head,
 /// temperature, softmax; with what is to be known of it in `metadata_props` (docs/export.md). `source` is the file that the
@@ -29,7 +29,8 @@ fn tail(classifier: &Classifier, head: &Head<Vec<f32>>, source: &Source) -> Tail
     let metadata = metadata(model, source.entry());
     let mut tail = Tail { name: format!("{} with a head", model.backbone), metadata, ..Default::default() };
 
-    let parts: Vec<String> = (0..).zip(trunk.tap().parts()).map(|(at, part)| tail.pooled(at, part)).collect();
+    let parts: Vec<String> =
+        (0..).zip(trunk.tap().into_iter().flat_map(Tap::parts)).map(|(at, part)| tail.pooled(at, part)).collect();
     let features = match &parts[..] {
         [only] => only.clone(),
         several => tail.operation("Concat", several.to_vec(), "head/joined".into(), [("axis", Attribute::Int(1))]),

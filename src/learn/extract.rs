@@ -11,6 +11,7 @@ use topgraft_core::preprocess::Preprocess;
 use super::cache::FeatureCache;
 use super::dataset::{Dataset, Sample};
 use super::random::SplitMix64;
+use super::rows::Rows;
 use crate::trunk::{RunError, Taps, Trunk};
 use crate::vision::{self, Augment, InputTensor, OpenError, Preprocessor};
 
@@ -111,7 +112,7 @@ fn extract_views(
 ) -> Vec<Result<Vec<f32>, ExtractError>> {
     let inputs = |preprocessor: &mut Preprocessor, at: usize, photo: &RgbImage| {
         let mut random = SplitMix64(views.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let further = (1..views.per_photo).map(|_| views.augment.apply(photo, &mut || random.uniform()));
+        let further = (1..views.per_photo).map(|_| views.augment.apply(photo, &mut || random.unit().into()));
         let mut inputs = vec![preprocessor.apply(photo)];
         inputs.extend(further.map(|view| preprocessor.apply(&view)));
         inputs
@@ -224,6 +225,20 @@ impl Extracted {
         Self::collect(dataset, Vec::new(), taps.feature_dim(), |paths| {
             for_each_photo(taps.preprocess(), paths, &done, |input| taps.features(input))
         })
+    }
+
+    /// As [`with_spares`](Self::with_spares), of rows and not of photos, on a trunk that takes such.
+    ///
+    /// # Panics
+    /// If a sample of `dataset` or of `spares` is not one of `rows`.
+    pub fn of_rows(trunk: &Trunk, rows: &Rows, dataset: &Dataset, spares: Vec<Vec<Sample>>) -> Self {
+        let index = rows.index();
+        let features = |path: &&Path| {
+            let row = rows.values.row(index[path]);
+            let features = trunk.row_features(row.as_slice().expect("standard layout"));
+            features.map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
+        };
+        Self::collect(dataset, spares, trunk.feature_dim(), |paths| paths.par_iter().map(features).collect())
     }
 
     fn collect(

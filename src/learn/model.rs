@@ -13,17 +13,20 @@ use topgraft_core::rejection::Rejection;
 use topgraft_core::scaler::Scaler;
 
 use super::calibration::probabilities;
+use super::chunk;
 use super::fit::Fitted;
 use super::heads::AnyHead;
 use super::rejection::UNKNOWN_RATE;
 use super::save::{self, SaveError};
-use crate::trunk::Trunk;
+use crate::trunk::{NECK_CHUNK, Neck, Trunk};
 
 /// A head with all that is needed to use it: labels, scaling, and which trunk it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// Names the trunk that the head was fitted on.
+    /// Names the trunk that the head was fitted on, with its neck.
     pub fingerprint: [u8; 32],
+    /// What was developed behind the network, if the head was fitted on such.
+    pub neck: Option<Neck>,
     /// Name of the backbone, for messages.
     pub backbone: String,
     /// Layer whose output are the features.
@@ -49,6 +52,9 @@ pub struct Model {
     /// Program that wrote the file.
     pub producer: String,
 }
+
+/// What a file that is written here says of its producer.
+pub(super) const PRODUCER: &str = concat!("topgraft ", env!("CARGO_PKG_VERSION"));
 
 /// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB, as many samples 26 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -97,6 +103,7 @@ impl Model {
         let evaluation = &fitted.evaluation;
         Self {
             fingerprint: trunk.fingerprint(),
+            neck: trunk.neck().cloned(),
             backbone: trunk.backbone_name().to_owned(),
             cut: trunk.cut().to_owned(),
             preprocess: *trunk.preprocess(),
@@ -117,7 +124,7 @@ impl Model {
                 ece_after: fitted.calibration.ece_after as f32,
             }),
             rejection: fitted.novelty.rejection(UNKNOWN_RATE),
-            producer: concat!("topgraft ", env!("CARGO_PKG_VERSION")).to_owned(),
+            producer: PRODUCER.to_owned(),
         }
     }
 
@@ -146,9 +153,18 @@ impl Model {
             return Err(ParseError::Value { what: "a label that two classes have" });
         }
         let mut seen = HashSet::new();
-        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made"].contains(&tag);
+        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made", &NECK_CHUNK].contains(&tag);
         if !Graft::chunks(bytes).filter(is_known).all(|tag| seen.insert(tag)) {
             return Err(ParseError::Value { what: "a chunk that is there twice" });
+        }
+        let neck = chunk::find(bytes, NECK_CHUNK).map(Neck::parse).transpose()?;
+        if let Some(neck) = &neck {
+            if neck.hidden_dim() != graft.feature_dim() {
+                return Err(ParseError::Value { what: "what the neck gives" });
+            }
+            if neck.fingerprint() != *graft.fingerprint() {
+                return Err(ParseError::Value { what: "the fingerprint of the trunk with its neck" });
+            }
         }
         let shape = [graft.n_classes(), graft.feature_dim()];
         const CHECKED: &str = "the parser has checked it";
@@ -162,6 +178,7 @@ impl Model {
         };
         Ok(Self {
             fingerprint: *graft.fingerprint(),
+            neck,
             backbone: graft.backbone().to_owned(),
             cut: graft.cut().to_owned(),
             preprocess: graft.preprocess(),
@@ -226,7 +243,18 @@ impl Model {
         };
         let mut bytes = vec![0; contents.encoded_len()?];
         contents.emit(&mut bytes)?;
-        Ok(bytes)
+        match &self.neck {
+            Some(neck) => chunk::add(bytes, NECK_CHUNK, &neck.to_bytes()).ok_or(format::EmitError::TooLarge),
+            None => Ok(bytes),
+        }
+    }
+
+    /// The trunk that the head was fitted on, if that is without a network: of pixels or of rows, with its neck.
+    pub fn raw_trunk(&self) -> Option<Trunk> {
+        match &self.neck {
+            None => Trunk::raw_of(self.fingerprint, &self.preprocess, self.head.feature_dim()),
+            Some(neck) => Trunk::raw_of(neck.trunk, &self.preprocess, neck.feature_dim())?.with_neck(neck.clone()).ok(),
+        }
     }
 
     /// Whether [`save`](Self::save) would refuse the path for what is there now: to be asked before the work.

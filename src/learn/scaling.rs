@@ -47,7 +47,7 @@ impl Scaling {
     }
 
     /// The scaler that `rows [n_samples, feature_dim]` call for.
-    fn scaler(self, rows: &[f32], feature_dim: usize) -> Scaler<Vec<f32>> {
+    pub(super) fn scaler(self, rows: &[f32], feature_dim: usize) -> Scaler<Vec<f32>> {
         match self {
             Self::None => Scaler::None,
             Self::L2 => Scaler::L2,

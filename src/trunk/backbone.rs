@@ -7,7 +7,7 @@ use std::path::Path;
 use topgraft_core::preprocess::{Channels, Layout, Preprocess};
 
 use super::catalog::{Catalog, Entry};
-use super::cut::{Trunk, fingerprint, input_shape, nearest, tensors};
+use super::cut::{Body, Trunk, fingerprint, input_shape, nearest, tensors};
 use super::engine::{Network, Plan, unsupported};
 use super::error::{CutError, NoDefaultCut, OpenError};
 use super::layers::{self, Ends, Layer};
@@ -216,12 +216,11 @@ impl Backbone {
         let tap = self.tap(cut)?;
         let plan = self.compile(std::slice::from_ref(&tap), preprocess)?;
         Ok(Trunk {
-            plan,
             fingerprint: fingerprint(self.weights_sha256, &tap, preprocess),
-            cut: tap.to_string(),
-            tap,
+            body: Body::Network { plan, cut: tap.to_string(), tap },
             backbone: self.name.clone(),
             preprocess: *preprocess,
+            neck: None,
             passes: Default::default(),
         })
     }

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::Array4;
 use sha2::{Digest, Sha256};
+use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::{Layout, Preprocess};
 
 use super::engine::Plan;
-use super::error::RunError;
+use super::error::{NeckError, RunError};
+use super::neck::Neck;
 use super::tap::Tap;
 
 /// A backbone cut at a layer and frozen, ready to run.
@@ -29,13 +31,23 @@ use super::tap::Tap;
 /// # }
 /// ```
 pub struct Trunk {
-    pub(super) plan: Plan,
-    pub(super) tap: Tap,
-    pub(super) cut: String,
+    pub(super) body: Body,
     pub(super) backbone: String,
+    /// Of what is before the neck.
     pub(super) fingerprint: [u8; 32],
     pub(super) preprocess: Preprocess,
     pub(super) passes: AtomicU64,
+    pub(super) neck: Option<Neck>,
+}
+
+/// What makes features, before the neck.
+pub(super) enum Body {
+    /// A network, up to where it is cut.
+    Network { plan: Plan, tap: Tap, cut: String },
+    /// Pixels as they are.
+    Pixels { cut: String },
+    /// Numbers of a table's row as they are.
+    Rows { columns: usize, cut: String },
 }
 
 impl Trunk {
@@ -44,10 +56,37 @@ impl Trunk {
     ///
     /// # Errors
     /// [`RunError::Shape`] if the tensor is not of the trunk's input shape, [`RunError::InputNotFinite`] or
-    /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails.
+    /// [`RunError::NotFinite`] if it or a feature is NaN or infinite, [`RunError::Failed`] if a layer fails,
+    /// [`RunError::Kind`] if the trunk takes rows.
     pub fn features(&self, input: Array4<f32>) -> Result<Vec<f32>, RunError> {
         self.passes.fetch_add(1, Ordering::Relaxed);
-        run(&self.plan, input, &self.preprocess, std::slice::from_ref(&self.tap), self)
+        let features = match &self.body {
+            Body::Network { plan, tap, .. } => run(plan, input, &self.preprocess, std::slice::from_ref(tap), self)?,
+            Body::Pixels { .. } => {
+                check_input(&input, &self.preprocess, self)?;
+                input.into_iter().collect()
+            }
+            Body::Rows { .. } => return Err(self.of_another_kind("rows of numbers", "photos")),
+        };
+        self.through_neck(features)
+    }
+
+    /// Features `[feature_dim]` of a table's row, of a trunk that takes such ([`rows`](Self::rows)).
+    ///
+    /// # Errors
+    /// [`RunError::Columns`] if the row is of another length, [`RunError::InputNotFinite`] or [`RunError::NotFinite`] if a
+    /// number or a feature is NaN or infinite, [`RunError::Kind`] if the trunk takes photos.
+    pub fn row_features(&self, row: &[f32]) -> Result<Vec<f32>, RunError> {
+        let Body::Rows { columns, .. } = self.body else {
+            return Err(self.of_another_kind("photos", "rows of numbers"));
+        };
+        if row.len() != columns {
+            return Err(RunError::Columns { trunk: self.to_string(), expected: columns, found: row.len() });
+        }
+        if let Some(index) = row.iter().position(|x| !x.is_finite()) {
+            return Err(RunError::InputNotFinite { trunk: self.to_string(), index });
+        }
+        self.through_neck(row.to_vec())
     }
 
     /// How many pictures have been put through so far.
@@ -55,19 +94,67 @@ impl Trunk {
         self.passes.load(Ordering::Relaxed)
     }
 
+    fn of_another_kind(&self, takes: &'static str, given: &'static str) -> RunError {
+        RunError::Kind { trunk: self.to_string(), takes, given }
+    }
+
+    fn through_neck(&self, mut features: Vec<f32>) -> Result<Vec<f32>, RunError> {
+        let Some(neck) = &self.neck else { return Ok(features) };
+        let hidden = neck.apply(Kernels::detect(), &mut features);
+        match hidden.iter().position(|x| !x.is_finite()) {
+            Some(index) => Err(RunError::NotFinite { trunk: self.to_string(), index }),
+            None => Ok(hidden),
+        }
+    }
+
+    /// The same trunk with a neck behind it, which makes the features of it.
+    ///
+    /// # Errors
+    /// [`NeckError`] if the neck is for another trunk.
+    pub fn with_neck(self, neck: Neck) -> Result<Self, NeckError> {
+        if neck.trunk != self.fingerprint() || neck.feature_dim() != self.feature_dim() {
+            return Err(NeckError { trunk: self.to_string() });
+        }
+        Ok(Self { neck: Some(neck), ..self })
+    }
+
+    /// What was developed behind the network, if it has that.
+    pub fn neck(&self) -> Option<&Neck> {
+        self.neck.as_ref()
+    }
+
+    /// Numbers in a row, of a trunk that takes rows and not photos.
+    pub fn columns(&self) -> Option<usize> {
+        match self.body {
+            Body::Rows { columns, .. } => Some(columns),
+            _ => None,
+        }
+    }
+
     /// How many features a picture gives.
     pub fn feature_dim(&self) -> usize {
-        self.tap.feature_dim()
+        match (&self.neck, &self.body) {
+            (Some(neck), _) => neck.hidden_dim(),
+            (None, Body::Network { tap, .. }) => tap.feature_dim(),
+            (None, Body::Pixels { .. }) => input_shape(&self.preprocess).iter().product(),
+            (None, Body::Rows { columns, .. }) => *columns,
+        }
     }
 
-    /// The cut as [`Tap`] says that it is written, each layer by the name of its output tensor, which the fingerprint covers.
+    /// The cut as [`Tap`] says that it is written, each layer by the name of its output tensor, which the fingerprint covers;
+    /// without a network what the features are.
     pub fn cut(&self) -> &str {
-        &self.cut
+        match &self.body {
+            Body::Network { cut, .. } | Body::Pixels { cut } | Body::Rows { cut, .. } => cut,
+        }
     }
 
-    /// The layers that the trunk ends with.
-    pub fn tap(&self) -> &Tap {
-        &self.tap
+    /// The layers that the network ends with; `None` without a network.
+    pub fn tap(&self) -> Option<&Tap> {
+        match &self.body {
+            Body::Network { tap, .. } => Some(tap),
+            _ => None,
+        }
     }
 
     /// Name of the backbone.
@@ -77,7 +164,7 @@ impl Trunk {
 
     /// Names everything that the features depend on; see the [module's docs](super#the-fingerprint) for the recipe.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.fingerprint
+        self.neck.as_ref().map_or(self.fingerprint, Neck::fingerprint)
     }
 
     /// How a picture becomes this trunk's input.
@@ -86,16 +173,20 @@ impl Trunk {
     }
 }
 
-/// `efficientnet_lite0/features`
+/// `efficientnet_lite0/features`, `efficientnet_lite0/features with a neck of 256`
 impl std::fmt::Display for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.backbone, self.cut())
+        write!(f, "{}/{}", self.backbone, self.cut())?;
+        match &self.neck {
+            Some(neck) => write!(f, " with a neck of {}", neck.hidden_dim()),
+            None => Ok(()),
+        }
     }
 }
 
 impl std::fmt::Debug for Trunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trunk").field("backbone", &self.backbone).field("cut", &self.cut).finish_non_exhaustive()
+        f.debug_struct("Trunk").field("backbone", &self.backbone).field("cut", &self.cut()).finish_non_exhaustive()
     }
 }
 
@@ -119,16 +210,8 @@ pub(super) fn run(
     taps: &[Tap],
     trunk: &impl ToString,
 ) -> Result<Vec<f32>, RunError> {
+    check_input(&input, preprocess, trunk)?;
     let trunk = || trunk.to_string();
-    let (expected, (n, a, b, c)) = (input_shape(preprocess), input.dim());
-    let found = [n, a, b, c];
-    if found != expected {
-        return Err(RunError::Shape { trunk: trunk(), expected, found });
-    }
-    // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
-    if let Some(index) = input.iter().position(|x| !x.is_finite()) {
-        return Err(RunError::InputNotFinite { trunk: trunk(), index });
-    }
     let outputs = plan.run(input).map_err(|reason| RunError::Failed { trunk: trunk(), reason })?;
     let tensors = tensors(taps);
     let mut features = Vec::with_capacity(taps.iter().map(Tap::feature_dim).sum());
@@ -139,6 +222,20 @@ pub(super) fn run(
     match features.iter().position(|f| !f.is_finite()) {
         Some(index) => Err(RunError::NotFinite { trunk: trunk(), index }),
         None => Ok(features),
+    }
+}
+
+/// Whether a tensor is of the shape that a preprocessing makes, and finite.
+fn check_input(input: &Array4<f32>, preprocess: &Preprocess, trunk: &impl ToString) -> Result<(), RunError> {
+    let (expected, (n, a, b, c)) = (input_shape(preprocess), input.dim());
+    let found = [n, a, b, c];
+    if found != expected {
+        return Err(RunError::Shape { trunk: trunk.to_string(), expected, found });
+    }
+    // Activations like Relu can make a 0 of a NaN, so the features alone would not tell.
+    match input.iter().position(|x| !x.is_finite()) {
+        Some(index) => Err(RunError::InputNotFinite { trunk: trunk.to_string(), index }),
+        None => Ok(()),
     }
 }
 

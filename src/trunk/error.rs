@@ -294,6 +294,26 @@ pub enum RunError {
         /// The first such feature.
         index: usize,
     },
+    /// A row has another number of columns.
+    #[error("the trunk {trunk} takes rows of {expected} numbers, not {found}")]
+    Columns {
+        /// What it is.
+        trunk: String,
+        /// Numbers that it takes.
+        expected: usize,
+        /// Numbers that it was given.
+        found: usize,
+    },
+    /// It was given photos instead of rows, or rows instead of photos.
+    #[error("the trunk {trunk} takes {takes}, not {given}")]
+    Kind {
+        /// What it is.
+        trunk: String,
+        /// What it takes.
+        takes: &'static str,
+        /// What it was given.
+        given: &'static str,
+    },
     /// A layer failed.
     #[error("the trunk {trunk} failed: {reason}")]
     Failed {
@@ -302,6 +322,17 @@ pub enum RunError {
         /// What failed.
         reason: String,
     },
+}
+
+/// A neck was put behind a trunk whose features mean nothing to it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the neck was developed on another trunk than this {trunk}; give the network that it was developed on by --backbone, \
+     or develop it again"
+)]
+pub struct NeckError {
+    /// The trunk.
+    pub trunk: String,
 }
 
 /// Why a trunk cannot be carried elsewhere.
@@ -313,6 +344,14 @@ pub enum CarryError {
     Other {
         /// Path or name.
         model: String,
+    },
+    /// The trunk is more than layers of that file, or none of them.
+    #[error(
+        "the trunk {trunk} cannot be carried elsewhere, only layers of an ONNX file can; learn a head on one without a neck"
+    )]
+    NotANetwork {
+        /// What it is.
+        trunk: String,
     },
     /// A weight cannot be read.
     #[error("{model} has weights that cannot be read: {reason}")]

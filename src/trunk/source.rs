@@ -14,6 +14,7 @@ use super::cut::{Trunk, fingerprint, input_shape};
 use super::error::{CarryError, OpenError};
 use super::onnx::{self, rewrite};
 use super::operations::{Operations, Tail};
+use super::tap::Tap;
 
 /// The oldest version of ONNX's operators that layers are put behind: from it on, shapes are broadcast as in numpy.
 const OLDEST_OPSET: i64 = 7;
@@ -81,7 +82,8 @@ impl Source {
     /// The layers of `trunk` as plain data; of several that it is cut at, the first is the output.
     ///
     /// # Errors
-    /// [`CarryError::Other`] if the trunk was made of another file, [`CarryError::Weights`] if a weight cannot be read.
+    /// [`CarryError::Other`] if the trunk was made of another file, [`CarryError::Weights`] if a weight cannot be read,
+    /// [`CarryError::NotANetwork`] if the trunk has a neck, or no network.
     pub fn operations(mut self, trunk: &Trunk) -> Result<Operations, CarryError> {
         self.keep(trunk)?;
         rewrite::operations(&self.proto, cuts(trunk)[0], &self.names).map_err(|reason| self.weights(reason))
@@ -106,7 +108,10 @@ impl Source {
     }
 
     fn keep(&mut self, trunk: &Trunk) -> Result<(), CarryError> {
-        if fingerprint(self.weights_sha256, trunk.tap(), trunk.preprocess()) != trunk.fingerprint() {
+        let (Some(tap), None) = (trunk.tap(), trunk.neck()) else {
+            return Err(CarryError::NotANetwork { trunk: trunk.to_string() });
+        };
+        if fingerprint(self.weights_sha256, tap, trunk.preprocess()) != trunk.fingerprint() {
             return Err(CarryError::Other { model: self.model.clone() });
         }
         rewrite::keep_up_to(&mut self.proto, self.folder.as_deref(), &cuts(trunk))
@@ -120,5 +125,5 @@ impl Source {
 
 /// The tensors that a trunk is cut at.
 fn cuts(trunk: &Trunk) -> Vec<&str> {
-    trunk.tap().parts().iter().map(|part| part.layer.output.as_str()).collect()
+    trunk.tap().into_iter().flat_map(Tap::parts).map(|part| part.layer.output.as_str()).collect()
 }
