@@ -9,6 +9,7 @@ mod eval;
 mod export;
 mod input;
 mod inspect;
+mod kinds;
 mod layers;
 mod learn;
 mod message;

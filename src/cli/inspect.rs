@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use topgraft::export::{channels, filter, layout, preprocess_json, unknown_json};
+use topgraft::export::{channels, filter, layout, neck_json, preprocess_json, unknown_json};
 use topgraft::learn::{Model, Scaling, wilson};
 use topgraft::topgraft_core::format::{Calibration, Evaluation};
 use topgraft::topgraft_core::preprocess::{Preprocess, Resize};
 
 use super::Outcome;
-use super::learn::{method, neck_json, setting};
+use super::learn::{method, setting};
 use super::text::{counted, hex, percent, shortest, table};
 
 /// Show all that a head file says

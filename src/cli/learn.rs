@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde_json::{Value, json};
-use topgraft::export::unknown_json;
+use topgraft::export::{neck_json, unknown_json};
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
     Scaling, Settings, TooFew, UNKNOWN_RATE, Views, WarmStart, WarmStartError, fit_with, held_out_auroc, is_same_file,
@@ -16,11 +15,12 @@ use topgraft::learn::{
 use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
 use topgraft::topgraft_core::solver::FitReport;
-use topgraft::trunk::{Neck, Trunk};
+use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::budget::{self, BudgetArgs};
 use super::input::{Input, TrunkArgs};
+use super::kinds::{HeadArg, ScalingArg};
 use super::message::message;
 use super::photos::skipped_json;
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
@@ -71,61 +71,6 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ScalingArg {
-    /// L2, unless another one has a clearly lower left-out log-loss
-    Auto,
-    /// Scale each feature vector to length 1
-    L2,
-    /// Subtract the mean and divide by the deviation, feature by feature
-    Standard,
-    /// Leave the features as they are
-    None,
-    /// Subtract the mean, then scale to length 1
-    CentredL2,
-}
-
-impl ScalingArg {
-    fn scalings(self) -> Vec<Scaling> {
-        match self {
-            Self::Auto => Scaling::ALL.to_vec(),
-            Self::L2 => vec![Scaling::L2],
-            Self::Standard => vec![Scaling::Standard],
-            Self::None => vec![Scaling::None],
-            Self::CentredL2 => vec![Scaling::CentredL2],
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum HeadArg {
-    /// Softmax, unless another kind but `nearest` has a clearly lower left-out log-loss
-    Auto,
-    /// Softmax regression (multinomial logistic regression)
-    Softmax,
-    /// Ridge regression on the classes
-    Ridge,
-    /// Linear discriminant analysis
-    Lda,
-    /// Nearest class mean
-    Prototype,
-    /// K nearest neighbours; the head file holds the features of each photo
-    Nearest,
-}
-
-impl HeadArg {
-    fn kinds(self) -> Vec<Kind> {
-        match self {
-            Self::Auto => Kind::LINEAR.to_vec(),
-            Self::Softmax => vec![Kind::Softmax],
-            Self::Ridge => vec![Kind::Ridge],
-            Self::Lda => vec![Kind::Lda],
-            Self::Prototype => vec![Kind::Prototype],
-            Self::Nearest => vec![Kind::Nearest],
-        }
-    }
 }
 
 /// What was chosen with a kind of head, as text: `; L2 0.01`.
@@ -519,16 +464,6 @@ impl Lesson {
             "skipped": skipped_json(extracted),
         })
     }
-}
-
-/// What stands behind the network, in JSON.
-pub fn neck_json(neck: &Neck) -> Value {
-    json!({
-        "trunk": hex(&neck.trunk),
-        "feature_dim": neck.feature_dim(),
-        "hidden_dim": neck.hidden_dim(),
-        "scaling": Scaling::of(&neck.scaler).name(),
-    })
 }
 
 /// What a number of folds is called.

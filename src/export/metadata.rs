@@ -5,7 +5,7 @@ use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 use topgraft_core::rejection::Rejection;
 
 use crate::learn::{Model, Scaling};
-use crate::trunk::Entry;
+use crate::trunk::{Entry, Neck};
 
 /// Keys and values of `model` on a network that the catalog describes by `entry`; docs/export.md lists them. Texts stand as
 /// they are, everything else as JSON.
@@ -41,6 +41,16 @@ pub fn unknown_json(model: &Model) -> Value {
             "rate": shortest(*rate),
             "auroc": auroc.map(shortest),
         })
+    })
+}
+
+/// What was developed behind the network.
+pub fn neck_json(neck: &Neck) -> Value {
+    json!({
+        "trunk": hex(&neck.trunk),
+        "feature_dim": neck.feature_dim(),
+        "hidden_dim": neck.hidden_dim(),
+        "scaling": Scaling::of(&neck.scaler).name(),
     })
 }
 
