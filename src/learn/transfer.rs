@@ -20,7 +20,7 @@ const REPEATS: usize = 8;
 /// The most samples that a curve is drawn from, of many classes two of each.
 const MAX_SAMPLES: usize = 1000;
 /// Multiply-adds of a pass over the samples of all heads of a curve: a few seconds. Larger numbers of shots are left out.
-const WORK_LIMIT: usize = 200_000_000;
+const WORK_LIMIT: usize = 40_000_000;
 /// Folds of a subset in which its penalty is chosen.
 const FOLDS: usize = 5;
 /// Index in [`L2_GRID`] of the penalty of a head of one sample a class, from which none can be left out.
