@@ -145,6 +145,7 @@ mod without {
     /// There is none.
     pub enum Place {}
     pub enum Chart {}
+    #[allow(dead_code)]
     pub struct Written {
         pub line: String,
         pub json: Value,

@@ -20,7 +20,7 @@ const REPEATS: usize = 8;
 /// The most samples that a curve is drawn from, of many classes two of each.
 const MAX_SAMPLES: usize = 1000;
 /// Multiply-adds of a pass over the samples of all heads of a curve: a few seconds. Larger numbers of shots are left out.
-const WORK_LIMIT: usize = 200_000_000;
+const WORK_LIMIT: usize = 40_000_000;
 /// Folds of a subset in which its penalty is chosen.
 const FOLDS: usize = 5;
 /// Index in [`L2_GRID`] of the penalty of a head of one sample a class, from which none can be left out.
@@ -348,5 +348,89 @@ impl Contrast {
         // The two samples more are no reason for an interval without the mean.
         let interval = [bound(self.centre - half).min(self.mean), bound(self.centre + half).max(self.mean)];
         Difference { mean: self.mean, interval }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    /// Samples of `n_classes` around their means; `noise` 0 is none.
+    fn samples(n: usize, n_classes: u16, dim: usize, noise: f32) -> (Array2<f32>, Vec<u16>) {
+        let labels: Vec<u16> = (0..n as u16).map(|i| i % n_classes).collect();
+        let mut rng = SplitMix64(11);
+        let rows = Array2::from_shape_fn((n, dim), |(i, j)| {
+            noise * (rng.below(2001) as f32 / 1000.0 - 1.0) + if usize::from(labels[i]) == j { 1.0 } else { 0.0 }
+        });
+        (rows, labels)
+    }
+
+    #[test]
+    fn what_tells_classes_apart_is_told_from_what_does_not() {
+        let (clear, labels) = samples(60, 3, 20, 0.5);
+        let mut rng = SplitMix64(5);
+        let nothing = Array2::from_shape_fn((60, 30), |_| rng.below(2001) as f32 / 1000.0 - 1.0);
+        let curve = transfer_curve(clear.view(), nothing.view(), &labels, 3).expect("fits").expect("small");
+        assert_eq!(curve.points.iter().map(|point| point.shots).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 5.0, 8.0, 12.0]);
+        let (first, last) = (curve.points[0], curve.points[5]);
+        assert!(last.transfer.accuracy > 0.9 && last.transfer.accuracy > first.transfer.accuracy, "{curve:?}");
+        assert_eq!((curve.start.sign(), curve.end.sign()), (Some(true), Some(true)), "{curve:?}");
+        assert!((curve.end.mean - (last.transfer.accuracy - last.pixels.accuracy)).abs() < 1e-12);
+        // Chance is a third. An interval never is narrower than that of all 60 photos.
+        assert!((last.pixels.accuracy - 1.0 / 3.0).abs() < 0.17, "{curve:?}");
+        for point in &curve.points {
+            for Estimate { accuracy, interval: [low, high] } in [point.transfer, point.pixels] {
+                let [least, most] = wilson_of_share(accuracy, 60.0);
+                assert!(low <= least + 1e-9 && high >= most - 1e-9 && low <= accuracy && accuracy <= high, "{point:?}");
+            }
+        }
+        // The other way round, the other sign.
+        let curve = transfer_curve(nothing.view(), clear.view(), &labels, 3).expect("fits").expect("small");
+        assert_eq!(curve.end.sign(), Some(false));
+    }
+
+    #[test]
+    fn the_same_features_on_both_sides_differ_in_nothing() {
+        let (rows, labels) = samples(24, 2, 8, 0.0);
+        let rows = rows.mapv(|x| x - 0.5);
+        let curve = transfer_curve(rows.view(), rows.view(), &labels, 2).expect("fits").expect("small");
+        for difference in [curve.start, curve.end, curve.slope.expect("more than one point")] {
+            assert_eq!((difference.mean, difference.sign()), (0.0, None), "{difference:?}");
+        }
+        assert!(curve.points.iter().all(|point| point.transfer.accuracy == 1.0), "{curve:?}");
+        // All right of 24 is no proof of certainty.
+        assert_eq!(curve.points[0].transfer.interval, wilson_of_share(1.0, 24.0));
+    }
+
+    #[test]
+    fn classes_of_unequal_size_keep_samples_to_ask() {
+        let (rows, _) = samples(30, 2, 6, 0.5);
+        let labels: Vec<u16> = (0..30).map(|i| u16::from(i >= 2)).collect();
+        let curve = transfer_curve(rows.view(), rows.view(), &labels, 2).expect("fits").expect("small");
+        let shots: Vec<f64> = curve.points.iter().map(|point| point.shots).collect();
+        assert_eq!(shots, [1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 10.5]);
+    }
+
+    #[test]
+    fn a_curve_is_drawn_from_a_bounded_number_of_samples() {
+        let labels: Vec<u16> = (0..5000).map(|i| if i < 10 { 0 } else { 1 + i % 4 }).collect();
+        let chosen = curve_samples(&labels, 6);
+        let count = |label: u16| chosen.iter().filter(|sample| labels[**sample] == label).count();
+        assert_eq!([0, 1, 2, 3, 4, 5].map(count), [10, 200, 200, 200, 200, 0]);
+        assert!(chosen.is_sorted_by(|a, b| a < b));
+        assert_eq!(curve_samples(&labels[..900], 6), (0..900).collect::<Vec<_>>());
+        let members: Vec<Vec<usize>> = (0..400).map(|class| vec![class, class + 400, class + 800]).collect();
+        assert!(plan(&members, 400, 3072).is_empty(), "would take long");
+        assert_eq!(plan(&members[..4], 4, 3072), [1, 2]);
+    }
+
+    #[test]
+    fn a_slope_is_that_of_a_line_through_the_points() {
+        let shots = [1.0, 2.0, 4.0, 8.0];
+        let weights = slope_weights(&shots).expect("different shots");
+        let slope: f64 = weights.iter().zip([0.1, 0.3, 0.5, 0.7]).map(|(weight, y)| weight * y).sum();
+        assert!((slope - 0.2).abs() < 1e-12);
+        assert_eq!(slope_weights(&[3.0]), None);
     }
 }

@@ -83,7 +83,12 @@ impl Page {
             self.element("summary", "", summary);
         }
         self.html.push_str("<div class=\"table\"><table>\n<thead><tr>");
-        let class = |column: usize| if column >= numbers_from { "number" } else { "name" };
+        let class = |column: usize| match column {
+            _ if column >= numbers_from => "number",
+            // A row's number.
+            0 if heading.first() == Some(&"") => "",
+            _ => "name",
+        };
         heading.iter().enumerate().for_each(|(column, text)| self.element("th", class(column), text));
         self.html.push_str("</tr></thead>\n<tbody>\n");
         for row in rows {

@@ -8,6 +8,9 @@ use crate::learn::{Difference, Estimate, PIXEL_SIDE, TransferCurve, TransferPoin
 
 pub(super) const SIZE: [u32; 2] = [1000, 640];
 
+/// One of the two estimates of a point.
+type Side = fn(&TransferPoint) -> Estimate;
+
 /// Draws the curve beside `naive`, the share of the largest class and its 95 % interval.
 pub(super) fn chart(curve: &TransferCurve, naive: Estimate, theme: Theme) -> Vec<u8> {
     let mut canvas = Canvas::new(SIZE[0], SIZE[1], theme);
@@ -30,9 +33,10 @@ pub(super) fn chart(curve: &TransferCurve, naive: Estimate, theme: Theme) -> Vec
     canvas.interval(right - 6.0, [low, high], theme.grey);
     let y = axes.y.at(naive.accuracy);
     canvas.line(&[[left, y], [right, y]], theme.grey, 3.0, Line::Dotted);
-    let series: [(fn(&TransferPoint) -> Estimate, _, _, _, f32); 2] = [
-        (|point| point.pixels, theme.second, Marker::Triangle, Line::Dashed, 5.0),
-        (|point| point.transfer, theme.first, Marker::Circle, Line::Solid, -5.0),
+    let [transfer, pixels]: [Side; 2] = [|point| point.transfer, |point| point.pixels];
+    let series = [
+        (pixels, theme.second, Marker::Triangle, Line::Dashed, 5.0),
+        (transfer, theme.first, Marker::Circle, Line::Solid, -5.0),
     ];
     for (estimate, colour, marker, line, aside) in series {
         let at = |point: &TransferPoint| {
