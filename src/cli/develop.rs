@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     settings.check()?;
     let trunk = args.cut.trunk(&args.backbone, &input)?;
     let mut cache = args.cache.as_deref().map(|path| FeatureCache::open(path, &trunk)).transpose()?;
-    let (extracted, extract_time) = input.extract(&trunk, &input.dataset, Vec::new(), cache.as_mut())?;
+    let (extracted, extract_time) = input.extract(&trunk, &input.dataset, Vec::new(), cache.as_mut(), None)?;
     let kept = cache.as_mut().map_or(Ok(()), FeatureCache::save).map_err(super::message::message);
 
     input.check_teachable(&extracted.dataset, Developed::LEAST_SAMPLES)?;
@@ -147,7 +147,7 @@ fn check_paths(args: &Args) -> anyhow::Result<()> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the neck to; make it first", folder.display());
     }
-    let read = [args.cache.as_ref(), args.labels.as_ref(), args.backbone.file(), Some(&args.source)];
+    let read = [args.cache.clone(), args.labels.clone(), args.backbone.file(), Some(args.source.clone())];
     match read.into_iter().flatten().find(|read| is_same_file(&args.output, read)) {
         Some(read) => anyhow::bail!("{}: cannot be the neck too; give --output another name", read.display()),
         None => Ok(()),

@@ -46,6 +46,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let model = Model::open(&args.model)?;
     check_neck(&model, &args.model, args.trunk.as_deref())?;
     let input = Input::open(&args.photos, args.labels.as_deref())?;
+    if place.is_some() && input.rows.is_some() {
+        bail!("{}: --report is for photos; these are rows of numbers", args.photos.display());
+    }
     let label_of = labels_of_classes(&input, &model, &args.photos)?;
     let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
