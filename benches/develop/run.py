@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """When a neck pays: heads for a few samples of a target task, with a neck from a source task and without.
 
 usage: run.py PROGRAM FOLDER [ROWS [NECKS]]
