@@ -1,8 +1,9 @@
+#!/usr/bin/env python3
 """When a neck pays: heads for a few samples of a target task, with a neck from a source task and without.
 
-usage: run.py PROGRAM FOLDER [ROWS]
+usage: run.py PROGRAM FOLDER [ROWS [NECKS]]
 PROGRAM: topgraft. FOLDER: one with data/features/, data/images/ and data/splits/ (of signdigits10 and ants_bees). ROWS: only
-the tasks whose name has this in it. Needs NumPy. Prints a table: mean test accuracy in percent over three splits of the target
+the tasks whose name has this in it. NECKS: how many to develop, 3 or fewer; the splits take them in turn. Needs NumPy. Prints a table: mean test accuracy in percent over three splits of the target
 task, and the standard error of the mean gain.
 """
 
@@ -70,14 +71,14 @@ def run(program, *args):
     return json.loads(done.stdout)
 
 
-def task(program, name, source, target, more):
+def task(program, name, source, target, n_necks):
     with tempfile.TemporaryDirectory() as folder:
         path = lambda file: str(pathlib.Path(folder) / file)
         write(path("source.csv"), *source)
-        necks = [path(f"neck{seed}.graft") for seed in SEEDS]
+        necks = [path(f"neck{seed}.graft") for seed in range(n_necks)]
         developed = [
-            run(program, "develop", "--source", path("source.csv"), "-o", neck, "--seed", str(seed), *more)
-            for seed, neck in zip(SEEDS, necks)
+            run(program, "develop", "--source", path("source.csv"), "-o", neck, "--seed", str(seed))
+            for seed, neck in enumerate(necks)
         ]
         mean = lambda key: 100 * np.mean([one[key]["accuracy"] for one in developed])
         verdicts = [one["verdict"] for one in developed]
@@ -90,7 +91,8 @@ def task(program, name, source, target, more):
         x, y = target
         for shots in SHOTS:
             accuracies = []
-            for seed, neck in zip(SEEDS, necks):
+            for seed in SEEDS:
+                neck = necks[seed % n_necks]
                 rng = np.random.default_rng(seed)
                 few = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:shots] for c in np.unique(y)])
                 rest = np.setdiff1d(np.arange(len(y)), few)
@@ -123,9 +125,10 @@ def main():
         "signed digits 0-9 to ants and bees, features of EfficientNet-Lite0":
             lambda: (features(folder, hands, net), features(folder, "ants_bees", net)),
     }
+    n_necks = int(sys.argv[4]) if len(sys.argv) > 4 else len(SEEDS)
     for name, data in tasks.items():
         if only in name:
-            task(program, name, *data(), [])
+            task(program, name, *data(), n_necks)
 
 
 if __name__ == "__main__":
