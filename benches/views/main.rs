@@ -82,6 +82,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Features of a photo -> its class.
+type Classify = Box<dyn Fn(&[f32]) -> Option<usize>>;
+
 /// In percent of the split's test photos.
 fn accuracy(
     trunk: &Trunk,
@@ -107,7 +110,7 @@ fn accuracy(
         Views { augment: augment.unwrap_or_default(), per_photo: if augment.is_some() { VIEWS } else { 1 }, seed: 0 };
     let extracted = Extracted::with_views(trunk, &dataset, Vec::new(), views, || {});
     let own = extracted.labels();
-    let predict: Box<dyn Fn(&[f32]) -> Option<usize>> = if shots == 1 {
+    let predict: Classify = if shots == 1 {
         let further = own.iter().flat_map(|label| std::iter::repeat_n(*label, views.per_photo - 1));
         let all: Vec<u16> = own.iter().copied().chain(further).collect();
         let rows = concatenate(Axis(0), &[extracted.features.view(), extracted.views.view()])?;
@@ -130,12 +133,7 @@ fn accuracy(
 }
 
 /// Softmax regression on features of length 1, all views of a photo counting as one sample.
-fn one_shot(
-    rows: ArrayView2<'_, f32>,
-    labels: &[u16],
-    n_classes: usize,
-    per_photo: usize,
-) -> Result<Box<dyn Fn(&[f32]) -> Option<usize>>> {
+fn one_shot(rows: ArrayView2<'_, f32>, labels: &[u16], n_classes: usize, per_photo: usize) -> Result<Classify> {
     let (kernels, dims) = (Kernels::detect(), rows.ncols());
     let mut scaled: Vec<f32> = rows.iter().copied().collect();
     let scaler = Scaler::<Vec<f32>>::L2;

@@ -215,7 +215,7 @@ pub fn refit(
     views: ArrayView2<'_, f32>,
 ) -> Result<Fitted, LearnError> {
     let (n_samples, feature_dim) = features.dim();
-    assert!(n_samples == labels.len() && views.nrows() % n_samples == 0, "as many views of each sample");
+    assert!(n_samples == labels.len() && views.nrows().is_multiple_of(n_samples), "as many views of each sample");
     let per_sample = views.nrows() / n_samples;
     let kind = fitted.left_out.kind;
     // The neighbours of a photo would be its own views.

@@ -16,13 +16,14 @@ use crate::trunk::Trunk;
 /// use topgraft::learn::{Model, Panel};
 /// use topgraft::trunk::Backbone;
 ///
+/// let trunk = |model: &Model| -> Result<_, Box<dyn std::error::Error>> {
+///     Ok(Backbone::embedded()?.cut(&model.cut, &model.preprocess)?)
+/// };
 /// let mut panel = Panel::default();
-/// for head in ["animal.graft", "daylight.graft"] {
-///     panel.add(Model::open(Path::new(head))?, |model| Backbone::embedded()?.cut(&model.cut, &model.preprocess).map_err(Into::into))?;
-/// #   Ok::<(), Box<dyn std::error::Error>>(())
-/// }
+/// panel.add(Model::open(Path::new("animal.graft"))?, trunk)?;
+/// panel.add(Model::open(Path::new("daylight.graft"))?, trunk)?;
 /// for features in panel.features(&["photo.jpg"], || {}) {
-///     let predictions = panel.predict(&features?)?;
+///     let predictions = panel.predict(&features?).map_err(|(_, error)| error)?;
 ///     println!("{:?}", predictions.iter().map(|prediction| prediction.class()).collect::<Vec<_>>());
 /// }
 /// # Ok(())

@@ -17,8 +17,8 @@ pub(super) fn spectrum(mut matrix: Array2<f64>, mut vectors: Array2<f64>) -> Opt
         return None;
     }
     let mut off = vec![0.0; m];
-    for column in 0..m.saturating_sub(2) {
-        off[column] = reflect(&mut matrix, &mut vectors, column);
+    for (column, off) in off.iter_mut().enumerate().take(m.saturating_sub(2)) {
+        *off = reflect(&mut matrix, &mut vectors, column);
     }
     if m > 1 {
         off[m - 2] = matrix[[m - 1, m - 2]];
