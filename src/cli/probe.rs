@@ -180,7 +180,7 @@ impl Report<'_> {
         let best = &self.probed[self.recommended].tap;
         writeln!(
             out,
-            "\n* the cheapest within one standard error of the best: topgraft learn --cut {}\n\
+            "\n* recommended: the deepest, or the cheapest of those that are clearly better: topgraft learn --cut {}\n\
              All of them in one pass: {} a photo. Times are of one thread.",
             plain(&self.backbone.tap_name(best)),
             duration(self.times.taps)
@@ -200,6 +200,7 @@ impl Report<'_> {
                 "feature_dim": tap.feature_dim(),
                 "accuracy": fitted.evaluation.accuracy(),
                 "interval": fitted.evaluation.interval(),
+                "log_loss": fitted.left_out.log_loss(),
                 "head": fitted.left_out.kind.name(),
                 "milliseconds": milliseconds(time),
                 "multiply_adds": tap.multiply_adds(),
