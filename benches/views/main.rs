@@ -22,7 +22,7 @@ use topgraft::vision::Augment;
 const MODEL: &str = "efficientnet_lite0";
 const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
 const SHOTS: [usize; 3] = [1, 5, 10];
-const VIEWS: usize = 8;
+const VIEWS: usize = 4;
 const AUGMENTS: [(&str, Augment); 4] = [
     ("crop", Augment { flip: false, crop: true, color: false }),
     ("color", Augment { flip: false, crop: false, color: true }),
