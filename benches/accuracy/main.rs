@@ -7,49 +7,28 @@
 //! run (if `python3` has it: benches/peers/requirements.txt), and the reference that was recorded with ONNX Runtime's
 //! features.
 
+#[path = "../splits.rs"]
+mod splits;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use ndarray::{Array2, Axis};
-use serde::Deserialize;
 use topgraft::learn::{Scaling, Settings, extract, fit_with};
 use topgraft::topgraft_core::head::{Kind, argmax};
 use topgraft::topgraft_core::kernel::Kernels;
 use topgraft::topgraft_core::preprocess::{Filter, Preprocess, Resize};
 use topgraft::trunk::Backbone;
 
+use splits::Splits;
+
 const MODELS: [&str; 4] = ["efficientnet_lite0", "mobilenet_v2_tv", "mobilenet_v1_0.25", "resnet50_thin_opennsfw"];
 const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
 /// Mean accuracies in percent of scikit-learn 1.9.1 on ONNX Runtime 1.32's features: logistic regression C = 1 on raw
 /// features; C = 100 on L2-normalised ones; nearest class mean by cosine. Columns: set, model, shots, these three.
 const REFERENCE: &str = include_str!("reference.csv");
-
-#[derive(Deserialize)]
-struct Splits {
-    files: Vec<PathBuf>,
-    labels: Vec<u16>,
-    splits: Vec<Split>,
-}
-
-#[derive(Deserialize)]
-struct Split {
-    test: Vec<usize>,
-    full: Vec<usize>,
-    k5: Vec<usize>,
-    k10: Vec<usize>,
-}
-
-impl Split {
-    fn training(&self, shots: &str) -> &[usize] {
-        match shots {
-            "5" => &self.k5,
-            "10" => &self.k10,
-            _ => &self.full,
-        }
-    }
-}
 
 /// Features of a whole set, and its labels.
 struct Photos {
@@ -74,8 +53,7 @@ fn main() -> Result<()> {
     for model in models {
         for set in SETS {
             let path = shared.join(format!("data/splits/{set}.json"));
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let splits: Splits = serde_json::from_str(&text)?;
+            let splits = Splits::open(&path)?;
             let photos = features(&shared, set, model, &splits)?;
             let peer = scikit_learn(&photos, &path);
             for shots in ["5", "10", "all"] {

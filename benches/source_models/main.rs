@@ -1,49 +1,27 @@
 //! How good the choices of `probe` and `select` are: made from training photos, judged on test photos.
 //!
-//! `cargo bench --bench source_models -- SHARED`, SHARED being a folder with `models/`, `data/images/` and `data/splits/`
-//! (default `../shared`). For each set of photos, number of shots and split it probes each model's cuts and takes the
+//! `cargo bench --bench source_models -- SHARED [SHOTS...]`, SHARED being a folder with `models/`, `data/images/` and `data/splits/`
+//! (default `../shared`), SHOTS of `5`, `10`, `all`. For each set of photos, number of shots and split it probes each model's cuts and takes the
 //! recommended one, and ranks the models by `select`'s three scores; then it fits heads at every cut and looks at how many test
 //! photos each gets right. docs/source-models.md has what it prints.
 
-use std::fs;
+#[path = "../splits.rs"]
+mod splits;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use serde::Deserialize;
 use topgraft::learn::{Fitted, Probed, Settings, fit_with, for_each_photo, h_score, log_me, recommended};
 use topgraft::topgraft_core::head::argmax;
 use topgraft::topgraft_core::kernel::Kernels;
 use topgraft::trunk::{Backbone, Pooling, Tap};
 
+use splits::{Split, Splits};
+
 const MODELS: [&str; 4] = ["efficientnet_lite0", "mobilenet_v2_tv", "mobilenet_v1_0.25", "resnet50_thin_opennsfw"];
 const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
 const SHOTS: [&str; 3] = ["5", "10", "all"];
-
-#[derive(Deserialize)]
-struct Splits {
-    files: Vec<PathBuf>,
-    labels: Vec<u16>,
-    splits: Vec<Split>,
-}
-
-#[derive(Deserialize)]
-struct Split {
-    test: Vec<usize>,
-    full: Vec<usize>,
-    k5: Vec<usize>,
-    k10: Vec<usize>,
-}
-
-impl Split {
-    fn training(&self, shots: &str) -> &[usize] {
-        match shots {
-            "5" => &self.k5,
-            "10" => &self.k10,
-            _ => &self.full,
-        }
-    }
-}
 
 /// A model's features of a set of photos, at each cut.
 struct Source {
@@ -67,16 +45,17 @@ struct Outcome {
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     let shared = args.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let chosen: Vec<String> = args.collect();
+    let shots_of = || SHOTS.into_iter().filter(|shots| chosen.is_empty() || chosen.iter().any(|name| name == shots));
     let mut choices = Vec::new();
     println!("| set | shots | model | default cut | recommended cut | best cut | recommended | multiply-adds | best |");
     println!("|---|---|---|---|---|---|---|---|---|");
     for set in SETS {
         let path = shared.join(format!("data/splits/{set}.json"));
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let splits: Splits = serde_json::from_str(&text)?;
+        let splits = Splits::open(&path)?;
         let sources = MODELS.map(|model| source(&shared, set, model, &splits));
         let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;
-        for shots in SHOTS {
+        for shots in shots_of() {
             let mut by_model = Vec::new();
             for (model, source) in MODELS.iter().zip(&sources) {
                 let outcomes = splits.splits.iter().map(|split| outcome(source, &splits, split, shots));

@@ -5,12 +5,13 @@
 //! From one shot a class no sample can be left out to choose anything by, so there it is softmax regression with the penalty 0.01
 //! each time. docs/source-models.md has what it prints.
 
-use std::fs;
+#[path = "../splits.rs"]
+mod splits;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use serde::Deserialize;
 use topgraft::learn::{Dataset, Extracted, Sample, Settings, Views, extract, fit_with, refit};
 use topgraft::topgraft_core::head::{Head, argmax, parameter_count};
 use topgraft::topgraft_core::kernel::Kernels;
@@ -18,6 +19,8 @@ use topgraft::topgraft_core::scaler::Scaler;
 use topgraft::topgraft_core::solver::{TrainingSet, softmax};
 use topgraft::trunk::{Backbone, Trunk};
 use topgraft::vision::Augment;
+
+use splits::{Split, Splits};
 
 const MODEL: &str = "efficientnet_lite0";
 const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
@@ -30,20 +33,6 @@ const AUGMENTS: [(&str, Augment); 4] = [
     ("flip,crop,color", Augment { flip: true, crop: true, color: true }),
 ];
 
-#[derive(Deserialize)]
-struct Splits {
-    files: Vec<PathBuf>,
-    labels: Vec<u16>,
-    splits: Vec<Split>,
-}
-
-#[derive(Deserialize)]
-struct Split {
-    test: Vec<usize>,
-    k5: Vec<usize>,
-    k10: Vec<usize>,
-}
-
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     let shared = args.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
@@ -53,8 +42,7 @@ fn main() -> Result<()> {
     println!("|---|---|---|{}", "---|".repeat(AUGMENTS.len()));
     for set in SETS {
         let path = shared.join(format!("data/splits/{set}.json"));
-        let splits: Splits =
-            serde_json::from_str(&fs::read_to_string(&path).with_context(|| path.display().to_string())?)?;
+        let splits = Splits::open(&path)?;
         let folder = shared.join("data/images").join(set);
         let photos: Vec<PathBuf> = splits.files.iter().map(|file| folder.join(file)).collect();
         let rows = extract(&trunk, &photos, || {}).into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -96,7 +84,7 @@ fn accuracy(
     augment: Option<Augment>,
 ) -> Result<f64> {
     let n_classes = usize::from(*labels.iter().max().context("no labels")?) + 1;
-    let mut training = if shots == 10 { split.k10.clone() } else { split.k5.clone() };
+    let mut training = split.training(if shots == 10 { "10" } else { "5" }).to_vec();
     if shots == 1 {
         let mut seen = vec![false; n_classes];
         training.retain(|at| !std::mem::replace(&mut seen[usize::from(labels[*at])], true));

@@ -93,10 +93,11 @@ fn fit(
     Ok(Probed { tap: tap.clone(), fitted })
 }
 
-/// Standard errors by which another cut must be better than the deepest to be preferred to it.
-const CLEARLY: f64 = 2.0;
+/// Standard errors by which another cut must be better than the deepest to be preferred to it: with two dozen cuts to look at,
+/// one in thirty times one of them is that by chance.
+const CLEARLY: f64 = 3.0;
 
-/// The cut to take: the deepest, unless others have a clearly lower log-loss on left-out samples, by two standard errors of the
+/// The cut to take: the deepest, unless others have a clearly lower log-loss on left-out samples, by three standard errors of the
 /// difference, sample by sample; of these the cheapest that is within one standard error of the best, and of those that cost the
 /// same the best. `None` without cuts.
 ///
