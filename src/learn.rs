@@ -57,7 +57,7 @@ pub use heads::{AnyHead, LeftOut, takes_class_weights};
 pub use model::{Model, ModelError, NotFinite};
 pub use panel::Panel;
 pub use pixels::{PIXEL_SIDE, pixels};
-pub use probe::{PassTimes, Probed, TimeError, pass_times, probe, probe_joined, recommended};
+pub use probe::{PassTimes, Probed, Readings, TimeError, pass_times, recommended};
 pub use rejection::{Novelty, UNKNOWN_RATE, auroc, energy, held_out_auroc};
 pub use review::{Confusion, DUPLICATE_COSINE, Duplicates, Suspect, confusions, near_duplicates, suspects};
 pub use rows::{Rows, RowsError};

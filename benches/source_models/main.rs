@@ -11,8 +11,8 @@ mod splits;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use topgraft::learn::{Fitted, Probed, Settings, fit_with, for_each_photo, h_score, log_me, recommended};
+use ndarray::{Array2, ArrayView1, Axis};
+use topgraft::learn::{Probed, Readings, Settings, for_each_photo, h_score, log_me, recommended};
 use topgraft::topgraft_core::head::argmax;
 use topgraft::topgraft_core::kernel::Kernels;
 use topgraft::trunk::{Backbone, Pooling, Tap};
@@ -23,11 +23,11 @@ const MODELS: [&str; 4] = ["efficientnet_lite0", "mobilenet_v2_tv", "mobilenet_v
 const SETS: [&str; 2] = ["ants_bees", "signdigits10"];
 const SHOTS: [&str; 3] = ["5", "10", "all"];
 
-/// A model's features of a set of photos, at each cut.
+/// A model's features of a set of photos, in the order of its splits, at each of `probe`'s cuts; the last is the default one.
 struct Source {
+    backbone: Backbone,
     taps: Vec<Tap>,
-    names: Vec<String>,
-    features: Vec<Array2<f32>>,
+    features: Array2<f32>,
 }
 
 /// What a model is worth for some training photos.
@@ -118,7 +118,6 @@ fn kendall(a: &[f64], b: &[f64]) -> f64 {
     agreement / (untied(a) * untied(b)).sqrt().max(1.0)
 }
 
-/// Features of each photo of a set, in the order of its splits, at `probe`'s cuts; the last is the default cut.
 fn source(shared: &Path, set: &str, model: &str, splits: &Splits) -> Result<Source> {
     let backbone = Backbone::open(&shared.join(format!("models/{model}.onnx")))?;
     let preprocess = backbone.preprocess().0;
@@ -136,54 +135,27 @@ fn source(shared: &Path, set: &str, model: &str, splits: &Splits) -> Result<Sour
     let paths: Vec<PathBuf> = splits.files.iter().map(|file| folder.join(file)).collect();
     let rows = for_each_photo(&preprocess, &paths, || {}, |input| taps.features(input));
     let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let all = Array2::from_shape_vec((rows.len(), taps.feature_dim()), rows.concat())?;
-    let mut start = 0;
-    let features = taps.list().iter().map(|tap| {
-        start += tap.feature_dim();
-        all.slice_axis(Axis(1), (start - tap.feature_dim()..start).into()).to_owned()
-    });
-    let features = features.collect();
-    Ok(Source {
-        names: taps.list().iter().map(|tap| backbone.tap_name(tap)).collect(),
-        taps: taps.list().to_vec(),
-        features,
-    })
+    let features = Array2::from_shape_vec((rows.len(), taps.feature_dim()), rows.concat())?;
+    Ok(Source { taps: taps.list().to_vec(), backbone, features })
 }
 
 fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Result<Outcome> {
-    let training = split.training(shots);
-    let labels: Vec<u16> = training.iter().map(|i| splits.labels[*i]).collect();
     let n_classes = usize::from(*splits.labels.iter().max().context("no labels")?) + 1;
-    let (mut probed, mut tests) = (Vec::new(), Vec::new());
-    let mut try_out = |tap: &Tap, features: ArrayView2<'_, f32>| -> Result<()> {
-        let fitted = fit_with(features.select(Axis(0), training).view(), &labels, n_classes, &Settings::default())?;
-        tests.push(test_accuracy(&fitted, features, splits, &split.test, n_classes));
-        probed.push(Probed { tap: tap.clone(), fitted });
-        Ok(())
-    };
-    for (tap, features) in source.taps.iter().zip(&source.features) {
-        try_out(tap, features.view())?;
-    }
+    let labels_of = |samples: &[usize]| samples.iter().map(|i| splits.labels[*i]).collect::<Vec<u16>>();
+    let (training, test) = (split.training(shots), &split.test);
+    let (features, labels) = (source.features.select(Axis(0), training), labels_of(training));
+    let (test_features, test_labels) = (source.features.select(Axis(0), test), labels_of(test));
+    let readings = Readings { taps: &source.taps, features: features.view(), labels: &labels, n_classes };
+    let asked = Readings { features: test_features.view(), labels: &test_labels, ..readings };
+    let mut probed = readings.probe(&Settings::default(), || {})?;
+    probed.extend(readings.probe_joined(&probed, &Settings::default())?);
+    let tests: Vec<f64> = probed.iter().map(|probed| test_accuracy(probed, &asked)).collect();
     let default_cut = source.taps.len() - 1;
-    // The two best of different layers together, as `probe` has them.
-    let accuracy = |at: &usize| probed[*at].accuracy();
-    let mut names = source.names.clone();
-    let mut ranked: Vec<usize> = (0..probed.len()).collect();
-    ranked.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
-    let layer = |at: usize| &source.taps[at].parts()[0].layer.output;
-    if let Some(&second) = ranked.iter().find(|&&at| layer(at) != layer(ranked[0])) {
-        let (a, b) = (ranked[0].min(second), ranked[0].max(second));
-        let tap = source.taps[a].joined(&source.taps[b]).context("two layers")?;
-        let joined = concatenate(Axis(1), &[source.features[a].view(), source.features[b].view()])?;
-        let fitted = fit_with(joined.select(Axis(0), training).view(), &labels, n_classes, &Settings::default())?;
-        tests.push(test_accuracy(&fitted, joined.view(), splits, &split.test, n_classes));
-        probed.push(Probed { tap, fitted });
-        names.push(format!("{}+{}", source.names[a], source.names[b]));
-    }
     let chosen = recommended(&probed).context("cuts")?;
     let best = (0..tests.len()).max_by(|a, b| tests[*a].total_cmp(&tests[*b])).context("cuts")?;
-    let features = source.features[default_cut].select(Axis(0), training);
+    let features = readings.of(&source.taps[default_cut]).context("a cut")?;
     let score = |score: Option<f64>| score.context("no score");
+    let name = |at: usize| source.backbone.tap_name(&probed[at].tap);
     Ok(Outcome {
         scores: [
             probed[default_cut].accuracy(),
@@ -191,27 +163,21 @@ fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Resu
             score(h_score(features.view(), &labels, n_classes))?,
         ],
         tests: [tests[default_cut], tests[chosen], tests[best]],
-        recommended: names[chosen].clone(),
-        best: names[best].clone(),
+        recommended: name(chosen),
+        best: name(best),
         cost: probed[chosen].tap.multiply_adds() as f64 / source.taps[default_cut].multiply_adds() as f64,
     })
 }
 
 /// In percent.
-fn test_accuracy(
-    fitted: &Fitted,
-    features: ArrayView2<'_, f32>,
-    splits: &Splits,
-    test: &[usize],
-    n_classes: usize,
-) -> f64 {
-    let kernels = Kernels::detect();
-    let right = |sample: &&usize| {
-        let mut features = features.row(**sample).to_vec();
-        fitted.scaler.apply(kernels, &mut features);
-        let mut logits = vec![0.0; n_classes];
-        fitted.head.logits(kernels, &features, &mut logits);
-        argmax(&logits) == Some(usize::from(splits.labels[**sample]))
+fn test_accuracy(probed: &Probed, asked: &Readings<'_>) -> f64 {
+    let (kernels, fitted) = (Kernels::detect(), &probed.fitted);
+    let features = asked.of(&probed.tap).expect("one of the cuts");
+    let right = |(row, label): &(ArrayView1<'_, f32>, &u16)| {
+        let (mut row, mut logits) = (row.to_vec(), vec![0.0; asked.n_classes]);
+        fitted.scaler.apply(kernels, &mut row);
+        fitted.head.logits(kernels, &row, &mut logits);
+        argmax(&logits) == Some(usize::from(**label))
     };
-    100.0 * test.iter().filter(right).count() as f64 / test.len() as f64
+    100.0 * features.rows().into_iter().zip(asked.labels).filter(right).count() as f64 / asked.labels.len() as f64
 }

@@ -8,8 +8,7 @@ use topgraft::learn::{Dataset, Extracted, FeatureCache, Model, Rows, Sample, Vie
 use topgraft::trunk::Trunk;
 
 use super::backbone::BackboneArgs;
-use super::message::message;
-use super::photos::extract;
+use super::photos::{extract, name_skipped};
 use super::text::counted;
 
 /// The options that say what the features are.
@@ -177,9 +176,7 @@ impl Input {
         let start = Instant::now();
         let mut extracted = Extracted::of_rows(trunk, rows, dataset, spares);
         let time = start.elapsed();
-        for (_, error) in &extracted.skipped {
-            message(format_args!("skipped {error}"));
-        }
+        name_skipped(&extracted);
         extracted.check_trunk().with_context(|| self.path.display().to_string())?;
         Ok((extracted, time))
     }

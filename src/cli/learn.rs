@@ -367,7 +367,7 @@ impl Lesson {
         let [low, high] = evaluation.interval();
         writeln!(
             out,
-            "accuracy   {} on left-out photos ({}, {}), 95 % interval {:.1} to {:.1} %",
+            "accuracy   {} on left-out {noun}s ({}, {}), 95 % interval {:.1} to {:.1} %",
             percent(evaluation.accuracy()),
             method(fitted.left_out.folds, n),
             duration(fitted.left_out_time),
@@ -388,7 +388,7 @@ impl Lesson {
         let held_out =
             self.auroc.map(|area| format!("; a class held out: AUROC {area:.2} ({})", duration(self.auroc_time)));
         match &model.rejection {
-            None => writeln!(out, "unknown    nothing is: not asked for, or too few photos"),
+            None => writeln!(out, "unknown    nothing is: not asked for, or too few {noun}s"),
             Some(rejection) => writeln!(
                 out,
                 "unknown    refuses {} of {noun}s of these classes{}",

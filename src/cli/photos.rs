@@ -40,7 +40,8 @@ pub fn extract(
     };
     let time = start.elapsed();
     bar.finish_and_clear();
-    check(&mut extracted)?;
+    name_skipped(&extracted);
+    extracted.check_trunk()?;
     Ok((extracted, time))
 }
 
@@ -49,16 +50,17 @@ pub fn extract_taps(taps: &Taps, dataset: &Dataset) -> anyhow::Result<Extracted>
     let bar = progress_bar(dataset.samples.len());
     let mut extracted = Extracted::of_taps(taps, dataset, || bar.inc(1));
     bar.finish_and_clear();
-    check(&mut extracted)?;
+    name_skipped(&extracted);
+    extracted.check_trunk()?;
     extracted.dataset.check_teachable()?;
     Ok(extracted)
 }
 
-fn check(extracted: &mut Extracted) -> anyhow::Result<()> {
+/// Names what was skipped on standard error.
+pub fn name_skipped(extracted: &Extracted) {
     for (_, error) in &extracted.skipped {
         message(format_args!("skipped {error}"));
     }
-    Ok(extracted.check_trunk()?)
 }
 
 /// `[{"path": ..., "error": ...}]`

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, PassTimes, Probed, Settings, pass_times, probe, probe_joined, recommended};
+use topgraft::learn::{Dataset, Extracted, PassTimes, Probed, Readings, Settings, pass_times, recommended};
 use topgraft::trunk::{Backbone, Layer, Part, Pooling, Tap};
 use topgraft::vision::{self, Preprocessor};
 
@@ -80,9 +80,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     )?;
     let extracted = extract_taps(&taps, &dataset)?;
     let bar = progress_bar_of(taps.list().len(), "cuts");
-    let mut probed = probe(&taps, &extracted, &Settings::default(), || bar.inc(1))?;
+    let (features, labels) = (extracted.features.view(), extracted.labels());
+    let n_classes = extracted.dataset.classes.len();
+    let readings = Readings { taps: taps.list(), features, labels: &labels, n_classes };
+    let mut probed = readings.probe(&Settings::default(), || bar.inc(1))?;
     bar.finish_and_clear();
-    probed.extend(probe_joined(&taps, &extracted, &probed, &Settings::default())?);
+    probed.extend(readings.probe_joined(&probed, &Settings::default())?);
     // Any photo will do.
     let photo = vision::open(&extracted.dataset.samples[0].path)?;
     let input = Preprocessor::new(&preprocess)?.apply(&photo);

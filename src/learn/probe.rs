@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate};
 use topgraft_core::preprocess::Preprocess;
 
-use super::extract::Extracted;
 use super::fit::{Fitted, LearnError, Settings, fit_with};
-use crate::trunk::{Backbone, CutError, RunError, Tap, Taps};
+use crate::trunk::{Backbone, CutError, Part, RunError, Tap, Taps};
 
 /// Passes that are timed; their median counts.
 const TIMED: usize = 5;
@@ -28,69 +27,80 @@ impl Probed {
     }
 }
 
-/// Fits a head to the features of each tap, which `extracted` has in a row. `done` is called after each.
-///
-/// # Errors
-/// As [`fit_with`].
-///
-/// # Panics
-/// If the features are of other taps.
-pub fn probe(
-    taps: &Taps,
-    extracted: &Extracted,
-    settings: &Settings<'_>,
-    done: impl Fn(),
-) -> Result<Vec<Probed>, LearnError> {
-    let fit = |(at, tap)| {
-        let probed = fit(tap, features(taps, extracted, at), extracted, settings);
-        done();
-        probed
-    };
-    taps.list().iter().enumerate().map(fit).collect()
+/// Features of some samples at several cuts.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings<'a> {
+    /// The cuts.
+    pub taps: &'a [Tap],
+    /// `[n_samples, feature_dim]`: those of the first cut, then those of the next one ..., as [`Taps::features`] gives them.
+    pub features: ArrayView2<'a, f32>,
+    /// `[n_samples]`
+    pub labels: &'a [u16],
+    /// Classes.
+    pub n_classes: usize,
 }
 
-/// Fits a head to the two best of `probed`, which are those of `taps`, read together: another layer may see what the best one
-/// has lost. `None` if all are of one layer.
-///
-/// # Errors
-/// As [`fit_with`].
-///
-/// # Panics
-/// If the features or `probed` are of other taps.
-pub fn probe_joined(
-    taps: &Taps,
-    extracted: &Extracted,
-    probed: &[Probed],
-    settings: &Settings<'_>,
-) -> Result<Option<Probed>, LearnError> {
-    let mut ranked: Vec<usize> = (0..probed.len()).collect();
-    ranked.sort_by(|&a, &b| probed[b].accuracy().total_cmp(&probed[a].accuracy()));
-    let layers = |at: usize| probed[at].tap.parts().iter().map(|part| &part.layer.output);
-    let second =
-        ranked.iter().skip(1).find(|&&at| layers(at).all(|layer| layers(ranked[0]).all(|other| other != layer)));
-    let Some(&second) = second else { return Ok(None) };
-    let pair = [ranked[0].min(second), ranked[0].max(second)];
-    let Some(tap) = probed[pair[0]].tap.joined(&probed[pair[1]].tap) else { return Ok(None) };
-    let joined = concatenate(Axis(1), &pair.map(|at| features(taps, extracted, at))).expect("as many rows");
-    fit(&tap, joined.view(), extracted, settings).map(Some)
-}
+impl Readings<'_> {
+    /// `[n_samples, feature_dim]` of a cut that is one of these, or joins some of them; `None` if it is not.
+    pub fn of(&self, tap: &Tap) -> Option<Array2<f32>> {
+        let starts = self.taps.iter().scan(0, |end, tap| {
+            *end += tap.feature_dim();
+            Some((tap, *end - tap.feature_dim()))
+        });
+        let columns =
+            |start: usize, tap: &Tap| self.features.slice_axis(Axis(1), (start..start + tap.feature_dim()).into());
+        if let Some((tap, start)) = starts.clone().find(|(other, _)| *other == tap) {
+            // Rows that lie close together are read much faster than those of a wide table.
+            return Some(columns(start, tap).to_owned());
+        }
+        let part = |part: &Part| {
+            let (tap, start) = starts.clone().find(|(tap, _)| tap.only() == Some(part))?;
+            Some(columns(start, tap))
+        };
+        let parts = tap.parts().iter().map(part).collect::<Option<Vec<_>>>()?;
+        Some(concatenate(Axis(1), &parts).expect("as many rows"))
+    }
 
-/// `[n_samples, feature_dim]` of one of the taps.
-fn features<'e>(taps: &Taps, extracted: &'e Extracted, at: usize) -> ArrayView2<'e, f32> {
-    let start = taps.list()[..at].iter().map(Tap::feature_dim).sum::<usize>();
-    extracted.features.slice_axis(Axis(1), (start..start + taps.list()[at].feature_dim()).into())
-}
+    /// Fits a head to the features of each cut. `done` is called after each.
+    ///
+    /// # Errors
+    /// As [`fit_with`].
+    pub fn probe(&self, settings: &Settings<'_>, done: impl Fn()) -> Result<Vec<Probed>, LearnError> {
+        let fit = |tap| {
+            let probed = self.fit(tap, settings);
+            done();
+            probed
+        };
+        self.taps.iter().map(fit).collect()
+    }
 
-fn fit(
-    tap: &Tap,
-    features: ArrayView2<'_, f32>,
-    extracted: &Extracted,
-    settings: &Settings<'_>,
-) -> Result<Probed, LearnError> {
-    // Rows that lie close together are read much faster than those of a wide table.
-    let features: Array2<f32> = features.to_owned();
-    let fitted = fit_with(features.view(), &extracted.labels(), extracted.dataset.classes.len(), settings)?;
-    Ok(Probed { tap: tap.clone(), fitted })
+    /// Fits a head to the two best of `probed`, which [`probe`](Self::probe) has given, read together: another layer may see what
+    /// the best one has lost. `None` if all are of one layer.
+    ///
+    /// # Errors
+    /// As [`fit_with`].
+    ///
+    /// # Panics
+    /// If `probed` are of other cuts.
+    pub fn probe_joined(&self, probed: &[Probed], settings: &Settings<'_>) -> Result<Option<Probed>, LearnError> {
+        let mut ranked: Vec<usize> = (0..probed.len()).collect();
+        ranked.sort_by(|&a, &b| probed[b].accuracy().total_cmp(&probed[a].accuracy()));
+        let layers = |at: usize| probed[at].tap.parts().iter().map(|part| &part.layer.output);
+        let mut others = ranked.iter().skip(1);
+        let second = others.find(|&&at| layers(at).all(|layer| layers(ranked[0]).all(|other| other != layer)));
+        let Some(&second) = second else { return Ok(None) };
+        let (first, second) = (ranked[0].min(second), ranked[0].max(second));
+        let joined = probed[first].tap.joined(&probed[second].tap);
+        // Cuts that are joined already are no parts of another.
+        let joined = joined.filter(|_| [first, second].iter().all(|at| probed[*at].tap.only().is_some()));
+        joined.map(|tap| self.fit(&tap, settings)).transpose()
+    }
+
+    fn fit(&self, tap: &Tap, settings: &Settings<'_>) -> Result<Probed, LearnError> {
+        let features = self.of(tap).expect("is one of these");
+        let fitted = fit_with(features.view(), self.labels, self.n_classes, settings)?;
+        Ok(Probed { tap: tap.clone(), fitted })
+    }
 }
 
 /// Standard errors by which another cut must be better than the deepest to be preferred to it: with two dozen cuts to look at,

@@ -242,7 +242,8 @@ impl Backbone {
     /// What a cut reads, written as [`Tap`] says.
     ///
     /// # Errors
-    /// As [`layer`](Self::layer); [`CutError::Pooling`] if no map is to be pooled, [`CutError::TooManyLayers`].
+    /// As [`layer`](Self::layer); [`CutError::Pooling`] if no map is to be pooled, [`CutError::TooManyLayers`],
+    /// [`CutError::Twice`].
     pub fn tap(&self, cut: &str) -> Result<Tap, CutError> {
         // Names may have colons and plus signs themselves, so a layer of the whole name comes first.
         let unknown = match self.layer(cut) {
@@ -255,7 +256,16 @@ impl Backbone {
             _ if parts.len() > Tap::MAX_PARTS => {
                 Err(CutError::TooManyLayers { backbone: self.name.clone(), layers: parts.len(), most: Tap::MAX_PARTS })
             }
-            _ => Ok(Tap::new(parts.into_iter().map(|part| self.part(part)).collect::<Result<_, _>>()?)),
+            _ => {
+                let read = parts.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>()?;
+                match (1..read.len()).find(|&at| read[..at].contains(&read[at])) {
+                    Some(at) => {
+                        let (backbone, part) = (self.name.clone(), parts[at].to_owned());
+                        Err(CutError::Twice { backbone, cut: cut.to_owned(), part })
+                    }
+                    None => Ok(Tap::new(read)),
+                }
+            }
         }
     }
 
@@ -603,6 +613,7 @@ mod tests {
             let error = backbone.cut(written, &preprocess).unwrap_err();
             assert!(matches!(&error, CutError::UnknownLayer { layer, .. } if layer == unknown), "{written}: {error}");
         }
+        assert!(error("stem+dw+stem:average").contains("has stem:average twice"));
         assert!(error(&["stem"; 9].join("+")).contains("9 layers at once; join at most 8"));
     }
 

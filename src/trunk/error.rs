@@ -219,6 +219,16 @@ pub enum CutError {
         /// How it was to be pooled.
         pooling: &'static str,
     },
+    /// The same was to be joined twice.
+    #[error("{backbone} was to be cut at {cut}, which has {part} twice; give it once")]
+    Twice {
+        /// The backbone's name.
+        backbone: String,
+        /// The cut that was asked for.
+        cut: String,
+        /// The part that is there twice.
+        part: String,
+    },
     /// More layers were to be joined than is supported.
     #[error("{backbone} was to be cut at {layers} layers at once; join at most {most}")]
     TooManyLayers {
