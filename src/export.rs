@@ -28,6 +28,6 @@ mod text;
 
 pub use error::{FirmwareError, NotLinear, OnnxError, Unsupported};
 pub use firmware::{Calibrator, Firmware, Ranges};
-pub use metadata::{channels, filter, hex, layout, neck_json, preprocess_json, shortest, unknown_json};
+pub use metadata::{channels, filter, layout, neck_json, preprocess_json, shortest, unknown_json};
 pub use onnx::onnx;
 pub use safetensors::safetensors;

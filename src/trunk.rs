@@ -50,7 +50,7 @@ mod taps;
 
 #[cfg(feature = "embed-backbone")]
 pub(crate) use backbone::EMBEDDED;
-pub use backbone::{Backbone, Provenance};
+pub use backbone::{Backbone, Provenance, hex};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;
 pub(crate) use cut::nearest;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-pub use topgraft::export::{hex, shortest};
+pub use topgraft::export::shortest;
+pub use topgraft::trunk::hex;
 
 /// A name as it may stand on a terminal, in one line: control characters, which could steer the terminal, and those that
 /// turn the direction of the text are escaped as in Rust, `\n`, `\u{1b}`.

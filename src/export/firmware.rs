@@ -83,7 +83,7 @@ impl Calibrator {
         ranges.0[0] = input_range(&self.preprocess);
         let about = vec![
             format!("{} cut at {}, head {}", model.backbone, model.cut, model.kind.name()),
-            format!("trunk {}", super::hex(&model.fingerprint)),
+            format!("trunk {}", crate::trunk::hex(&model.fingerprint)),
         ];
         let planar = self.network.planar.then(|| *self.network.shapes.last().expect("the input at least"));
         let quantized = quantize(&self.network, &ranges.0, model)?;

@@ -5,7 +5,7 @@ use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 use topgraft_core::rejection::Rejection;
 
 use crate::learn::{Model, Scaling};
-use crate::trunk::{Entry, Neck};
+use crate::trunk::{Entry, Neck, hex};
 
 /// Keys and values of `model` on a network that the catalog describes by `entry`; docs/export.md lists them. Texts stand as
 /// they are, everything else as JSON.
@@ -99,11 +99,6 @@ pub fn preprocess_json(preprocess: &Preprocess) -> Value {
 /// The shortest decimal that is this f32, for JSON: 0.1 and not 0.10000000149011612.
 pub fn shortest(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

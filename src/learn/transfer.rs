@@ -91,7 +91,7 @@ pub fn curve_samples(labels: &[u16], n_classes: usize) -> Vec<usize> {
     let present = members.iter().filter(|class| !class.is_empty()).count().max(1);
     if labels.len() > MAX_SAMPLES {
         for (seed, class) in (0..).zip(&mut members) {
-            shuffle(class, &mut SplitMix64(seed));
+            SplitMix64(seed).shuffle(class);
             class.truncate((MAX_SAMPLES / present).max(2));
         }
     }
@@ -157,13 +157,6 @@ fn members(labels: &[u16], n_classes: usize) -> Vec<Vec<usize>> {
     let mut members = vec![Vec::new(); n_classes];
     labels.iter().enumerate().for_each(|(sample, label)| members[usize::from(*label)].push(sample));
     members
-}
-
-fn shuffle(samples: &mut [usize], rng: &mut SplitMix64) {
-    for i in 0..samples.len() {
-        let other = i + rng.below(samples.len() - i);
-        samples.swap(i, other);
-    }
 }
 
 /// Shots that are tried.
@@ -255,7 +248,7 @@ impl Trial {
         let (mut training, mut rest) = (Vec::new(), Vec::new());
         for class in members {
             let mut class = class.clone();
-            shuffle(&mut class, &mut rng);
+            rng.shuffle(&mut class);
             let chosen = most(class.len()).min(shots);
             training.extend_from_slice(&class[..chosen]);
             rest.extend_from_slice(&class[chosen..]);

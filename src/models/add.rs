@@ -8,9 +8,9 @@ use tempfile::NamedTempFile;
 use topgraft_core::preprocess::{Channels, Filter, Layout, Preprocess, Resize};
 
 use super::error::StoreError;
-use super::store::{CATALOG, Kind, Known, State, Store, beside, digest, hex, origin};
+use super::store::{CATALOG, Kind, Known, State, Store, beside, digest, origin};
 use crate::learn::save;
-use crate::trunk::{Backbone, Entry, Provenance};
+use crate::trunk::{Backbone, Entry, Provenance, hex};
 
 /// A model that was added.
 #[derive(Clone, Debug)]

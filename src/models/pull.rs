@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::add::sync_folder;
-use super::store::{Known, Store, beside, digest, hex};
+use super::store::{Known, Store, beside, digest};
+use crate::trunk::hex;
 pub use error::PullError;
 use origin::Origin;
 use request::{Answer, Client};

@@ -305,11 +305,6 @@ pub(super) fn digest(
     }
 }
 
-/// Lower-case hexadecimal, as `sha256sum` prints it.
-pub(super) fn hex(sha256: &[u8; 32]) -> String {
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -441,7 +441,7 @@ fn assumed(n_channels: usize) -> Preprocess {
 }
 
 /// Lower-case hexadecimal, as `sha256sum` prints it.
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
