@@ -207,9 +207,9 @@ mod tests {
             for class in 0..3 {
                 let target: Array1<f64> = labels.iter().map(|label| f64::from(u8::from(*label == class))).collect();
                 // A grid of precisions, finer than the difference that is allowed.
-                let grid = || (-120..=200).map(|step| (f64::from(step) * 0.06).exp());
+                let grid = || (-40..=67).map(|step| (f64::from(step) * 0.18).exp());
                 let at = |alpha, beta| evidence_by_definition(&wide, &target, alpha, beta);
-                let best = grid().map(|alpha| grid().step_by(8).map(|beta| at(alpha, beta)).fold(f64::MIN, f64::max));
+                let best = grid().map(|alpha| grid().step_by(3).map(|beta| at(alpha, beta)).fold(f64::MIN, f64::max));
                 best_sum += best.fold(f64::MIN, f64::max);
             }
             let found = log_me(features.view(), &labels, 3).expect("finite");

@@ -1,7 +1,8 @@
 //! Crop and resize, as Pillow does.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 use image::RgbImage;
 use topgraft_core::preprocess::{Filter, Preprocess, Resize};
 
@@ -10,10 +11,12 @@ pub(super) struct Resizer {
     inner: fast_image_resize::Resizer,
     options: ResizeOptions,
     crop: Resize,
+    /// Width and height of the input.
+    input: [u32; 2],
     /// The last photo at the input's width and its own height.
     narrowed: Vec<u8>,
     /// The last photo at the input's size.
-    resized: Image<'static>,
+    resized: Vec<u8>,
 }
 
 impl Resizer {
@@ -23,13 +26,14 @@ impl Resizer {
             Filter::Bilinear => FilterType::Bilinear,
             Filter::Bicubic => FilterType::CatmullRom,
         }));
-        let resized = Image::new(preprocess.width.into(), preprocess.height.into(), PixelType::U8x3);
+        let input = [preprocess.width, preprocess.height].map(u32::from);
         Self {
             inner: fast_image_resize::Resizer::new(),
             options,
             crop: preprocess.resize,
+            input,
             narrowed: Vec::new(),
-            resized,
+            resized: vec![0; 3 * input[0] as usize * input[1] as usize],
         }
     }
 
@@ -41,20 +45,38 @@ impl Resizer {
     pub(super) fn resize(&mut self, photo: &RgbImage) -> &[u8] {
         let (width, height) = photo.dimensions();
         assert!(width > 0 && height > 0, "a photo has at least one pixel");
-        let [left, top, crop_w, crop_h] =
-            crop_box([width, height], [self.resized.width(), self.resized.height()], self.crop);
-        let source = ImageRef::new(width, height, photo.as_raw(), PixelType::U8x3).expect("three bytes a pixel");
-        let cropped = CroppedImage::new(&source, left, top, crop_w, crop_h).expect("the crop lies in the photo");
+        let [input_w, input_h] = self.input;
+        let crop = crop_box([width, height], self.input, self.crop);
+        let crop_h = crop[3];
         // Pillow makes the photo as wide as the input, then as high, and clips to 0..=255 in between (13.0 goes the
         // other way for a photo that grows wider and lower). In one call the resizer would always go the other way,
         // and bicubic, which overshoots at edges, would differ by up to 16 levels.
-        self.narrowed.resize(3 * self.resized.width() as usize * crop_h as usize, 0);
-        let mut narrowed = Image::from_slice_u8(self.resized.width(), crop_h, &mut self.narrowed, PixelType::U8x3)
-            .expect("three bytes a pixel");
-        self.inner.resize(&cropped, &mut narrowed, &self.options).expect("both have three bytes a pixel");
-        self.inner.resize(&narrowed, &mut self.resized, &self.options).expect("both have three bytes a pixel");
-        self.resized.buffer()
+        self.narrowed.resize(3 * input_w as usize * crop_h as usize, 0);
+        let (inner, options) = (&mut self.inner, &self.options);
+        stretch(inner, options, photo.as_raw(), [width, height], crop, &mut self.narrowed, [input_w, crop_h]);
+        let whole = [0, 0, input_w, crop_h];
+        stretch(inner, options, &self.narrowed, [input_w, crop_h], whole, &mut self.resized, self.input);
+        &self.resized
     }
+}
+
+/// The `crop` of a picture at another size. Buffers have three bytes a pixel, sizes are `[width, height]`.
+///
+/// By the types of one kind of pixel and of view: the resizer's other entry points, which choose among all kinds when they
+/// run, take minutes to compile.
+fn stretch(
+    resizer: &mut fast_image_resize::Resizer,
+    options: &ResizeOptions,
+    from: &[u8],
+    [width, height]: [u32; 2],
+    [left, top, crop_w, crop_h]: [u32; 4],
+    to: &mut [u8],
+    [to_w, to_h]: [u32; 2],
+) {
+    let from = TypedImageRef::<U8x3>::from_buffer(width, height, from).expect("three bytes a pixel");
+    let from = TypedCroppedImage::new(from, left, top, crop_w, crop_h).expect("the crop lies in the picture");
+    let mut to = TypedImage::<U8x3>::from_buffer(to_w, to_h, to).expect("three bytes a pixel");
+    resizer.resize_typed(&from, &mut to, options).expect("the crop lies in the picture");
 }
 
 /// Left, top, width, height of the part of a photo that is resized, in pixels; both sizes are `[width, height]`.
