@@ -7,6 +7,7 @@ mod demo;
 mod develop;
 mod eval;
 mod export;
+mod guard;
 mod input;
 mod inspect;
 mod kinds;

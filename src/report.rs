@@ -38,7 +38,7 @@ use thumbnails::Thumbnail;
 /// Name of the page.
 pub const PAGE: &str = "report.html";
 /// Names of all files that a report may have; the page comes last.
-const FILES: [&str; 4] = ["learning_curve.png", "confusion.png", "reliability.png", PAGE];
+pub const FILES: [&str; 4] = ["learning_curve.png", "confusion.png", "reliability.png", PAGE];
 
 /// A file of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]

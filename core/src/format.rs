@@ -71,7 +71,7 @@ pub struct Evaluation {
 /// Temperature of the probabilities, and how good they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
-    /// Divides the logits before the softmax; > 0.
+    /// Divides the logits before the softmax; 0.001..=1000.
     pub temperature: f32,
     /// Expected calibration error of left-out samples without the temperature, 0..=1.
     pub ece_before: f32,
@@ -83,7 +83,7 @@ impl Calibration {
     /// Whether the numbers mean something.
     fn is_sound(&self) -> bool {
         let share = |x: f32| (0.0..=1.0).contains(&x);
-        self.temperature > 0.0 && self.temperature.is_finite() && share(self.ece_before) && share(self.ece_after)
+        (0.001..=1000.0).contains(&self.temperature) && share(self.ece_before) && share(self.ece_after)
     }
 }
 

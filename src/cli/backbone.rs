@@ -28,6 +28,11 @@ impl BackboneArgs {
         place(self.backbone.as_ref()).ok().flatten()
     }
 
+    /// Whether a network was asked for.
+    pub fn is_given(&self) -> bool {
+        self.backbone.is_some()
+    }
+
     /// The network that was asked for.
     pub fn open(&self) -> anyhow::Result<Backbone> {
         open(self.backbone.as_ref())

@@ -8,13 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use topgraft::learn::{
     Comparison, Developed, Evaluation, Extracted, FeatureCache, Model, NeckSettings, Scaling, Verdict, develop,
-    is_same_file,
 };
 use topgraft::topgraft_core::solver::backprop::{Epoch, Settings};
 use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::guard::check_output;
 use super::input::{CutArgs, Input};
 use super::photos::skipped_json;
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
@@ -100,6 +100,7 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     check_paths(args)?;
     let input = Input::open(&args.source, args.labels.as_deref())?;
+    check_output(&args.output, [], Some(&input.dataset), "the neck", "--output")?;
     input.check_teachable(&input.dataset, Developed::LEAST_SAMPLES)?;
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.source.display());
@@ -148,10 +149,7 @@ fn check_paths(args: &Args) -> anyhow::Result<()> {
         anyhow::bail!("{}: no such folder to write the neck to; make it first", folder.display());
     }
     let read = [args.cache.clone(), args.labels.clone(), args.backbone.file(), Some(args.source.clone())];
-    match read.into_iter().flatten().find(|read| is_same_file(&args.output, read)) {
-        Some(read) => anyhow::bail!("{}: cannot be the neck too; give --output another name", read.display()),
-        None => Ok(()),
-    }
+    check_output(&args.output, read.into_iter().flatten(), None, "the neck", "--output")
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -9,6 +9,7 @@ use topgraft::learn::{ClassReport, Classifier, Evaluation, Extracted, Model, Pre
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
+use super::guard::check_output;
 use super::input::{Input, check_neck};
 use super::photos::skipped_json;
 use super::report::{Place, Written};
@@ -48,6 +49,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let input = Input::open(&args.photos, args.labels.as_deref())?;
     if place.is_some() && input.rows.is_some() {
         bail!("{}: --report is for photos; these are rows of numbers", args.photos.display());
+    }
+    for file in place.iter().flat_map(Place::files) {
+        let read = [Some(args.model.clone()), args.backbone.file(), args.trunk.clone()].into_iter().flatten();
+        check_output(&file, read, Some(&input.dataset), "in the report", "--report")?;
     }
     let label_of = labels_of_classes(&input, &model, &args.photos)?;
     let trunk = args.backbone.trunk_of(&model, &args.model)?;

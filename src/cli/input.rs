@@ -73,8 +73,7 @@ impl CutArgs {
                 None => backbone.trunk(self.cut.as_deref()),
             };
         };
-        let given =
-            [("--backbone", backbone.file().is_some()), ("--cut", self.cut.is_some()), ("--raw", self.raw.is_some())];
+        let given = [("--backbone", backbone.is_given()), ("--cut", self.cut.is_some()), ("--raw", self.raw.is_some())];
         if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
             bail!("{}: {option} is for photos; these are rows of numbers", input.path.display());
         }

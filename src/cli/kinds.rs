@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use topgraft::learn::Scaling;
 use topgraft::topgraft_core::head::Kind;
+use topgraft::topgraft_core::scaler::Scaler;
 
 /// What to do to the features before the head.
 #[derive(Clone, Copy, ValueEnum)]
@@ -20,6 +21,16 @@ pub enum ScalingArg {
 }
 
 impl ScalingArg {
+    /// That of a head.
+    pub fn of<F>(scaler: &Scaler<F>) -> Self {
+        match scaler {
+            Scaler::None => Self::None,
+            Scaler::L2 => Self::L2,
+            Scaler::Standard { .. } => Self::Standard,
+            Scaler::CentredL2 { .. } => Self::CentredL2,
+        }
+    }
+
     pub fn scalings(self) -> Vec<Scaling> {
         match self {
             Self::Auto => Scaling::ALL.to_vec(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use topgraft::export::{neck_json, unknown_json};
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
-    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, WarmStart, WarmStartError, fit_with, held_out_auroc, is_same_file,
+    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, WarmStart, WarmStartError, fit_with, held_out_auroc,
     learning_curve, refit, takes_class_weights, warm_start,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
@@ -19,6 +19,7 @@ use topgraft::trunk::Trunk;
 
 use super::Outcome;
 use super::budget::{self, BudgetArgs};
+use super::guard::check_output;
 use super::input::{Input, TrunkArgs};
 use super::kinds::{HeadArg, ScalingArg};
 use super::message::message;
@@ -46,9 +47,10 @@ pub struct Args {
     /// File that keeps the features of photos, so that the trunk runs once on each; made if it is not there
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
-    /// What to do to the features before the head
-    #[arg(long, value_enum, value_name = "SCALING", default_value = "l2")]
-    scaling: ScalingArg,
+    /// What to do to the features before the head [default: l2; for rows of numbers auto, or with --warm-start that
+    /// of its head]
+    #[arg(long, value_enum, value_name = "SCALING")]
+    scaling: Option<ScalingArg>,
     /// Kind of head
     #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
     head: HeadArg,
@@ -98,19 +100,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
     let given = args.cache.iter().chain(&args.warm_start).chain([&args.photos]).cloned();
-    for read in given.chain(args.trunk.files()) {
-        if is_same_file(&args.output, &read) {
-            anyhow::bail!("{}: cannot be the head file too; give --output another name", read.display());
-        }
-    }
+    let files: Vec<PathBuf> = given.chain(args.trunk.files()).collect();
+    check_output(&args.output, files, None, "the head file", "--output")?;
     let input = args.trunk.input(&args.photos)?;
+    check_output(&args.output, [], Some(&input.dataset), "the head file", "--output")?;
     input.check_teachable(&input.dataset, 2)?;
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.photos.display());
     }
     let source = args.warm_start.as_deref().map(Model::open).transpose()?;
     let mut dataset = input.dataset.clone();
-    let order = Order::new(args, &dataset)?;
+    let order = Order::new(args, &input, source.as_ref())?;
     let mut spares = Vec::new();
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
@@ -151,12 +151,18 @@ struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    fn new(args: &'a Args, dataset: &Dataset) -> anyhow::Result<Self> {
-        let (scalings, mut kinds) = (args.scaling.scalings(), args.head.kinds());
+    fn new(args: &'a Args, input: &Input, source: Option<&Model>) -> anyhow::Result<Self> {
+        // What a network gives is alike in all its features; the columns of a table have units of their own.
+        let default = match source {
+            _ if input.rows.is_none() => ScalingArg::L2,
+            Some(source) => ScalingArg::of(&source.scaler),
+            None => ScalingArg::Auto,
+        };
+        let (scalings, mut kinds) = (args.scaling.unwrap_or(default).scalings(), args.head.kinds());
         if let Some(weights) = &args.class_weights {
             kinds = weights.kinds(kinds)?;
             // That all of them are classes is seen before the work; what they come to, after it.
-            weights.of(&dataset.classes, &[])?;
+            weights.of(&input.dataset.classes, &[])?;
         }
         let views = args.views.views(args.seed);
         if views.is_some() && kinds.contains(&Kind::Nearest) {
@@ -281,7 +287,17 @@ impl Lesson {
 
     /// What the learning curve says to do, and how that is said; `None` without a curve or with nothing to do.
     fn advice(&self, model: &Model) -> Option<(Advice, String)> {
-        let advice = self.curve.as_ref()?.advice(&self.fitted.evaluation)?;
+        let evaluation = &self.fitted.evaluation;
+        let advice = self.curve.as_ref()?.advice(evaluation)?;
+        // Then the curve is of noise, and what it promises too.
+        if evaluation.interval()[0] <= f64::from(evaluation.majority()) / f64::from(evaluation.n_samples()) {
+            let text = format!(
+                "not shown to be better than always saying {}: see whether the labels are right, or give more {}s",
+                self.majority_class(model),
+                self.noun
+            );
+            return Some((Advice { more: None, gain: 0.0, ..advice }, text));
+        }
         let Advice { class, wrong, samples, more, gain } = advice;
         let class = &model.labels[usize::from(class)];
         let worst = format!("`{class}`, {wrong} of {samples}");

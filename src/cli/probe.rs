@@ -12,6 +12,7 @@ use topgraft::vision::{self, Preprocessor};
 use super::Outcome;
 use super::backbone::{BackboneArgs, preprocess_of};
 use super::budget;
+use super::guard::check_output;
 use super::photos::{extract_taps, progress_bar_of, skipped_json};
 use super::report::Chart;
 use super::text::{bytes, count, counted, duration, percent, plain, table};
@@ -30,8 +31,8 @@ pub struct Args {
     /// How many layers to compare
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     cuts: u16,
-    /// How the maps of these layers become features, one or more
-    #[arg(long, value_delimiter = ',', default_values = ["average", "max", "pyramid"])]
+    /// How the maps of these layers become features, one or more, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "average,max,pyramid")]
     pooling: Vec<PoolingArg>,
     /// Draw accuracy against time into this PNG file
     #[arg(long, value_name = "FILE.png")]
@@ -68,6 +69,9 @@ struct Report<'a> {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let chart = args.chart.as_ref().map(|path| Chart::open(path, args.force)).transpose()?;
     let dataset = Dataset::open(&args.photos)?;
+    if let Some(chart) = &args.chart {
+        check_output(chart, args.backbone.file(), Some(&dataset), "the chart", "--chart")?;
+    }
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
     let preprocess = preprocess_of(&backbone);

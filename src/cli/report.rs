@@ -10,11 +10,12 @@ mod with {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
+    use anyhow::bail;
     use serde_json::{Value, json};
     use topgraft::learn::{
         Difference, Estimate, Extracted, Model, Prediction, Probed, TransferCurve, TransferPoint, check_path, save,
     };
-    use topgraft::report::{CutPoint, File, Folder, FolderError, PAGE, Report, cut_chart};
+    use topgraft::report::{CutPoint, FILES, File, Folder, FolderError, PAGE, Report, cut_chart};
     use topgraft::trunk::Backbone;
 
     use crate::cli::text::{bytes, plain_path, shortest};
@@ -39,6 +40,11 @@ mod with {
         /// Before the work.
         pub fn open(folder: &Path, replace: bool) -> anyhow::Result<Self> {
             Ok(Self(Folder::open(folder, replace)?))
+        }
+
+        /// The files that it may have.
+        pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+            FILES.iter().map(|name| self.0.file(name))
         }
 
         /// Draws and writes the report.
@@ -101,7 +107,14 @@ mod with {
     impl Chart {
         /// Before the work.
         pub fn open(path: &Path, replace: bool) -> anyhow::Result<Self> {
+            if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+                bail!("{}: a chart is a PNG picture; give a name that ends in .png", path.display());
+            }
             check_path(path, replace)?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!("{}: no such folder to write the chart to; make it first", folder.display());
+            }
             Ok(Self { path: path.to_path_buf(), replace })
         }
 
@@ -154,6 +167,10 @@ mod without {
     impl Place {
         pub fn open(_: &Path, _: bool) -> anyhow::Result<Self> {
             bail!("--report: this program was built without reports; build it with the feature `report`")
+        }
+
+        pub fn files(&self) -> impl Iterator<Item = std::path::PathBuf> {
+            std::iter::empty()
         }
 
         pub fn write(self, _: &Model, _: &Extracted, _: &Path, _: &[u16], _: &[Prediction]) -> anyhow::Result<Written> {

@@ -10,8 +10,8 @@ pub struct ViewsArgs {
     /// without them [default: 1]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(2..=64), conflicts_with = "cache")]
     views: Option<u8>,
-    /// What is changed in views
-    #[arg(long, requires = "views", value_delimiter = ',', default_values = ["crop", "color"])]
+    /// What is changed in views, separated by commas
+    #[arg(long, requires = "views", value_delimiter = ',', default_value = "crop,color")]
     augment: Vec<Change>,
 }
 

@@ -358,13 +358,23 @@ impl Table {
         let mut records = Records::new(text).map(|record| record.map_err(wrong_quote));
         let empty = |what| RowsError::Empty { path: path.to_owned(), what };
         let (_, header) = records.next().ok_or_else(|| empty("no header, and no row in it"))??;
-        if header.iter().all(|name| name.parse::<f64>().is_ok()) {
-            return Err(RowsError::NoHeader { path: path.to_owned() });
-        }
         let label_at = label_at(&header);
+        let is_number = |(at, name): (usize, &Cow<'_, str>)| Some(at) == label_at || name.parse::<f64>().is_ok();
         let columns = header.len() - usize::from(label_at.is_some());
         if columns == 0 {
-            return Err(empty("no column of numbers beside the class"));
+            let separated = |by| header[0].contains(by);
+            return Err(empty(match () {
+                () if separated(';') => "its fields are separated by `;`; save it with commas",
+                () if separated('\t') => "its fields are separated by tabs; save it with commas",
+                () => "no column of numbers beside the class",
+            }));
+        }
+        // Of a table without a header the first row would be lost, its class taken for the name of the column.
+        if header.iter().enumerate().all(is_number) {
+            return Err(RowsError::NoHeader { path: path.to_owned() });
+        }
+        if header.iter().filter(|name| *name == LABEL).count() > 1 {
+            return Err(empty("two columns are called `label`; rename or remove one"));
         }
         let mut table = Self { lines: Vec::new(), columns, values: Vec::new(), labels: None };
         let mut classes = Vec::new();
@@ -456,6 +466,10 @@ mod tests {
             ("x,y,label\n", "t.csv: no row below the header"),
             ("label\na\n", "no column of numbers beside the class"),
             ("1,2,3\n4,5,6\n", "line 1 is numbers, not the names of the columns; put a header"),
+            ("5.1,3.5,setosa\n6.2,2.9,versicolor\n", "line 1 is numbers, not the names of the columns; put a header"),
+            ("x;y;label\n1;2;a\n", "separated by `;`; save it with commas"),
+            ("x\ty\tlabel\n1\t2\ta\n", "separated by tabs; save it with commas"),
+            ("x,label,label\n1,2,a\n", "two columns are called `label`"),
             ("x,y,label\n1,2,a\n1,a\n", "line 3 has 2 fields, and the header 3"),
             ("x,y,label\n1,2,a\n\n1,2,3,b\n", "line 4 has 4 fields"),
             ("x,y,label\n1,two,a\n", "line 2, column `y`: `two` is no number"),

@@ -49,6 +49,21 @@ pub enum StoreError {
         /// Whether a catalog says where it can be downloaded.
         downloadable: bool,
     },
+    /// The file in the folder is not the catalog's.
+    #[error(
+        "{}: has {found} bytes, and the catalog's {name} has {expected}; remove the file, then `topgraft models pull {name}`",
+        path.display()
+    )]
+    Damaged {
+        /// The model's name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+        /// The catalog's.
+        expected: u64,
+    },
     /// The name is that of word vectors.
     #[error("{name} is a file of word vectors, no network; `topgraft models list` lists the networks too")]
     NoBackbone {

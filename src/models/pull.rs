@@ -73,14 +73,14 @@ impl Store {
         };
         let client = Client::new(url, options.timeout)?;
         let target = self.folder().join(&known.file);
-        if let Some(there) = there(&target) {
+        if let Some(there) = there(known, &target)? {
             return Ok(there);
         }
         fs::create_dir_all(self.folder())
             .map_err(|source| PullError::Write { path: self.folder().to_path_buf(), source })?;
         let mut part = Part::lock(&target)?;
         // Another download may have ended while this one waited.
-        if let Some(there) = there(&target) {
+        if let Some(there) = there(known, &target)? {
             part.discard_if_empty();
             return Ok(there);
         }
@@ -108,9 +108,20 @@ impl Store {
 }
 
 /// The file, if it is there already.
-fn there(target: &Path) -> Option<Pulled> {
-    let bytes = fs::metadata(target).ok().filter(fs::Metadata::is_file)?.len();
-    Some(Pulled { path: target.to_path_buf(), bytes, sha256: None, checked: false })
+fn there(known: &Known, target: &Path) -> Result<Option<Pulled>, PullError> {
+    let Some(bytes) = fs::metadata(target).ok().filter(fs::Metadata::is_file).map(|file| file.len()) else {
+        return Ok(None);
+    };
+    let read = |source| PullError::Read { path: target.to_path_buf(), source };
+    let is_other = known.bytes.is_some_and(|expected| expected != bytes)
+        || match known.sha256 {
+            Some(expected) => digest(File::open(target).map_err(read)?, |_| Ok(())).map_err(read)?.0 != expected,
+            None => false,
+        };
+    if is_other {
+        return Err(PullError::Damaged { name: known.name.clone(), path: target.to_path_buf() });
+    }
+    Ok(Some(Pulled { path: target.to_path_buf(), bytes, sha256: None, checked: false }))
 }
 
 /// The file on its way: no other download has it as long as this is open. It is emptied rather than removed, so that those

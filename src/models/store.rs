@@ -21,17 +21,20 @@ pub enum State {
     Pulled,
     /// In the folder, from the user.
     Added,
+    /// In the folder, but not as long as the catalog says.
+    Damaged,
     /// Not on this machine, as far as is known.
     Missing,
 }
 
 impl State {
-    /// `built in`, `pulled`, `added`, `not here`
+    /// `built in`, `pulled`, `added`, `damaged`, `not here`
     pub fn name(self) -> &'static str {
         match self {
             Self::BuiltIn => "built in",
             Self::Pulled => "pulled",
             Self::Added => "added",
+            Self::Damaged => "damaged",
             Self::Missing => "not here",
         }
     }
@@ -176,6 +179,11 @@ impl Store {
         let known = self.find(name)?;
         match (&known.kind, known.state) {
             (Kind::Vectors(_), _) => Err(StoreError::NoBackbone { name: known.name }),
+            (_, State::Damaged) => {
+                let path = known.path.unwrap_or_default();
+                let found = path.metadata().map_or(0, |file| file.len());
+                Err(StoreError::Damaged { name: known.name, path, found, expected: known.bytes.unwrap_or(found) })
+            }
             (_, State::Missing) => Err(StoreError::NotHere { name: known.name, downloadable: known.url.is_some() }),
             _ => Ok(known.path),
         }
@@ -238,8 +246,13 @@ impl Store {
     /// With state and path as they are now.
     pub(super) fn located(&self, mut known: Known) -> Known {
         let path = Some(self.folder.join(&known.file)).filter(|path| is_file_name(&known.file) && path.is_file());
+        let is_other = |path: &PathBuf| {
+            let len = path.metadata().ok().map(|file| file.len());
+            known.bytes.is_some() && len.is_some() && known.bytes != len
+        };
         known.state = match &path {
             None => State::Missing,
+            Some(path) if is_other(path) => State::Damaged,
             Some(path) if origin(path).is_file() => State::Pulled,
             Some(_) => State::Added,
         };

@@ -67,14 +67,15 @@ pub fn cut_chart(points: &[CutPoint<'_>]) -> Vec<u8> {
         taken.push(Taken { area: [x - 6.0, bounds[1], x + 6.0, bounds[0]], cost: 1.0 });
     }
     line.windows(2).for_each(|pair| taken.extend(along(pair[0], pair[1])));
-    for (index, point) in points.iter().enumerate() {
-        let (marker, colour) = style(index);
+    // Poolings of one layer take the same time, so markers may lie on each other: those that matter most last.
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by_key(|index| (!points[*index].is_recommended, !front.contains(index)));
+    for index in order.iter().rev() {
+        let ((marker, colour), point) = (style(*index), &points[*index]);
         canvas.marker(marker, at(point), if point.is_recommended { 11.0 } else { 9.0 }, colour);
     }
     let bounds = [axes.x.pixels[0] + 4.0, axes.y.pixels[1] - 14.0, axes.x.pixels[1], axes.y.pixels[0] - 4.0];
     // The names that matter most first, while there is room.
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by_key(|index| (!points[*index].is_recommended, !front.contains(index)));
     for index in order {
         let name = font::fitted(&font::name(points[index].name, index + 1), SMALL, 260.0);
         let place = place(at(&points[index]), font::width(&name, SMALL), &taken, bounds);

@@ -251,7 +251,11 @@ impl Backbone {
             Err(unknown) => unknown,
         };
         let parts: Vec<&str> = cut.split('+').collect();
+        let is_nameless = |part: &&str| part.is_empty() || part.starts_with(':');
         match parts[..] {
+            _ if parts.iter().any(is_nameless) => {
+                Err(CutError::Nameless { backbone: self.name.clone(), cut: cut.to_owned() })
+            }
             [_] if !cut.contains(':') => Err(unknown),
             _ if parts.len() > Tap::MAX_PARTS => {
                 Err(CutError::TooManyLayers { backbone: self.name.clone(), layers: parts.len(), most: Tap::MAX_PARTS })
@@ -275,7 +279,12 @@ impl Backbone {
             Err(unknown) => unknown,
         };
         let Some((name, pooling)) = written.rsplit_once(':') else { return Err(unknown) };
-        let Some(pooling) = Pooling::from_name(pooling) else { return Err(unknown) };
+        let Some(pooling) = Pooling::from_name(pooling) else {
+            return Err(match self.layer(name) {
+                Ok(_) => CutError::UnknownPooling { layer: name.to_owned(), pooling: pooling.to_owned() },
+                Err(_) => unknown,
+            });
+        };
         let layer = self.layer(name)?.clone();
         match layer.shape[..] {
             [_, _, height, width] if pooling != Pooling::Pyramid || height > 1 && width > 1 => {

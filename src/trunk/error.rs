@@ -181,6 +181,22 @@ pub enum CutError {
         /// The three names that look most like it, best first.
         nearest: Vec<String>,
     },
+    /// A part of the cut names no layer.
+    #[error("{backbone} cannot be cut at `{cut}`: a part of it names no layer; write LAYER, LAYER:max or LAYER+LAYER")]
+    Nameless {
+        /// The backbone's name.
+        backbone: String,
+        /// The cut that was asked for.
+        cut: String,
+    },
+    /// No pooling has that name.
+    #[error("there is no pooling `{pooling}` for layer {layer}; give `{layer}`, `{layer}:max` or `{layer}:pyramid`")]
+    UnknownPooling {
+        /// The layer that was asked for.
+        layer: String,
+        /// The pooling that was asked for.
+        pooling: String,
+    },
     /// That is the network's input.
     #[error("{backbone} cannot be cut at {input}, its input: nothing is before it; the first layer is {first}")]
     BeforeFirst {

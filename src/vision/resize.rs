@@ -45,7 +45,7 @@ impl Resizer {
     pub(super) fn resize(&mut self, photo: &RgbImage) -> &[u8] {
         let (width, height) = photo.dimensions();
         assert!(width > 0 && height > 0, "a photo has at least one pixel");
-        let [input_w, input_h] = self.input;
+        let input_w = self.input[0];
         let crop = crop_box([width, height], self.input, self.crop);
         let crop_h = crop[3];
         // Pillow makes the photo as wide as the input, then as high, and clips to 0..=255 in between (13.0 goes the

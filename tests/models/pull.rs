@@ -69,6 +69,15 @@ fn a_whole_file_is_pulled_checked_and_there_the_second_time() {
     assert_eq!((&model["downloaded"], &model["sha256"], &model["checked"]), (&false.into(), &().into(), &().into()));
     assert_eq!(server.requests().len(), 1);
 
+    // Damaged, it is not taken for the model.
+    let mut other = content();
+    other[150_000] ^= 1;
+    fs::write(home.path("net.bin"), &other).unwrap();
+    pull(&home, &server, &[]).fails(&["net.bin: is not net as the catalog knows it", "remove the file"]);
+    fs::write(home.path("net.bin"), &other[1..]).unwrap();
+    let json = home.run(&["models", "show", "net", "--json"]).succeeds().json();
+    assert_eq!(json["state"].as_str(), Some("damaged"));
+
     fs::remove_file(home.path("net.bin")).unwrap();
     let json = pull(&home, &server, &["--json"]).succeeds().json();
     let model = &json["models"][0];

@@ -234,6 +234,7 @@ fn each_damage_of_a_chunk_has_its_error() {
     assert_refused(ParseError::ChunkLength { chunk: *b"temp" }, length_of(b"temp", 16));
     let temperature = ParseError::Value { what: "the temperature" };
     assert_refused(temperature, set(b"temp", 0, &[0; 4]));
+    assert_refused(temperature, set(b"temp", 0, &[1, 0, 0, 0]));
     assert_refused(temperature, set(b"temp", 0, &[0, 0, 0x80, 0x7f]));
     assert_refused(temperature, set(b"temp", 4, &[0, 0, 0xc0, 0x7f]));
     assert_refused(temperature, set(b"temp", 8, &[0, 0, 0, 0x40]));

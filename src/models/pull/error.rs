@@ -15,6 +15,22 @@ pub enum PullError {
         /// The model's name.
         name: String,
     },
+    /// The file that is there is not the catalog's.
+    #[error("{}: is not {name} as the catalog knows it: its size or SHA-256 is another; remove the file, then pull it again", path.display())]
+    Damaged {
+        /// The model's name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file that is there cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// That is no address of a file on the web.
     #[error("{url:?} is no address; give one that begins with https:// or http://")]
     Url {
