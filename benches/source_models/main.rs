@@ -32,8 +32,8 @@ struct Source {
 
 /// What a model is worth for some training photos.
 struct Outcome {
-    /// Left-out accuracy at the default cut, LogME, H-score.
-    scores: [f64; 3],
+    /// Left-out accuracy at the default cut, its log-loss with the sign turned, LogME, H-score.
+    scores: [f64; 4],
     /// Test accuracy at the default cut, at the recommended one, at the best one, in percent.
     tests: [f64; 3],
     recommended: String,
@@ -85,12 +85,12 @@ fn main() -> Result<()> {
 /// Of each score: how its ranking of the models agrees with that by test accuracy, and what its first choice loses.
 fn print_choices(choices: &[(&str, &str, Vec<Vec<Outcome>>)]) {
     println!(
-        "\n| set | shots | best model | left-out accuracy: tau, points lost | LogME: tau, points lost | H-score: tau, points lost |"
+        "\n| set | shots | best model | left-out accuracy: tau, points lost | log-loss | LogME | H-score |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     for (set, shots, by_model) in choices {
         let n_splits = by_model[0].len();
-        let cells = [0, 1, 2].map(|score| {
+        let cells = [0, 1, 2, 3].map(|score| {
             let (mut tau, mut lost) = (0.0, 0.0);
             for split in 0..n_splits {
                 let of =
@@ -159,6 +159,7 @@ fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Resu
     Ok(Outcome {
         scores: [
             probed[default_cut].accuracy(),
+            -probed[default_cut].fitted.left_out.log_loss(),
             score(log_me(features.view(), &labels, n_classes))?,
             score(h_score(features.view(), &labels, n_classes))?,
         ],

@@ -140,8 +140,8 @@ impl Report<'_> {
         let best = &self.args.models[self.ranked[0]];
         writeln!(
             out,
-            "\n* none of the others is as accurate and as fast. Times are of one thread.\n\
-             The most accurate: topgraft learn --backbone {}",
+            "\n* none of the others is as good, by LogME, and as fast. Times are of one thread.\n\
+             The best: topgraft learn --backbone {}",
             plain(&best.display().to_string())
         )
     }

@@ -1,5 +1,6 @@
 //! Which of several source models suits some photos, on this device.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::extract::Extracted;
@@ -41,21 +42,28 @@ impl Candidate {
     }
 }
 
-/// Places of `candidates`, the best first: by left-out accuracy, then by time.
+/// Which of two is worth more for the photos: by LogME; without it, or where it is the same, by left-out accuracy. From few
+/// photos LogME tells networks apart that left-out accuracy cannot: docs/source-models.md has the figures.
+fn by_worth(a: &Candidate, b: &Candidate) -> Ordering {
+    let log_me = |candidate: &Candidate| candidate.log_me.unwrap_or(f64::NEG_INFINITY);
+    log_me(a).total_cmp(&log_me(b)).then(a.accuracy().total_cmp(&b.accuracy()))
+}
+
+/// Places of `candidates`, the best first: by LogME, then by left-out accuracy, then by time.
 pub fn ranking(candidates: &[Candidate]) -> Vec<usize> {
     let mut ranked: Vec<usize> = (0..candidates.len()).collect();
     ranked.sort_by(|&a, &b| {
         let (a, b) = (&candidates[a], &candidates[b]);
-        b.accuracy().total_cmp(&a.accuracy()).then(a.pass_time.cmp(&b.pass_time))
+        by_worth(b, a).then(a.pass_time.cmp(&b.pass_time))
     });
     ranked
 }
 
-/// For each candidate whether it is on the Pareto front: no other is as accurate and as fast, and better in one of them.
+/// For each candidate whether it is on the Pareto front: no other ranks as high and is as fast, and better in one of them.
 pub fn pareto_front(candidates: &[Candidate]) -> Vec<bool> {
     let beats = |a: &Candidate, b: &Candidate| {
-        let (accuracy, time) = (a.accuracy().total_cmp(&b.accuracy()), b.pass_time.cmp(&a.pass_time));
-        accuracy.is_ge() && time.is_ge() && (accuracy.is_gt() || time.is_gt())
+        let (worth, time) = (by_worth(a, b), b.pass_time.cmp(&a.pass_time));
+        worth.is_ge() && time.is_ge() && (worth.is_gt() || time.is_gt())
     };
     candidates.iter().map(|this| !candidates.iter().any(|other| beats(other, this))).collect()
 }

@@ -618,9 +618,13 @@ mod tests {
         assert!(error("features:max").contains("no map at layer features to pool by max: its output is 1x12"));
         let pixel = tiny().cut("gap:pyramid", &tiny().preprocess().0).unwrap_err().to_string();
         assert!(pixel.contains("by pyramid: its output is 1x8x1x1"), "{pixel}");
-        for (written, unknown) in [("stem:mean", "stem:mean"), ("no:max", "no"), ("stem+no", "no"), ("stem+", "")] {
+        for (written, unknown) in [("no:mean", "no:mean"), ("no:max", "no"), ("stem+no", "no")] {
             let error = backbone.cut(written, &preprocess).unwrap_err();
             assert!(matches!(&error, CutError::UnknownLayer { layer, .. } if layer == unknown), "{written}: {error}");
+        }
+        assert!(error("stem:mean").contains("no pooling `mean` for layer stem"));
+        for nameless in ["stem+", "+", ":max", "stem+:max"] {
+            assert!(error(nameless).contains("a part of it names no layer"), "{nameless}");
         }
         assert!(error("stem+dw+stem:average").contains("has stem:average twice"));
         assert!(error(&["stem"; 9].join("+")).contains("9 layers at once; join at most 8"));
