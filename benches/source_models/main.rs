@@ -84,9 +84,7 @@ fn main() -> Result<()> {
 
 /// Of each score: how its ranking of the models agrees with that by test accuracy, and what its first choice loses.
 fn print_choices(choices: &[(&str, &str, Vec<Vec<Outcome>>)]) {
-    println!(
-        "\n| set | shots | best model | left-out accuracy: tau, points lost | log-loss | LogME | H-score |"
-    );
+    println!("\n| set | shots | best model | left-out accuracy: tau, points lost | log-loss | LogME | H-score |");
     println!("|---|---|---|---|---|---|---|");
     for (set, shots, by_model) in choices {
         let n_splits = by_model[0].len();
