@@ -215,6 +215,29 @@ fn a_neck_that_does_not_help_says_so() {
     assert!(scene.path("neck.graft").exists());
 }
 
+#[test]
+fn rows_are_scaled_as_suits_them_and_nothing_is_promised_of_noise() {
+    let scene = Scene::empty();
+    let learn = |name: &str, csv: &str, more: &[&str]| {
+        fs::write(scene.path(name), csv).unwrap();
+        let [rows, head] = [name, "x.graft"].map(|name| text(scene.path(name)));
+        topgraft([&["learn", &rows, "-o", &head, "--json", "--force"], more].concat()).succeeds().json()
+    };
+    // Classes that only their size tells apart, which is lost when rows are scaled to length 1.
+    let row = |i: usize, size: f64| size + 0.01 * (i * 37 % 11) as f64;
+    let lines = |label: &str, size: f64| {
+        (0..12).map(|i| format!("{},{},{label}\n", row(i, size), row(i + 5, size))).collect::<String>()
+    };
+    let csv = format!("x,y,label\n{}{}", lines("large", 10.0), lines("small", 1.0));
+    assert_eq!(learn("sizes.csv", &csv, &[])["accuracy"], 1.0);
+    assert!(learn("sizes.csv", &csv, &["--scaling", "l2"])["accuracy"].as_f64().unwrap() < 0.9);
+
+    let noise: String = (0..60).map(|i| format!("{},{}\n", i * 37 % 101, i * 7919 % 13 % 2)).collect();
+    let advice = &learn("noise.csv", &format!("x,label\n{noise}"), &[])["advice"];
+    assert_eq!((&advice["more_photos"], &advice["gain"]), (&().into(), &0.0.into()));
+    assert!(advice["text"].as_str().unwrap().starts_with("not shown to be better than always saying "), "{advice}");
+}
+
 /// A two-dimensional f32 array as NumPy writes it.
 fn npy(rows: &[[f32; 2]]) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}", rows.len());

@@ -22,6 +22,8 @@ mod board;
 mod deploy;
 // What a fit takes, and what it is said to take.
 mod memory;
+// What is read is not written over.
+mod overwrite;
 // Necks that are developed on a source task.
 mod develop;
 // Exported files, in the programs that they are for.
