@@ -164,6 +164,42 @@ fn a_report_has_the_numbers_of_eval_in_a_page_that_needs_nothing_else() {
 }
 
 #[test]
+fn a_report_has_the_cuts_on_demand() {
+    let scene = Scene::with_photos(&["birds", "tools"], 4);
+    scene.learn(&[]).succeeds();
+    let (head, photos, out) = (scene.head(), scene.photos(), scene.path("out"));
+    let json = eval(&head, &photos, &out, &["--cuts", "2", "--json"]).succeeds().json();
+    assert!(json["report"]["files"].as_array().unwrap().contains(&"cuts.png".into()), "{json}");
+    picture(&out.join("cuts.png"), Some([1000, 720]), []);
+    let page = read_page(&out.join("report.html"));
+    page.is_self_contained();
+    page.says("What other cuts are worth");
+    // The picture's numbers are those of `probe`, the deepest cut's last of all.
+    let probed = topgraft(["probe", photos.to_str().unwrap(), "--cuts", "2", "--json"]).succeeds().json();
+    for cut in probed["cuts"].as_array().unwrap() {
+        page.says(cut["cut"].as_str().unwrap());
+        page.says(&percent(&cut["accuracy"]));
+    }
+    // A report without it takes the old picture away.
+    eval(&head, &photos, &out, &["--force"]).succeeds();
+    assert!(!out.join("cuts.png").exists());
+
+    let refuses = |head: &Path, photos: &Path, more: &[&str], words: &[&str]| {
+        let args = ["eval", "-m", head.to_str().unwrap(), photos.to_str().unwrap()];
+        topgraft([&args, more].concat()).refuses(words);
+    };
+    let new = scene.path("new");
+    let report = ["--report", new.to_str().unwrap(), "--cuts", "2"];
+    refuses(&head, &photos, &report[2..], &["--report"]);
+    fs::remove_dir_all(photos.join("birds")).unwrap();
+    refuses(&head, &photos, &report, &["only one class, `tools`"]);
+    let scene = Scene::with_photos(&["birds", "tools"], 4);
+    scene.learn(&["--raw", "8"]).succeeds();
+    refuses(&scene.head(), &scene.photos(), &report, &["--cuts compares layers of a network"]);
+    assert!(!new.exists());
+}
+
+#[test]
 fn a_report_is_replaced_only_on_demand_and_written_whole_or_not_at_all() {
     let scene = Scene::with_photos(&["birds", "tools"], 4);
     scene.learn(&[]).succeeds();

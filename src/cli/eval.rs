@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use topgraft::learn::{ClassReport, Classifier, Evaluation, Extracted, Model, Prediction};
+use topgraft::trunk::{Backbone, Pooling};
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::guard::check_output;
 use super::input::{Input, check_neck};
 use super::photos::skipped_json;
+use super::probe::{Measured, spread};
 use super::report::{Place, Written};
 use super::text::{counted, percent, plain, table};
 
@@ -34,6 +36,9 @@ pub struct Args {
     /// Folder to write a report into: a page and its pictures
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
+    /// Compare so many layers of the network in the report, as `topgraft probe` does, with these photos
+    #[arg(long, value_name = "N", requires = "report", value_parser = clap::value_parser!(u16).range(1..=64))]
+    cuts: Option<u16>,
     /// Replace a report that is there
     #[arg(long, requires = "report")]
     force: bool,
@@ -54,6 +59,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let read = [Some(args.model.clone()), args.backbone.file(), args.trunk.clone()].into_iter().flatten();
         check_output(&file, read, Some(&input.dataset), "in the report", "--report")?;
     }
+    if args.cuts.is_some() {
+        if model.raw_trunk().is_some() {
+            bail!("{}: --cuts compares layers of a network, and the head's trunk has none", args.model.display());
+        }
+        input.dataset.check_teachable()?;
+    }
     let label_of = labels_of_classes(&input, &model, &args.photos)?;
     let trunk = args.backbone.trunk_of(&model, &args.model)?;
     let classifier = Classifier::new(model, trunk).with_context(|| args.model.display().to_string())?;
@@ -70,7 +81,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let predictions = predictions.with_context(|| args.model.display().to_string())?;
     let labels = &classifier.model().labels;
     let truth: Vec<u16> = truth.collect();
-    let report = place.map(|place| place.write(classifier.model(), &extracted, &args.photos, &truth, &predictions));
+    let cuts = args.cuts.map(|layers| compared(args, classifier.model(), layers, &input)).transpose()?;
+    let write =
+        |place: Place| place.write(classifier.model(), &extracted, &args.photos, &truth, &predictions, cuts.as_ref());
+    let report = place.map(write);
     let report = report.transpose()?;
     let pairs: Vec<(u16, u16)> = truth.into_iter().zip(predictions.iter().map(Prediction::class)).collect();
     let refused = classifier.model().rejection.is_some().then(|| Refused::new(&predictions, &pairs));
@@ -91,6 +105,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+/// Cuts of the head's network, with its preprocessing.
+fn compared(args: &Args, model: &Model, layers: u16, input: &Input) -> anyhow::Result<(Backbone, Measured)> {
+    let backbone = args.backbone.open()?;
+    let cuts = spread(&backbone, layers, &Pooling::OF_MAPS)?;
+    let measured = Measured::new(&backbone, &cuts, &model.preprocess, &input.dataset)?;
+    Ok((backbone, measured))
 }
 
 /// Photos that the head calls unknown, although they are of its classes.

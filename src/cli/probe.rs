@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use topgraft::learn::{Dataset, Extracted, PassTimes, Probed, Readings, Settings, pass_times, recommended};
+use topgraft::topgraft_core::preprocess::Preprocess;
 use topgraft::trunk::{Backbone, Layer, Part, Pooling, Tap};
 use topgraft::vision::{self, Preprocessor};
 
@@ -56,13 +57,29 @@ enum PoolingArg {
     Pyramid,
 }
 
+impl PoolingArg {
+    fn pooling(&self) -> Pooling {
+        match self {
+            Self::Average => Pooling::Average,
+            Self::Max => Pooling::Max,
+            Self::Pyramid => Pooling::Pyramid,
+        }
+    }
+}
+
+/// Cuts of a network, measured with photos.
+pub struct Measured {
+    pub extracted: Extracted,
+    pub probed: Vec<Probed>,
+    pub times: PassTimes,
+    /// Which of them to take.
+    pub recommended: usize,
+}
+
 /// What came out.
 struct Report<'a> {
     backbone: &'a Backbone,
-    extracted: &'a Extracted,
-    probed: Vec<Probed>,
-    times: PassTimes,
-    recommended: usize,
+    measured: Measured,
     chart: Option<&'a Path>,
 }
 
@@ -74,63 +91,78 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     dataset.check_teachable()?;
     let backbone = args.backbone.open()?;
-    let preprocess = preprocess_of(&backbone);
-    let taps = backbone.taps(&cuts(args, &backbone)?, &preprocess)?;
-    budget::check_features(
-        dataset.samples.len(),
-        taps.feature_dim(),
-        None,
-        "give fewer cuts (--cut, --cuts, --pooling) or fewer photos",
-    )?;
-    let extracted = extract_taps(&taps, &dataset)?;
-    let bar = progress_bar_of(taps.list().len(), "cuts");
-    let (features, labels) = (extracted.features.view(), extracted.labels());
-    let n_classes = extracted.dataset.classes.len();
-    let readings = Readings { taps: taps.list(), features, labels: &labels, n_classes };
-    let mut probed = readings.probe(&Settings::default(), || bar.inc(1))?;
-    bar.finish_and_clear();
-    probed.extend(readings.probe_joined(&probed, &Settings::default())?);
-    // Any photo will do.
-    let photo = vision::open(&extracted.dataset.samples[0].path)?;
-    let input = Preprocessor::new(&preprocess)?.apply(&photo);
-    let read: Vec<&Tap> = probed.iter().map(|probed| &probed.tap).collect();
-    let times = pass_times(&backbone, &taps, &read, &preprocess, &input)?;
-    let recommended = recommended(&probed).expect("one cut at least");
+    let measured = Measured::new(&backbone, &cuts(args, &backbone)?, &preprocess_of(&backbone), &dataset)?;
     if let Some(chart) = chart {
-        chart.write(&backbone, &probed, &times.cuts, recommended)?;
+        chart.write(&backbone, &measured)?;
     }
-    let report =
-        Report { backbone: &backbone, extracted: &extracted, probed, times, recommended, chart: args.chart.as_deref() };
+    let report = Report { backbone: &backbone, measured, chart: args.chart.as_deref() };
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", report.json())?,
         false => report.print(&mut out)?,
     }
-    Ok(if extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+    Ok(if report.measured.extracted.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+impl Measured {
+    /// Reads the photos of `dataset` once at all `cuts`, fits a head at each, and times them.
+    pub fn new(
+        backbone: &Backbone,
+        cuts: &[String],
+        preprocess: &Preprocess,
+        dataset: &Dataset,
+    ) -> anyhow::Result<Self> {
+        let taps = backbone.taps(cuts, preprocess)?;
+        budget::check_features(
+            dataset.samples.len(),
+            taps.feature_dim(),
+            None,
+            "give fewer cuts (--cut, --cuts, --pooling) or fewer photos",
+        )?;
+        let extracted = extract_taps(&taps, dataset)?;
+        let bar = progress_bar_of(taps.list().len(), "cuts");
+        let (features, labels) = (extracted.features.view(), extracted.labels());
+        let n_classes = extracted.dataset.classes.len();
+        let readings = Readings { taps: taps.list(), features, labels: &labels, n_classes };
+        let mut probed = readings.probe(&Settings::default(), || bar.inc(1))?;
+        bar.finish_and_clear();
+        probed.extend(readings.probe_joined(&probed, &Settings::default())?);
+        // Any photo will do.
+        let photo = vision::open(&extracted.dataset.samples[0].path)?;
+        let input = Preprocessor::new(preprocess)?.apply(&photo);
+        let read: Vec<&Tap> = probed.iter().map(|probed| &probed.tap).collect();
+        let times = pass_times(backbone, &taps, &read, preprocess, &input)?;
+        let recommended = recommended(&probed).expect("one cut at least");
+        Ok(Self { extracted, probed, times, recommended })
+    }
 }
 
 /// The cuts to compare, from the cheapest to the dearest, each once.
 fn cuts(args: &Args, backbone: &Backbone) -> anyhow::Result<Vec<String>> {
-    let mut taps: Vec<Tap> = match args.cut.as_slice() {
+    match args.cut.as_slice() {
         [] => {
-            let wanted = |layer: &Layer| {
-                let poolings = args.pooling.iter().map(|pooling| match pooling {
-                    PoolingArg::Average => Pooling::Average,
-                    PoolingArg::Max => Pooling::Max,
-                    PoolingArg::Pyramid => Pooling::Pyramid,
-                });
-                poolings.map(|pooling| format!("{}:{}", layer.output, pooling.name())).collect::<Vec<_>>()
-            };
-            let layers = backbone.candidates(args.cuts.into());
-            // A vector, or a map of one pixel, is taken as it is.
-            let each = |layer: &Layer| match layer.shape[..] {
-                [_, _, height, width] if height > 1 && width > 1 => wanted(layer),
-                _ => vec![layer.output.clone()],
-            };
-            layers.into_iter().flat_map(each).map(|cut| backbone.tap(&cut)).collect::<Result<_, _>>()?
+            let poolings: Vec<Pooling> = args.pooling.iter().map(PoolingArg::pooling).collect();
+            spread(backbone, args.cuts, &poolings)
         }
-        cuts => cuts.iter().map(|cut| backbone.tap(cut)).collect::<Result<_, _>>()?,
+        cuts => sorted(backbone, cuts.iter().cloned()),
+    }
+}
+
+/// So many layers, spread over the network, the map of each pooled in each of the ways.
+pub fn spread(backbone: &Backbone, layers: u16, poolings: &[Pooling]) -> anyhow::Result<Vec<String>> {
+    let each = |layer: &Layer| match layer.shape[..] {
+        [_, _, height, width] if height > 1 && width > 1 => {
+            poolings.iter().map(|pooling| format!("{}:{}", layer.output, pooling.name())).collect::<Vec<_>>()
+        }
+        // A vector, or a map of one pixel, is taken as it is.
+        _ => vec![layer.output.clone()],
     };
+    sorted(backbone, backbone.candidates(layers.into()).into_iter().flat_map(each))
+}
+
+/// From the cheapest to the dearest, each once.
+fn sorted(backbone: &Backbone, cuts: impl Iterator<Item = String>) -> anyhow::Result<Vec<String>> {
+    let mut taps: Vec<Tap> = cuts.map(|cut| backbone.tap(&cut)).collect::<Result<_, _>>()?;
     taps.sort_by_key(Tap::multiply_adds);
     let mut cuts = Vec::new();
     for tap in &taps {
@@ -161,10 +193,12 @@ impl Report<'_> {
             "weights",
         ];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
-        for (at, (Probed { tap, fitted }, time)) in self.probed.iter().zip(&self.times.cuts).enumerate() {
+        for (at, (Probed { tap, fitted }, time)) in
+            self.measured.probed.iter().zip(&self.measured.times.cuts).enumerate()
+        {
             let [low, high] = fitted.evaluation.interval();
             rows.push(vec![
-                if at == self.recommended { "*" } else { "" }.to_owned(),
+                if at == self.measured.recommended { "*" } else { "" }.to_owned(),
                 plain(&self.backbone.tap_name(tap)),
                 tap.feature_dim().to_string(),
                 percent(fitted.evaluation.accuracy()),
@@ -175,7 +209,7 @@ impl Report<'_> {
                 bytes(weight_bytes(tap)),
             ]);
         }
-        let extracted = self.extracted;
+        let extracted = &self.measured.extracted;
         writeln!(
             out,
             "{}: {} of {} classes\n",
@@ -184,13 +218,13 @@ impl Report<'_> {
             extracted.dataset.classes.len()
         )?;
         write!(out, "{}", table(&rows, &[2, 3, 4, 6, 7, 8]))?;
-        let best = &self.probed[self.recommended].tap;
+        let best = &self.measured.probed[self.measured.recommended].tap;
         writeln!(
             out,
             "\n* recommended: the deepest, or the cheapest of those that are clearly better: topgraft learn --cut {}\n\
              All of them in one pass: {} a photo. Times are of one thread.",
             plain(&self.backbone.tap_name(best)),
-            duration(self.times.taps)
+            duration(self.measured.times.taps)
         )
     }
 
@@ -217,13 +251,13 @@ impl Report<'_> {
         };
         json!({
             "backbone": self.backbone.name(),
-            "n_samples": self.extracted.features.nrows(),
-            "classes": self.extracted.dataset.classes,
-            "cuts": self.probed.iter().zip(&self.times.cuts).map(cut).collect::<Value>(),
-            "recommended": self.backbone.tap_name(&self.probed[self.recommended].tap),
-            "one_pass_milliseconds": milliseconds(&self.times.taps),
+            "n_samples": self.measured.extracted.features.nrows(),
+            "classes": self.measured.extracted.dataset.classes,
+            "cuts": self.measured.probed.iter().zip(&self.measured.times.cuts).map(cut).collect::<Value>(),
+            "recommended": self.backbone.tap_name(&self.measured.probed[self.measured.recommended].tap),
+            "one_pass_milliseconds": milliseconds(&self.measured.times.taps),
             "chart": self.chart.map(|path| path.display().to_string()),
-            "skipped": skipped_json(self.extracted),
+            "skipped": skipped_json(&self.measured.extracted),
         })
     }
 }

@@ -7,17 +7,16 @@ pub use without::*;
 
 #[cfg(feature = "report")]
 mod with {
-    use std::path::{Path, PathBuf};
-    use std::time::Duration;
-
     use anyhow::bail;
     use serde_json::{Value, json};
+    use std::path::{Path, PathBuf};
     use topgraft::learn::{
         Difference, Estimate, Extracted, Model, Prediction, Probed, TransferCurve, TransferPoint, check_path, save,
     };
     use topgraft::report::{CutPoint, FILES, File, Folder, FolderError, PAGE, Report, cut_chart};
     use topgraft::trunk::Backbone;
 
+    use crate::cli::probe::Measured;
     use crate::cli::text::{bytes, plain_path, shortest};
 
     /// Whether the system did not let a report be written.
@@ -55,8 +54,12 @@ mod with {
             photos: &Path,
             truth: &[u16],
             predictions: &[Prediction],
+            cuts: Option<&(Backbone, Measured)>,
         ) -> anyhow::Result<Written> {
-            let report = Report::new(model, extracted, photos, truth, predictions)?;
+            let mut report = Report::new(model, extracted, photos, truth, predictions)?;
+            if let Some((backbone, measured)) = cuts {
+                report = with_points(backbone, measured, |points| report.with_cuts(points));
+            }
             let files = report.files();
             let page = self.0.file(PAGE);
             self.0.write(&files)?;
@@ -119,37 +122,37 @@ mod with {
         }
 
         /// Draws and writes it.
-        pub fn write(
-            &self,
-            backbone: &Backbone,
-            probed: &[Probed],
-            times: &[Duration],
-            recommended: usize,
-        ) -> anyhow::Result<()> {
-            let names: Vec<String> = probed.iter().map(|probed| backbone.tap_name(&probed.tap)).collect();
-            let cuts = probed.iter().zip(times).enumerate();
-            let points = cuts.map(|(at, (Probed { fitted, .. }, time))| CutPoint {
-                name: &names[at],
-                accuracy: fitted.evaluation.accuracy(),
-                interval: fitted.evaluation.interval(),
-                milliseconds: time.as_secs_f64() * 1e3,
-                is_recommended: at == recommended,
-            });
-            let points: Vec<CutPoint> = points.collect();
-            Ok(save(&self.path, &cut_chart(&points), self.replace)?)
+        pub fn write(&self, backbone: &Backbone, measured: &Measured) -> anyhow::Result<()> {
+            Ok(save(&self.path, &with_points(backbone, measured, cut_chart), self.replace)?)
         }
+    }
+
+    /// What is made of the cuts as points.
+    fn with_points<T>(backbone: &Backbone, measured: &Measured, make: impl FnOnce(&[CutPoint<'_>]) -> T) -> T {
+        let Measured { probed, times, recommended, .. } = measured;
+        let names: Vec<String> = probed.iter().map(|probed| backbone.tap_name(&probed.tap)).collect();
+        let cuts = probed.iter().zip(&times.cuts).enumerate();
+        let points = cuts.map(|(at, (Probed { fitted, .. }, time))| CutPoint {
+            name: &names[at],
+            accuracy: fitted.evaluation.accuracy(),
+            interval: fitted.evaluation.interval(),
+            milliseconds: time.as_secs_f64() * 1e3,
+            is_recommended: at == *recommended,
+        });
+        make(&points.collect::<Vec<_>>())
     }
 }
 
 #[cfg(not(feature = "report"))]
 mod without {
     use std::path::Path;
-    use std::time::Duration;
 
     use anyhow::bail;
     use serde_json::Value;
-    use topgraft::learn::{Extracted, Model, Prediction, Probed};
+    use topgraft::learn::{Extracted, Model, Prediction};
     use topgraft::trunk::Backbone;
+
+    use crate::cli::probe::Measured;
 
     pub fn failed(_: &anyhow::Error) -> bool {
         false
@@ -173,7 +176,15 @@ mod without {
             std::iter::empty()
         }
 
-        pub fn write(self, _: &Model, _: &Extracted, _: &Path, _: &[u16], _: &[Prediction]) -> anyhow::Result<Written> {
+        pub fn write(
+            self,
+            _: &Model,
+            _: &Extracted,
+            _: &Path,
+            _: &[u16],
+            _: &[Prediction],
+            _: Option<&(Backbone, Measured)>,
+        ) -> anyhow::Result<Written> {
             match self {}
         }
     }
@@ -183,7 +194,7 @@ mod without {
             bail!("--chart: this program was built without charts; build it with the feature `report`")
         }
 
-        pub fn write(&self, _: &Backbone, _: &[Probed], _: &[Duration], _: usize) -> anyhow::Result<()> {
+        pub fn write(&self, _: &Backbone, _: &Measured) -> anyhow::Result<()> {
             match *self {}
         }
     }

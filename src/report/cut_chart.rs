@@ -3,8 +3,9 @@
 use super::axes::{Axes, Axis, SMALL, TITLE, round_numbers};
 use super::canvas::{Anchor, Canvas, Line, Marker, Theme, mixed};
 use super::font;
+use super::text::{counted, interval, percent, shown};
 
-const SIZE: [u32; 2] = [1000, 720];
+pub(super) const SIZE: [u32; 2] = [1000, 720];
 /// From a point to the nearer end of its name, pixels.
 const DISTANCES: [f32; 7] = [18.0, 34.0, 56.0, 84.0, 120.0, 170.0, 230.0];
 
@@ -37,7 +38,39 @@ pub struct CutPoint<'a> {
 /// # Ok::<(), image::ImageError>(())
 /// ```
 pub fn cut_chart(points: &[CutPoint<'_>]) -> Vec<u8> {
-    let theme = Theme::LIGHT;
+    chart(points, Theme::LIGHT)
+}
+
+/// What the picture shows, for those who cannot see it.
+pub(super) fn description(points: &[CutPoint<'_>]) -> String {
+    let best = points.iter().find(|point| point.is_recommended);
+    let best = best.map_or(String::new(), |best| {
+        format!("; recommended is {}, {} at {:.1} ms", shown(best.name, 80), percent(best.accuracy), best.milliseconds)
+    });
+    format!("Left-out accuracy against milliseconds a photo for {}{best}.", counted(points.len(), "cut"))
+}
+
+/// Of the table of the picture's numbers.
+pub(super) const HEADING: [&str; 5] = ["cut", "", "left-out accuracy", "95 % interval", "a photo"];
+
+/// The numbers of the picture, the fastest cut first.
+pub(super) fn rows(points: &[CutPoint<'_>]) -> Vec<Vec<String>> {
+    let (front, mut order) = (front(points), (0..points.len()).collect::<Vec<_>>());
+    order.sort_by(|a, b| points[*a].milliseconds.total_cmp(&points[*b].milliseconds));
+    let row = |index: usize| {
+        let point = &points[index];
+        let mark = match (point.is_recommended, front.contains(&index)) {
+            (true, _) => "recommended",
+            (_, true) => "none is both faster and better",
+            _ => "",
+        };
+        let time = format!("{:.1} ms", point.milliseconds);
+        vec![shown(point.name, 80), mark.to_owned(), percent(point.accuracy), interval(point.interval), time]
+    };
+    order.into_iter().map(row).collect()
+}
+
+pub(super) fn chart(points: &[CutPoint<'_>], theme: Theme) -> Vec<u8> {
     let mut canvas = Canvas::new(SIZE[0], SIZE[1], theme);
     canvas.text("What a cut is worth, and what it costs", [24.0, 34.0], TITLE, theme.ink, Anchor::Left);
     canvas.text("bars: 95 % interval", [976.0, 34.0], SMALL, theme.grey, Anchor::Right);
