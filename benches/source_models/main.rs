@@ -36,6 +36,8 @@ struct Outcome {
     scores: [f64; 4],
     /// Test accuracy at the default cut, at the recommended one, at the best one, in percent.
     tests: [f64; 3],
+    /// Points that other rules for the cut lose to the best one: one standard error, the largest LogME.
+    others: [f64; 2],
     recommended: String,
     best: String,
     /// Multiply-adds of the recommended cut as a share of the default cut's.
@@ -78,8 +80,29 @@ fn main() -> Result<()> {
             choices.push((set, shots, by_model));
         }
     }
+    print_rules(&choices);
     print_choices(&choices);
     Ok(())
+}
+
+/// What rules for the cut lose to the best one, on average over the models; in brackets the most that they lose with one.
+fn print_rules(choices: &[(&str, &str, Vec<Vec<Outcome>>)]) {
+    println!("\n| set | shots | the deepest | recommended | one standard error | the largest LogME |");
+    println!("|---|---|---|---|---|---|");
+    for (set, shots, by_model) in choices {
+        let rules: [&dyn Fn(&Outcome) -> f64; 4] =
+            [&|o| o.tests[2] - o.tests[0], &|o| o.tests[2] - o.tests[1], &|o| o.others[0], &|o| o.others[1]];
+        let cells = rules.map(|lost| {
+            let mean = |outcomes: &Vec<Outcome>| outcomes.iter().map(lost).sum::<f64>() / outcomes.len() as f64;
+            let lost: Vec<f64> = by_model.iter().map(mean).collect();
+            format!(
+                "{:.1} ({:.1})",
+                lost.iter().sum::<f64>() / lost.len() as f64,
+                lost.iter().fold(0.0f64, |a, b| a.max(*b))
+            )
+        });
+        println!("| {set} | {shots} | {} |", cells.join(" | "));
+    }
 }
 
 /// Of each score: how its ranking of the models agrees with that by test accuracy, and what its first choice loses.
@@ -151,6 +174,18 @@ fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Resu
     let default_cut = source.taps.len() - 1;
     let chosen = recommended(&probed).context("cuts")?;
     let best = (0..tests.len()).max_by(|a, b| tests[*a].total_cmp(&tests[*b])).context("cuts")?;
+    // Breiman et al. 1984: the cheapest whose accuracy is within one standard error of the best.
+    let accuracies: Vec<f64> = probed.iter().map(Probed::accuracy).collect();
+    let highest = accuracies.iter().fold(0.0f64, |a, b| a.max(*b));
+    let error = (highest * (1.0 - highest) / labels.len() as f64).sqrt();
+    let good = (0..probed.len()).filter(|at| accuracies[*at] >= highest - error);
+    let textbook = good.min_by_key(|at| probed[*at].tap.multiply_adds()).context("cuts")?;
+    let worth = |at: usize| {
+        let features = readings.of(&probed[at].tap);
+        features.and_then(|features| log_me(features.view(), &labels, n_classes)).unwrap_or(f64::NEG_INFINITY)
+    };
+    let worths: Vec<f64> = (0..probed.len()).map(worth).collect();
+    let likeliest = (0..probed.len()).max_by(|a, b| worths[*a].total_cmp(&worths[*b])).context("cuts")?;
     let features = readings.of(&source.taps[default_cut]).context("a cut")?;
     let score = |score: Option<f64>| score.context("no score");
     let name = |at: usize| source.backbone.tap_name(&probed[at].tap);
@@ -162,6 +197,7 @@ fn outcome(source: &Source, splits: &Splits, split: &Split, shots: &str) -> Resu
             score(h_score(features.view(), &labels, n_classes))?,
         ],
         tests: [tests[default_cut], tests[chosen], tests[best]],
+        others: [textbook, likeliest].map(|at| tests[best] - tests[at]),
         recommended: name(chosen),
         best: name(best),
         cost: probed[chosen].tap.multiply_adds() as f64 / source.taps[default_cut].multiply_adds() as f64,
