@@ -21,8 +21,10 @@ mod report;
 mod review;
 mod select;
 mod text;
+mod vectors;
 mod views;
 mod weights;
+mod words;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ use topgraft::learn::SaveError;
 use topgraft::models::PullError;
 use topgraft::models::StoreError;
 use topgraft::trunk::RunError;
+use topgraft::words::WordsError;
 
 use message::message;
 
@@ -59,6 +62,7 @@ enum Command {
     Inspect(inspect::Args),
     Export(export::Args),
     Models(models::Args),
+    Words(words::Args),
 }
 
 /// How a command ended that did its work.
@@ -90,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Words(args) => words::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -125,7 +130,8 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     message(one_line(error));
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
-    let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure);
+    let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure)
+        || error.downcast_ref().is_some_and(WordsError::is_failure);
     #[cfg(feature = "pull")]
     let store_failed = store_failed || error.downcast_ref().is_some_and(PullError::is_failure);
     ExitCode::from(if save_failed || run_failed || store_failed || report::failed(error) { 1 } else { 2 })

@@ -5,7 +5,7 @@
 //!                                  Model + Trunk = Classifier --> Prediction
 //! ```
 //!
-//! Trunk and vision meet here and nowhere else.
+//! Trunk, vision and words meet here and nowhere else.
 
 mod cache;
 mod calibration;
@@ -38,6 +38,7 @@ mod select;
 mod span;
 mod spectrum;
 mod subsets;
+mod texts;
 mod transfer;
 mod transferability;
 mod warm;
@@ -64,6 +65,7 @@ pub use rows::{Rows, RowsError};
 pub use save::{SaveError, Written, check_path, is_same_file, save};
 pub use scaling::Scaling;
 pub use select::{Candidate, pareto_front, ranking};
+pub use texts::{Texts, TextsError};
 pub use transfer::{Difference, Estimate, TransferCurve, TransferPoint, curve_samples, transfer_curve};
 pub use transferability::{h_score, log_me};
 pub use warm::{WarmStart, WarmStartError, warm_start};

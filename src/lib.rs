@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`vision`] | photo file -> input tensor |
 //! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
+//! | [`words`] | text -> features, by word vectors |
 //! | [`learn`] | folder of photos -> head, and how good it is |
 //! | [`export`] | what was learned, in the formats of other programs |
 //! | [`models`] | source models by name: catalogs, the folder that keeps them, downloads |
@@ -50,5 +51,6 @@ mod panics;
 pub mod report;
 pub mod trunk;
 pub mod vision;
+pub mod words;
 
 pub use topgraft_core;

@@ -1,4 +1,6 @@
-//! `topgraft classify`: photos -> labels with probabilities.
+//! `topgraft classify`: photos, rows or texts -> labels with probabilities.
+
+mod texts;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,15 +17,20 @@ use super::input::check_neck;
 use super::message::message;
 use super::photos::progress_bar;
 use super::text::{percent, plain, plain_path, shortest};
+use super::vectors::HeadVectorsArgs;
 
 /// Photos that are read before the first of them is printed.
 const BATCH: usize = 64;
 
+/// Letters of a text that are printed.
+const SHOWN: usize = 60;
+
 /// Name what is on photos, with a head that was learned, or with the backbone's own 1000 classes
 #[derive(clap::Args)]
 pub struct Args {
-    /// Photos, or folders of photos; for a head of rows .csv or .npy files
-    #[arg(required = true, value_name = "IMG")]
+    /// Photos, or folders of photos; for a head of rows .csv or .npy files; for one of texts a text, or a file with one a line
+    /// [default: the lines of standard input]
+    #[arg(value_name = "IMG|TEXT")]
     photos: Vec<PathBuf>,
     /// Head file, as written by `topgraft learn`; may be given several times: heads of the same trunk share its pass
     #[arg(short, long, value_name = "HEAD.graft", required_unless_present = "imagenet")]
@@ -33,6 +40,8 @@ pub struct Args {
     imagenet: bool,
     #[command(flatten)]
     backbone: BackboneArgs,
+    #[command(flatten)]
+    vectors: HeadVectorsArgs,
     /// Neck that the head was taught on, to be sure of it: the head file holds it too
     #[arg(long, value_name = "NECK.graft", requires = "model")]
     trunk: Option<PathBuf>,
@@ -140,6 +149,16 @@ impl Judge {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let judge = Judge::new(args)?;
     let top = args.top.map_or(if args.imagenet { 5 } else { 3 }, usize::from);
+    let recipe = match &judge {
+        Judge::Heads(panel) => texts::recipe(panel, args)?,
+        Judge::Whole { .. } => None,
+    };
+    if let Some(recipe) = recipe {
+        return texts::classify(args, &judge, &recipe, top);
+    }
+    if args.photos.is_empty() {
+        bail!("no photo is given; give photos, or folders of photos");
+    }
     if let Some(columns) = judge.columns()? {
         return classify_rows(args, &judge, columns, top);
     }
@@ -156,7 +175,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
                     all_failed = false;
                     let predictions = judge.predict(features, args)?;
                     let said: Vec<Said<'_>> = judge.labels().into_iter().zip(&predictions).collect();
-                    bar.suspend(|| print(&mut out, path, args, &said, top))?;
+                    bar.suspend(|| print(&mut out, Item::Path(path), args, &said, top))?;
                 }
                 Err(error) => {
                     all_good = false;
@@ -194,7 +213,7 @@ fn classify_rows(args: &Args, judge: &Judge, columns: usize, top: usize) -> anyh
                 Ok(features) => {
                     let predictions = judge.predict(features, args)?;
                     let said: Vec<Said<'_>> = judge.labels().into_iter().zip(&predictions).collect();
-                    print(&mut out, &sample.path, args, &said, top)?;
+                    print(&mut out, Item::Path(&sample.path), args, &said, top)?;
                 }
                 Err(error) => {
                     outcome = Outcome::SomeInputBad;
@@ -232,15 +251,44 @@ fn list(args: &Args) -> anyhow::Result<(Vec<PathBuf>, bool)> {
 /// What a head says, and its labels.
 type Said<'a> = (&'a [String], &'a Prediction);
 
-/// A line for the photo; with several heads, in text, one for each of them.
-fn print(out: &mut impl Write, path: &Path, args: &Args, said: &[Said<'_>], top: usize) -> std::io::Result<()> {
+/// What a line is about.
+#[derive(Clone, Copy)]
+enum Item<'a> {
+    Path(&'a Path),
+    Text { text: &'a str, tokens: usize, known: usize },
+}
+
+impl Item<'_> {
+    fn json(self) -> Map<String, Value> {
+        let object = match self {
+            Self::Path(path) => json!({ "path": path.display().to_string() }),
+            Self::Text { text, tokens, known } => json!({ "text": text, "tokens": tokens, "known": known }),
+        };
+        let Value::Object(map) = object else { unreachable!("is one") };
+        map
+    }
+
+    /// The path, or the start of the text.
+    fn name(self) -> String {
+        match self {
+            Self::Path(path) => plain_path(path),
+            Self::Text { text, .. } => {
+                let start: String = text.chars().take(SHOWN).collect();
+                plain(&if start.len() < text.len() { format!("{start}...") } else { start })
+            }
+        }
+    }
+}
+
+/// A line for the photo, row or text; with several heads, in text, one for each of them.
+fn print(out: &mut impl Write, item: Item<'_>, args: &Args, said: &[Said<'_>], top: usize) -> std::io::Result<()> {
     match (said, args.json) {
         ([only], true) => {
-            let mut line = json!({ "path": path.display().to_string() });
-            line.as_object_mut().expect("an object").extend(json(*only, top));
-            writeln!(out, "{line}")
+            let mut line = item.json();
+            line.extend(json(*only, top));
+            writeln!(out, "{}", Value::Object(line))
         }
-        ([only], false) => writeln!(out, "{}: {}", plain_path(path), text(*only, top)),
+        ([only], false) => writeln!(out, "{}: {}", item.name(), text(*only, top)),
         (several, true) => {
             let head = |(model, said): (&PathBuf, &Said<'_>)| {
                 let mut head = json!({ "model": model.display().to_string() });
@@ -248,11 +296,13 @@ fn print(out: &mut impl Write, path: &Path, args: &Args, said: &[Said<'_>], top:
                 head
             };
             let heads: Vec<Value> = args.model.iter().zip(several).map(head).collect();
-            writeln!(out, "{}", json!({ "path": path.display().to_string(), "heads": heads }))
+            let mut line = item.json();
+            line.insert("heads".to_owned(), heads.into());
+            writeln!(out, "{}", Value::Object(line))
         }
         (several, false) => {
             for (model, said) in args.model.iter().zip(several) {
-                writeln!(out, "{}: {}: {}", plain_path(path), plain_path(model), text(*said, top))?;
+                writeln!(out, "{}: {}: {}", item.name(), plain_path(model), text(*said, top))?;
             }
             Ok(())
         }

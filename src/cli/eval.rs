@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::learn::{ClassReport, Classifier, Evaluation, Extracted, Model, Prediction};
+use topgraft::learn::{ClassReport, Classifier, Evaluation, Extracted, Model, Prediction, Texts};
 use topgraft::trunk::{Backbone, Pooling};
 
 use super::Outcome;
@@ -16,17 +16,20 @@ use super::photos::skipped_json;
 use super::probe::{Measured, spread};
 use super::report::{Place, Written};
 use super::text::{counted, percent, plain, table};
+use super::vectors::HeadVectorsArgs;
 
 /// Measure a head on labelled photos that it has not learned from
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, named as in the head; or rows, as the head was taught on
+    /// Folder that holds one folder of photos per class, named as in the head; or rows or texts, as the head was taught on
     photos: PathBuf,
     /// Head file, as written by `topgraft learn`
     #[arg(short, long, value_name = "HEAD.graft")]
     model: PathBuf,
     #[command(flatten)]
     backbone: BackboneArgs,
+    #[command(flatten)]
+    vectors: HeadVectorsArgs,
     /// Neck that the head was taught on, to be sure of it: the head file holds it too
     #[arg(long, value_name = "NECK.graft")]
     trunk: Option<PathBuf>,
@@ -51,9 +54,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let place = args.report.as_ref().map(|folder| Place::open(folder, args.force)).transpose()?;
     let model = Model::open(&args.model)?;
     check_neck(&model, &args.model, args.trunk.as_deref())?;
-    let input = Input::open(&args.photos, args.labels.as_deref())?;
+    let input = match &model.recipe {
+        None => Input::open(&args.photos, args.labels.as_deref())?,
+        Some(recipe) => {
+            let embedder = args.vectors.embedder(recipe, &args.model)?;
+            Input::of_texts(&args.photos, Texts::open(&args.photos)?, embedder)?
+        }
+    };
     if place.is_some() && input.rows.is_some() {
-        bail!("{}: --report is for photos; these are rows of numbers", args.photos.display());
+        bail!("{}: --report is for photos; these are {}s", args.photos.display(), input.noun());
     }
     for file in place.iter().flat_map(Place::files) {
         let read = [Some(args.model.clone()), args.backbone.file(), args.trunk.clone()].into_iter().flatten();
@@ -137,7 +146,7 @@ fn labels_of_classes(input: &Input, model: &Model, photos: &Path) -> anyhow::Res
         let Some(label) = model.labels.iter().position(|label| label == class) else {
             let known = model.labels.join(", ");
             if input.rows.is_some() {
-                bail!("{}: the head knows no class `{class}`, only {known}; leave these rows out", photos.display());
+                bail!("{}: the head knows no class `{class}`, only {known}; leave these {}s out", photos.display(), input.noun());
             }
             let folder = photos.join(class);
             bail!("{}: the head knows no class of that name, only {known}; rename or remove it", folder.display());

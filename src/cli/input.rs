@@ -1,15 +1,18 @@
-//! What is learned from: a folder of photos, or rows of numbers.
+//! What is learned from: a folder of photos, rows of numbers, or texts.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use topgraft::learn::{Dataset, Extracted, FeatureCache, Model, Rows, Sample, Views};
+use serde_json::{Value, json};
+use topgraft::learn::{Dataset, Extracted, FeatureCache, Model, Rows, Sample, Texts, Views};
 use topgraft::trunk::Trunk;
+use topgraft::words::{Coverage, Embedder, Recipe};
 
 use super::backbone::BackboneArgs;
 use super::photos::{extract, name_skipped};
-use super::text::counted;
+use super::text::{counted, percent, plain};
+use super::vectors::VectorsArgs;
 
 /// The options that say what the features are.
 #[derive(clap::Args)]
@@ -21,6 +24,8 @@ pub struct TrunkArgs {
     trunk: Option<PathBuf>,
     #[command(flatten)]
     cut: CutArgs,
+    #[command(flatten)]
+    vectors: VectorsArgs,
     /// Labels of a .npy file: a .npy of whole numbers, or a text with a class a line
     #[arg(long, value_name = "LABELS")]
     labels: Option<PathBuf>,
@@ -44,17 +49,30 @@ pub struct CutArgs {
 impl TrunkArgs {
     /// Files that are read, but for what is learned from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [self.backbone.file(), self.trunk.clone(), self.labels.clone()].into_iter().flatten()
+        let vectors = self.vectors.file().cloned();
+        [self.backbone.file(), self.trunk.clone(), self.labels.clone(), vectors].into_iter().flatten()
     }
 
     /// What is learned from.
     pub fn input(&self, path: &Path) -> anyhow::Result<Input> {
-        Input::open(path, self.labels.as_deref())
+        if self.vectors.file().is_none() {
+            return Input::open(path, self.labels.as_deref());
+        }
+        if self.labels.is_some() {
+            bail!("{}: --labels is for .npy files; texts have their labels with them", path.display());
+        }
+        let texts = Texts::open(path)?;
+        let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
+        let embedder = self.vectors.embedder(&all)?.expect("vectors are given");
+        Input::of_texts(path, texts, embedder)
     }
 
     /// The trunk for `input`.
     pub fn trunk(&self, input: &Input) -> anyhow::Result<Trunk> {
         match &self.trunk {
+            Some(_) if input.texts.is_some() => {
+                bail!("{}: --trunk is for photos and rows; these are texts", input.path.display())
+            }
             None => self.cut.trunk(&self.backbone, input),
             Some(path) => {
                 let trunk = self.backbone.trunk_of(&open_neck(path)?, path)?;
@@ -75,7 +93,11 @@ impl CutArgs {
         };
         let given = [("--backbone", backbone.is_given()), ("--cut", self.cut.is_some()), ("--raw", self.raw.is_some())];
         if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
-            bail!("{}: {option} is for photos; these are rows of numbers", input.path.display());
+            let things = if input.texts.is_some() { "texts" } else { "rows of numbers" };
+            bail!("{}: {option} is for photos; these are {things}", input.path.display());
+        }
+        if let Some(texts) = &input.texts {
+            return Ok(texts.trunk());
         }
         Ok(Trunk::rows(u32::try_from(rows.values.ncols())?))
     }
@@ -102,11 +124,64 @@ pub fn check_neck(model: &Model, head: &Path, neck: Option<&Path>) -> anyhow::Re
     }
 }
 
-/// Labelled photos or rows.
+/// Labelled photos, rows or texts.
 pub struct Input {
     path: PathBuf,
     pub dataset: Dataset,
+    /// Rows, or the features of texts.
     pub rows: Option<Rows>,
+    pub texts: Option<TextInput>,
+}
+
+/// Texts, and what made features of them.
+pub struct TextInput {
+    texts: Texts,
+    embedder: Embedder,
+    coverage: Coverage,
+}
+
+impl TextInput {
+    /// How texts become features: for the head file.
+    pub fn recipe(&self) -> &Recipe {
+        self.embedder.recipe()
+    }
+
+    fn trunk(&self) -> Trunk {
+        let recipe = self.recipe();
+        let columns = recipe.feature_dim() as u32;
+        Trunk::made_elsewhere(&self.embedder.vectors().name(), &recipe.cut(), columns, recipe.fingerprint())
+    }
+
+    /// What the vectors know of the texts, a line for a person.
+    pub fn words(&self) -> String {
+        let Coverage { tokens, unknown_texts, missing, .. } = &self.coverage;
+        let mut line = format!("{} of {} known", percent(self.coverage.share()), counted(*tokens as usize, "word"));
+        if *unknown_texts > 0 {
+            line += &format!("; of {} none", counted(*unknown_texts, "text"));
+        }
+        if !missing.is_empty() {
+            let most: Vec<String> = missing.iter().take(5).map(|(word, n)| format!("{} {n}", plain(word))).collect();
+            line += &format!("; unknown: {}", most.join(", "));
+        }
+        line
+    }
+
+    /// The same, with stable keys; documented in docs/json.md.
+    pub fn json(&self) -> Value {
+        coverage_json(&self.coverage, 20)
+    }
+}
+
+/// What vectors know of texts, and the `top` most frequent words that they do not.
+pub fn coverage_json(coverage: &Coverage, top: usize) -> Value {
+    let missing = |(word, count): &(String, u64)| json!({ "word": word, "count": count });
+    json!({
+        "tokens": coverage.tokens,
+        "known": coverage.known,
+        "texts": coverage.texts,
+        "texts_without": coverage.unknown_texts,
+        "missing": coverage.missing.iter().take(top).map(missing).collect::<Value>(),
+    })
 }
 
 impl Input {
@@ -114,7 +189,7 @@ impl Input {
         let path = path.to_path_buf();
         if Rows::is_rows(&path) && !path.is_dir() {
             let rows = Rows::labelled(&path, labels)?;
-            return Ok(Self { path, dataset: rows.dataset.clone(), rows: Some(rows) });
+            return Ok(Self { path, dataset: rows.dataset.clone(), rows: Some(rows), texts: None });
         }
         if labels.is_some() {
             bail!(
@@ -122,16 +197,39 @@ impl Input {
                 path.display()
             );
         }
-        Ok(Self { dataset: Dataset::open(&path)?, path, rows: None })
+        Ok(Self { dataset: Dataset::open(&path)?, path, rows: None, texts: None })
+    }
+
+    /// Texts that were read from `path`, and what makes features of them.
+    pub fn of_texts(path: &Path, texts: Texts, embedder: Embedder) -> anyhow::Result<Self> {
+        let (rows, _) = texts.rows(&embedder)?;
+        let all = texts.texts.iter().map(String::as_str);
+        let coverage = Coverage::new(embedder.vectors(), embedder.recipe().fold, all);
+        if coverage.known == 0 {
+            bail!(
+                "{}: no word of these texts is in {}: are they of the same language?",
+                path.display(),
+                embedder.vectors().path().display()
+            );
+        }
+        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, embedder, coverage });
+        Ok(Self { path: path.to_path_buf(), dataset, rows: Some(rows), texts: Some(texts) })
     }
 
     /// What one of them is called.
     pub fn noun(&self) -> &'static str {
-        if self.rows.is_some() { "row" } else { "photo" }
+        match (&self.texts, &self.rows) {
+            (Some(_), _) => "text",
+            (None, Some(_)) => "row",
+            (None, None) => "photo",
+        }
     }
 
     /// Whether `dataset`, which is all of it or what of it can be read, has two classes, and `needed` photos or rows of each.
     pub fn check_teachable(&self, dataset: &Dataset, needed: usize) -> anyhow::Result<()> {
+        if let Some(TextInput { texts, .. }) = &self.texts {
+            return Ok(texts.check_teachable(&self.path, needed)?);
+        }
         if let Some(rows) = &self.rows {
             return Ok(rows.check_teachable(&self.path, needed)?);
         }
@@ -170,7 +268,7 @@ impl Input {
     ) -> anyhow::Result<(Extracted, Duration)> {
         let Some(rows) = &self.rows else { return extract(trunk, dataset, spares, cache, views) };
         if views.is_some() {
-            bail!("{}: --views is for photos; these are rows of numbers", self.path.display());
+            bail!("{}: --views is for photos; these are {}s", self.path.display(), self.noun());
         }
         let start = Instant::now();
         let mut extracted = Extracted::of_rows(trunk, rows, dataset, spares);

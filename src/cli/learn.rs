@@ -20,7 +20,7 @@ use topgraft::trunk::Trunk;
 use super::Outcome;
 use super::budget::{self, BudgetArgs};
 use super::guard::check_output;
-use super::input::{Input, TrunkArgs};
+use super::input::{Input, TextInput, TrunkArgs};
 use super::kinds::{HeadArg, ScalingArg};
 use super::message::message;
 use super::photos::skipped_json;
@@ -31,7 +31,8 @@ use super::weights::ClassWeights;
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, named after it; or rows of numbers, a .csv or .npy file
+    /// Folder that holds one folder of photos per class, named after it; or rows of numbers, a .csv or .npy file; or with
+    /// --vectors texts: a .tsv (label TAB text), a .csv with a header, a folder of .txt files per class
     photos: PathBuf,
     /// Head file to write
     #[arg(short, long, value_name = "HEAD.graft")]
@@ -106,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     check_output(&args.output, [], Some(&input.dataset), "the head file", "--output")?;
     input.check_teachable(&input.dataset, 2)?;
     if input.rows.is_some() && args.cache.is_some() {
-        anyhow::bail!("{}: --cache is for photos; rows have nothing to keep", args.photos.display());
+        anyhow::bail!("{}: --cache is for photos; {}s have nothing to keep", args.photos.display(), input.noun());
     }
     let source = args.warm_start.as_deref().map(Model::open).transpose()?;
     let mut dataset = input.dataset.clone();
@@ -126,14 +127,19 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let (Some(source), Some(path)) = (&source, &args.warm_start) {
         lesson.start_from(&trunk, source).with_context(|| path.display().to_string())?;
     }
-    let model = lesson.model(&trunk, args.unknown_rate / 100.0);
+    let mut model = lesson.model(&trunk, args.unknown_rate / 100.0);
+    model.recipe = input.texts.as_ref().map(|texts| texts.recipe().clone());
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut summary = lesson.json(&model);
         summary["output"] = json!(args.output.display().to_string());
+        summary["words"] = input.texts.as_ref().map_or(Value::Null, TextInput::json);
         writeln!(out, "{summary}")?;
     } else {
+        if let Some(texts) = &input.texts {
+            writeln!(out, "words      {}", texts.words())?;
+        }
         lesson.print(&model, &mut out)?;
         let bytes = std::fs::metadata(&args.output).map_or(0, |file| file.len());
         writeln!(out, "written    {} ({:.1} KB)", plain_path(&args.output), bytes as f64 / 1e3)?;

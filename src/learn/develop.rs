@@ -200,6 +200,7 @@ impl Developed {
         Model {
             fingerprint: self.neck.fingerprint(),
             neck: Some(self.neck.clone()),
+            recipe: None,
             backbone: trunk.backbone_name().to_owned(),
             cut: trunk.cut().to_owned(),
             preprocess: *trunk.preprocess(),

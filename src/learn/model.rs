@@ -19,6 +19,7 @@ use super::heads::AnyHead;
 use super::rejection::UNKNOWN_RATE;
 use super::save::{self, SaveError};
 use crate::trunk::{NECK_CHUNK, Neck, Trunk};
+use crate::words::{Recipe, RecipeError};
 
 /// A head with all that is needed to use it: labels, scaling, and which trunk it belongs to.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Model {
     pub fingerprint: [u8; 32],
     /// What was developed behind the network, if the head was fitted on such.
     pub neck: Option<Neck>,
+    /// How texts become features, if the head was fitted on such.
+    pub recipe: Option<Recipe>,
     /// Name of the backbone, for messages.
     pub backbone: String,
     /// Layer whose output are the features.
@@ -55,6 +58,9 @@ pub struct Model {
 
 /// What a file that is written here says of its producer.
 pub(super) const PRODUCER: &str = concat!("topgraft ", env!("CARGO_PKG_VERSION"));
+
+/// Tag of the chunk that holds a recipe of texts.
+const RECIPE_CHUNK: [u8; 4] = *b"text";
 
 /// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB, as many samples 26 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -104,6 +110,7 @@ impl Model {
         Self {
             fingerprint: trunk.fingerprint(),
             neck: trunk.neck().cloned(),
+            recipe: None,
             backbone: trunk.backbone_name().to_owned(),
             cut: trunk.cut().to_owned(),
             preprocess: *trunk.preprocess(),
@@ -153,7 +160,7 @@ impl Model {
             return Err(ParseError::Value { what: "a label that two classes have" });
         }
         let mut seen = HashSet::new();
-        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made", &NECK_CHUNK].contains(&tag);
+        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made", &NECK_CHUNK, &RECIPE_CHUNK].contains(&tag);
         if !Graft::chunks(bytes).filter(is_known).all(|tag| seen.insert(tag)) {
             return Err(ParseError::Value { what: "a chunk that is there twice" });
         }
@@ -164,6 +171,17 @@ impl Model {
             }
             if neck.fingerprint() != *graft.fingerprint() {
                 return Err(ParseError::Value { what: "the fingerprint of the trunk with its neck" });
+            }
+        }
+        let recipe = chunk::find(bytes, RECIPE_CHUNK).map(Recipe::parse).transpose();
+        let recipe = recipe.map_err(|RecipeError(what)| ParseError::Value { what })?;
+        if let Some(recipe) = &recipe {
+            let (trunk, feature_dim) = match &neck {
+                Some(neck) => (neck.trunk, neck.feature_dim()),
+                None => (*graft.fingerprint(), graft.feature_dim()),
+            };
+            if recipe.fingerprint() != trunk || recipe.feature_dim() != feature_dim {
+                return Err(ParseError::Value { what: "the recipe of texts" });
             }
         }
         let shape = [graft.n_classes(), graft.feature_dim()];
@@ -179,6 +197,7 @@ impl Model {
         Ok(Self {
             fingerprint: *graft.fingerprint(),
             neck,
+            recipe,
             backbone: graft.backbone().to_owned(),
             cut: graft.cut().to_owned(),
             preprocess: graft.preprocess(),
@@ -243,14 +262,25 @@ impl Model {
         };
         let mut bytes = vec![0; contents.encoded_len()?];
         contents.emit(&mut bytes)?;
-        match &self.neck {
-            Some(neck) => chunk::add(bytes, NECK_CHUNK, &neck.to_bytes()).ok_or(format::EmitError::TooLarge),
-            None => Ok(bytes),
+        let neck = self.neck.as_ref().map(|neck| (NECK_CHUNK, neck.to_bytes()));
+        let recipe = self.recipe.as_ref().map(|recipe| (RECIPE_CHUNK, recipe.to_bytes()));
+        for (tag, payload) in neck.into_iter().chain(recipe) {
+            bytes = chunk::add(bytes, tag, &payload).ok_or(format::EmitError::TooLarge)?;
         }
+        Ok(bytes)
     }
 
-    /// The trunk that the head was fitted on, if that is without a network: of pixels or of rows, with its neck.
+    /// The trunk that the head was fitted on, if that is without a network: of pixels, of rows, or of the features of texts, with
+    /// its neck.
     pub fn raw_trunk(&self) -> Option<Trunk> {
+        if let Some(recipe) = &self.recipe {
+            let columns = u32::try_from(recipe.feature_dim()).ok()?;
+            let trunk = Trunk::made_elsewhere(&self.backbone, &self.cut, columns, recipe.fingerprint());
+            return match &self.neck {
+                Some(neck) => trunk.with_neck(neck.clone()).ok(),
+                None => Some(trunk),
+            };
+        }
         match &self.neck {
             None => Trunk::raw_of(self.fingerprint, &self.preprocess, self.head.feature_dim()),
             Some(neck) => Trunk::raw_of(neck.trunk, &self.preprocess, neck.feature_dim())?.with_neck(neck.clone()).ok(),

@@ -76,6 +76,19 @@ impl Written {
     /// # Errors
     /// As [`save`].
     pub fn new(path: &Path, bytes: &[u8], replace: bool) -> Result<Self, SaveError> {
+        let write = |source| SaveError::Write { path: path.to_path_buf(), source };
+        Ok(Self::with(path, replace, |file| file.write_all(bytes).map_err(write))?.0)
+    }
+
+    /// As [`new`](Self::new), of what `write_it` puts into the file, which may go back in it.
+    ///
+    /// # Errors
+    /// As [`save`], or those of `write_it`.
+    pub fn with<T, E: From<SaveError>>(
+        path: &Path,
+        replace: bool,
+        write_it: impl FnOnce(&mut File) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
         let (target, mode) = place(path, replace)?;
         let write = |source| SaveError::Write { path: path.to_path_buf(), source };
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -93,9 +106,9 @@ impl Written {
             // Not every file system has modes.
             let _ = file.as_file().set_permissions(mode);
         }
-        file.as_file_mut().write_all(bytes).map_err(write)?;
+        let written = write_it(file.as_file_mut())?;
         file.as_file().sync_all().map_err(write)?;
-        Ok(Self { path: path.to_path_buf(), target, folder, file, replace })
+        Ok((Self { path: path.to_path_buf(), target, folder, file, replace }, written))
     }
 
     /// Gives it its name.

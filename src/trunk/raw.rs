@@ -71,6 +71,14 @@ impl Trunk {
         }
     }
 
+    /// No network and no photos: features are the `columns` numbers that something else makes, such as
+    /// [`words`](crate::words) of a text; `backbone` and `cut` are what that is called, the fingerprint names all that they depend
+    /// on. They are given to [`row_features`](Self::row_features).
+    pub fn made_elsewhere(backbone: &str, cut: &str, columns: u32, fingerprint: [u8; 32]) -> Self {
+        let body = Body::Rows { columns: columns as usize, cut: cut.to_owned() };
+        Self { body, backbone: backbone.to_owned(), fingerprint, ..Self::rows(columns) }
+    }
+
     /// The trunk without a network that has this fingerprint, if there is one that makes photos into input as `preprocess`
     /// says, or takes rows of so many columns.
     pub fn raw_of(fingerprint: [u8; 32], preprocess: &Preprocess, columns: usize) -> Option<Self> {

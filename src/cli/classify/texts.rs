@@ -1,0 +1,105 @@
+//! Texts in place of photos: the arguments themselves, or lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use topgraft::learn::Panel;
+use topgraft::words::{Embedder, Recipe};
+
+use super::{Args, Item, Judge, Outcome, Said, print, refuse};
+
+/// Bytes of the longest text that is read from a line.
+const MAX_LINE: usize = 1 << 20;
+
+/// The recipe of heads for texts; `None` of heads for photos or rows.
+pub fn recipe(panel: &Panel, args: &Args) -> anyhow::Result<Option<Recipe>> {
+    let mut recipes = panel.classifiers().map(|classifier| classifier.model().recipe.as_ref());
+    let first = recipes.next().flatten();
+    let same = |other: Option<&Recipe>| other.map(Recipe::fingerprint) == first.map(Recipe::fingerprint);
+    if !recipes.all(same) {
+        bail!("these heads take different input, photos or texts by other vectors; classify with one at a time");
+    }
+    if first.is_none() && args.vectors.file().is_some() {
+        bail!("{}: the head was not taught on texts; leave out --vectors", args.model[0].display());
+    }
+    Ok(first.cloned())
+}
+
+/// Classifies each argument: a file's lines if there is such a file, else a text; without arguments, or for `-`, the lines of
+/// standard input as they come.
+pub fn classify(args: &Args, judge: &Judge, recipe: &Recipe, top: usize) -> anyhow::Result<Outcome> {
+    let embedder = args.vectors.embedder(recipe, &args.model[0])?;
+    let mut session = Session { args, judge, embedder, top, outcome: Outcome::Done };
+    if args.photos.is_empty() {
+        session.lines("standard input", std::io::stdin().lock())?;
+    }
+    for argument in &args.photos {
+        if argument.as_os_str() == "-" {
+            session.lines("standard input", std::io::stdin().lock())?;
+        } else if argument.is_file() {
+            let file = File::open(argument).with_context(|| argument.display().to_string())?;
+            session.lines(&argument.display().to_string(), BufReader::new(file))?;
+        } else {
+            let text = argument.to_str().with_context(|| format!("{}: is not UTF-8", argument.display()))?;
+            session.text(text)?;
+        }
+    }
+    Ok(session.outcome)
+}
+
+struct Session<'a> {
+    args: &'a Args,
+    judge: &'a Judge,
+    embedder: Embedder,
+    top: usize,
+    outcome: Outcome,
+}
+
+impl Session<'_> {
+    fn text(&mut self, text: &str) -> anyhow::Result<()> {
+        let found = self.embedder.features(text)?;
+        let features = self.judge.row_features(&found.features)?;
+        let mut predictions = self.judge.predict(features, self.args)?;
+        // Of no word at all the head has nothing to go by, whatever it says.
+        for prediction in predictions.iter_mut().filter(|_| found.known == 0) {
+            prediction.unknown = Some(true);
+        }
+        let said: Vec<Said<'_>> = self.judge.labels().into_iter().zip(&predictions).collect();
+        let item = Item::Text { text, tokens: found.tokens, known: found.known };
+        let mut out = std::io::stdout().lock();
+        print(&mut out, item, self.args, &said, self.top)?;
+        // Who waits at the other end of a pipe waits for each line.
+        Ok(out.flush()?)
+    }
+
+    fn lines(&mut self, name: &str, mut source: impl BufRead) -> anyhow::Result<()> {
+        let mut line = Vec::new();
+        for number in 1u64.. {
+            line.clear();
+            let read = (&mut source).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);
+            if read.with_context(|| name.to_owned())? == 0 {
+                break;
+            }
+            let is_long = line.len() > MAX_LINE && line.last() != Some(&b'\n');
+            while is_long && line.last() != Some(&b'\n') {
+                line.clear();
+                if (&mut source).take(MAX_LINE as u64).read_until(b'\n', &mut line).with_context(|| name.to_owned())? == 0 {
+                    break;
+                }
+            }
+            let place = format!("{name}:{number}");
+            let mut skip = |reason: &str| {
+                self.outcome = Outcome::SomeInputBad;
+                refuse(&mut std::io::stdout().lock(), Path::new(&place), &format!("{place}: {reason}"), self.args.json)
+            };
+            match std::str::from_utf8(&line) {
+                _ if is_long => skip("a line of more than 1 MiB; give shorter texts")?,
+                Err(_) => skip("is not UTF-8")?,
+                Ok(text) => self.text(text.trim_end_matches(['\n', '\r']))?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Which word vectors, and how texts become features with them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use topgraft::models::Store;
+use topgraft::words::{Embedder, Fold, Limits, Recipe, TextPooling, Vectors};
+
+use super::budget::free_memory;
+use super::message::message;
+
+/// Which of the words of a file are taken.
+#[derive(Clone, clap::Args)]
+pub struct LimitArgs {
+    /// Take only the first N words of the vectors, which are the most frequent ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub top_words: Option<u64>,
+    /// Leave out words with a space in them, that are not UTF-8, or that were there before, instead of refusing the file
+    #[arg(long)]
+    pub skip_bad_words: bool,
+}
+
+impl LimitArgs {
+    pub fn limits(&self) -> Limits {
+        let memory = free_memory().unwrap_or(u64::MAX);
+        Limits { top: self.top_words, skip_bad: self.skip_bad_words, memory }
+    }
+
+    /// Opens vectors; words that were left out are said on standard error.
+    pub fn open(&self, path: &Path) -> anyhow::Result<Vectors> {
+        if path.as_os_str().to_str().is_some_and(|path| path.ends_with(".onnx")) {
+            bail!("{}: is a network, not word vectors", path.display());
+        }
+        let vectors = Vectors::open(path, &self.limits())?;
+        if vectors.skipped() > 0 {
+            message(format_args!("{}: {} bad words were left out", path.display(), vectors.skipped()));
+        }
+        Ok(vectors)
+    }
+}
+
+/// How the vectors of a text's words become its features.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PoolingArg {
+    Mean,
+    #[value(name = "max+mean")]
+    MaxMean,
+    Sif,
+}
+
+impl From<PoolingArg> for TextPooling {
+    fn from(arg: PoolingArg) -> Self {
+        match arg {
+            PoolingArg::Mean => Self::Mean,
+            PoolingArg::MaxMean => Self::MaxMean,
+            PoolingArg::Sif => Self::Sif,
+        }
+    }
+}
+
+/// Which form of a word is looked up.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CaseArg {
+    Lower,
+    Cased,
+}
+
+/// The options of a command that learns from texts.
+#[derive(clap::Args)]
+pub struct VectorsArgs {
+    /// Learn from texts, with these word vectors: a file of GloVe, word2vec or fastText, gzipped or not, or a table made of one
+    /// by `topgraft words convert`
+    #[arg(long, value_name = "VECTORS")]
+    vectors: Option<PathBuf>,
+    /// How the vectors of a text's words become its features [default: max+mean]
+    #[arg(long, value_enum, value_name = "POOLING", requires = "vectors")]
+    pooling: Option<PoolingArg>,
+    /// Which form of a word is looked up [default: lower if the vectors have no upper case]
+    #[arg(long, value_enum, value_name = "CASE", requires = "vectors")]
+    case: Option<CaseArg>,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+impl VectorsArgs {
+    /// The file, if texts are learned from.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.vectors.as_ref()
+    }
+
+    /// What makes features of texts, fitted to these; `None` if it is not texts that are learned from.
+    pub fn embedder(&self, texts: &[&str]) -> anyhow::Result<Option<Embedder>> {
+        let Some(path) = &self.vectors else { return Ok(None) };
+        let vectors = self.limits.open(path)?;
+        let fold = self.case.map(|case| match case {
+            CaseArg::Lower => Fold::Lower,
+            CaseArg::Cased => Fold::Cased,
+        });
+        let pooling = self.pooling.map_or(TextPooling::MaxMean, TextPooling::from);
+        let embedder = Embedder::fit(vectors, pooling, fold, texts)?;
+        let name = &embedder.recipe().file;
+        if !topgraft::topgraft_core::format::is_plain(name) {
+            bail!("{}: a head file cannot hold the name of this file; rename it", path.display());
+        }
+        Ok(Some(embedder))
+    }
+}
+
+/// The option of a command that uses a head for texts.
+#[derive(clap::Args)]
+pub struct HeadVectorsArgs {
+    /// Word vectors that a head for texts was taught on [default: the file of the same name beside the head, in this folder, or
+    /// among the models]
+    #[arg(long, value_name = "VECTORS")]
+    vectors: Option<PathBuf>,
+}
+
+impl HeadVectorsArgs {
+    /// The file that is given.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.vectors.clone()
+    }
+
+    /// What makes features as the head in the file `head` was taught on.
+    pub fn embedder(&self, recipe: &Recipe, head: &Path) -> anyhow::Result<Embedder> {
+        let path = match &self.vectors {
+            Some(path) => path.clone(),
+            None => find(recipe, head)?,
+        };
+        // As many words as the head was taught with; what was left out then is left out again.
+        let limits = LimitArgs { top_words: Some(recipe.words), skip_bad_words: true };
+        let vectors = Vectors::open(&path, &limits.limits())?;
+        Embedder::of_recipe(vectors, recipe.clone()).with_context(|| head.display().to_string())
+    }
+}
+
+/// The vectors of a head, where they are looked for.
+fn find(recipe: &Recipe, head: &Path) -> anyhow::Result<PathBuf> {
+    let beside = head.parent().map(Path::to_path_buf);
+    let models = Store::of_user().ok().map(|store| store.folder().to_path_buf());
+    let places = [beside, Some(PathBuf::new()), models].into_iter().flatten();
+    let found = places.map(|folder| folder.join(&recipe.file)).find(|path| path.is_file());
+    found.with_context(|| {
+        format!(
+            "{}: the head was taught on the word vectors `{}`, which are neither beside it nor in this folder nor among the \
+             models; give them by --vectors",
+            head.display(),
+            recipe.file
+        )
+    })
+}

@@ -1,0 +1,507 @@
+//! Word vectors in memory, or in a table on disk of which rows are read as they are needed.
+//!
+//! # The table
+//! Made once by [`convert`] from any file of word vectors, opened in milliseconds, a row read at a time. All numbers are
+//! little-endian:
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 8 | `TGWORDS` and the version, 1 |
+//! | 8 | 4 | `dims`, numbers of each vector, 1..=4096 |
+//! | 12 | 4 | `count` of words, at least 1 |
+//! | 16 | 4 | [`Precision`]: 0 f32, 1 f16, 2 int8 |
+//! | 20 | 4 | `n_slots` of the index, a power of two above `count` |
+//! | 24 | 8 | `text_len`, bytes of all words |
+//! | 32 | 32 | digest: SHA-256 of `dims`, then for each word its length (u32), itself and its row, as they are here |
+//! | 64 | 4 | CRC-32 of everything behind the rows |
+//! | 68 | 4 | CRC-32 of the 68 bytes before |
+//! | 72 | 56 | 0 |
+//! | 128 | `count * row_len` | rows: `dims` f32 or f16; or for int8 one f32, the step, and `dims` i8 |
+//! | | `4 * count` | where each word ends in the text, u32 |
+//! | | `4 * n_slots` | index: 0, or 1 + the word's number; a word is at its hash (FNV-1a, 64 bits, the halves folded by xor) modulo `n_slots`, or in the next slot that is free |
+//! | | `text_len` | the words, UTF-8 |
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use topgraft_core::math::half;
+
+use super::error::{Fault, Place, WordsError};
+use super::reader::VectorReader;
+use super::vocabulary::Vocabulary;
+use super::{MAX_DIMS, MAX_WORDS};
+
+const MAGIC: &[u8; 8] = b"TGWORDS\x01";
+const HEADER_LEN: usize = 128;
+/// Bytes of the header that its checksum is of.
+const CHECKED: usize = 68;
+
+/// How the numbers of a table are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Precision {
+    /// As they came.
+    Float32 = 0,
+    /// Half precision: half of the bytes, 11 binary digits.
+    #[default]
+    Float16 = 1,
+    /// Whole steps of each vector's largest number / 127: a quarter of the bytes.
+    Int8 = 2,
+}
+
+impl Precision {
+    /// Bytes of a vector of `dims` numbers.
+    pub fn row_len(self, dims: usize) -> usize {
+        match self {
+            Self::Float32 => 4 * dims,
+            Self::Float16 => 2 * dims,
+            Self::Int8 => 4 + dims,
+        }
+    }
+
+    /// `float32`, `float16`, `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Float16 => "float16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// The bytes of a vector; false if a number is too large.
+    fn encode(self, row: &[f32], bytes: &mut Vec<u8>) -> bool {
+        bytes.clear();
+        match self {
+            Self::Float32 => bytes.extend(row.iter().flat_map(|x| x.to_le_bytes())),
+            Self::Float16 => bytes.extend(row.iter().flat_map(|x| half::narrow(*x).to_le_bytes())),
+            Self::Int8 => {
+                let step = row.iter().fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+                let steps = |x: &f32| if step > 0.0 { (x / step).round() as i8 as u8 } else { 0 };
+                bytes.extend(step.to_le_bytes());
+                bytes.extend(row.iter().map(steps));
+            }
+        }
+        self != Self::Float16 || row.iter().all(|x| half::is_finite(half::narrow(*x)))
+    }
+
+    /// The vector of these bytes.
+    fn decode(self, bytes: &[u8], row: &mut [f32]) {
+        match self {
+            Self::Float32 => {
+                for (x, bytes) in row.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *x = f32::from_le_bytes(*bytes);
+                }
+            }
+            Self::Float16 => {
+                for (x, bytes) in row.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    *x = half::widen(u16::from_le_bytes(*bytes));
+                }
+            }
+            Self::Int8 => {
+                let Some((step, steps)) = bytes.split_first_chunk::<4>() else { return };
+                let step = f32::from_le_bytes(*step);
+                for (x, steps) in row.iter_mut().zip(steps) {
+                    *x = f32::from(*steps as i8) * step;
+                }
+            }
+        }
+    }
+}
+
+/// Which words are taken of a file of word vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// At most so many words, the first of the file, which are the most frequent ones.
+    pub top: Option<u64>,
+    /// Words that no text can have (a space in them, not UTF-8) and those that were there before are left out, not refused.
+    pub skip_bad: bool,
+    /// Bytes that the vectors may take in memory.
+    pub memory: u64,
+}
+
+impl Default for Limits {
+    /// All words, none of them bad, in any memory.
+    fn default() -> Self {
+        Self { top: None, skip_bad: false, memory: u64::MAX }
+    }
+}
+
+/// Word vectors, to look words up in.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use topgraft::words::{Limits, Vectors};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("glove.txt");
+/// std::fs::write(&path, "the 0.5 1\nking -2 0.25\n")?;
+/// let vectors = Vectors::open(&path, &Limits::default())?;
+/// let king = vectors.find("king").expect("is in it");
+/// let mut row = [0.0; 2];
+/// vectors.row(king, &mut row)?;
+/// assert_eq!((king, row), (1, [-2.0, 0.25]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Vectors {
+    path: PathBuf,
+    vocabulary: Vocabulary,
+    dims: usize,
+    digest: [u8; 32],
+    rows: Rows,
+    skipped: u64,
+}
+
+#[derive(Debug)]
+enum Rows {
+    /// `[count, dims]`
+    Memory(Vec<f32>),
+    /// Rows of a table, from `HEADER_LEN` on.
+    File { file: File, precision: Precision },
+}
+
+/// SHA-256 of word vectors, word by word.
+struct Digester(Sha256);
+
+impl Digester {
+    fn new(dims: usize) -> Self {
+        Self(Sha256::new_with_prefix((dims as u32).to_le_bytes()))
+    }
+
+    fn add(&mut self, word: &str, row: &[u8]) {
+        self.0.update((word.len() as u32).to_le_bytes());
+        self.0.update(word);
+        self.0.update(row);
+    }
+}
+
+/// Gives `take` the words that the limits leave, each with its number; how many were left out as bad.
+fn read_words(
+    reader: &mut VectorReader<'_>,
+    limits: &Limits,
+    mut take: impl FnMut(&VectorReader<'_>, &str, &[f32]) -> Result<bool, WordsError>,
+) -> Result<u64, WordsError> {
+    let (mut taken, mut skipped) = (0u64, 0u64);
+    while limits.top.is_none_or(|top| taken < top) {
+        let (word, row) = match reader.next() {
+            Ok(Some((word, row))) => (word.to_owned(), row.to_owned()),
+            Ok(None) => break,
+            Err(WordsError::Format { fault: Fault::NotUtf8 | Fault::Space { .. }, .. }) if limits.skip_bad => {
+                skipped += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if taken == MAX_WORDS as u64 {
+            return Err(reader.wrong(Fault::TooManyWords));
+        }
+        match take(reader, &word, &row)? {
+            true => taken += 1,
+            false if limits.skip_bad => skipped += 1,
+            false => return Err(reader.wrong(Fault::Duplicate { word })),
+        }
+    }
+    if taken == 0 {
+        return Err(reader.wrong(Fault::Empty));
+    }
+    Ok(skipped)
+}
+
+impl Vectors {
+    /// Opens a table, of which words are in memory then and rows are read when they are asked for; or reads a file of word
+    /// vectors as other programs write them, gzipped or not, into memory.
+    ///
+    /// # Errors
+    /// [`WordsError`], with the line or byte.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, WordsError> {
+        let mut file = File::open(path).map_err(|source| WordsError::Read { path: path.to_owned(), source })?;
+        let mut magic = [0; MAGIC.len()];
+        if file.read_exact(&mut magic).is_ok() && magic[..7] == MAGIC[..7] {
+            return Self::open_table(path, file, limits);
+        }
+        Self::read(VectorReader::open(path)?, path, limits)
+    }
+
+    /// As [`open`](Self::open), of a reader; `path` is for messages and the name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read(mut reader: VectorReader<'_>, path: &Path, limits: &Limits) -> Result<Self, WordsError> {
+        let dims = reader.dims();
+        let (mut vocabulary, mut rows) = (Vocabulary::default(), Vec::new());
+        let (mut digester, mut bytes) = (Digester::new(dims), Vec::new());
+        let skipped = read_words(&mut reader, limits, |reader, word, row| {
+            if !vocabulary.add(word).map_err(|fault| reader.wrong(fault))? {
+                return Ok(false);
+            }
+            rows.extend_from_slice(row);
+            if 4 * rows.capacity() as u64 + vocabulary.bytes_used() > limits.memory {
+                return Err(reader.wrong(Fault::Memory { limit: limits.memory }));
+            }
+            Precision::Float32.encode(row, &mut bytes);
+            digester.add(word, &bytes);
+            Ok(true)
+        })?;
+        let digest = digester.0.finalize().into();
+        Ok(Self { path: path.to_owned(), vocabulary, dims, digest, rows: Rows::Memory(rows), skipped })
+    }
+
+    fn open_table(path: &Path, mut file: File, limits: &Limits) -> Result<Self, WordsError> {
+        let read = |source| WordsError::Read { path: path.to_owned(), source };
+        let damaged = |byte: usize, what| WordsError::Format {
+            path: path.to_owned(),
+            place: Place::Byte(byte as u64),
+            fault: Fault::Damaged { what },
+        };
+        let mut header = [0; HEADER_LEN];
+        file.seek(SeekFrom::Start(0)).map_err(read)?;
+        file.read_exact(&mut header).map_err(|_| damaged(0, "it ends within its header"))?;
+        if header[..8] != *MAGIC {
+            return Err(damaged(7, "a version that this program does not know"));
+        }
+        let number = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes")) as usize;
+        if number(CHECKED) != crc32fast::hash(&header[..CHECKED]) as usize {
+            return Err(damaged(0, "its header"));
+        }
+        let (dims, count, n_slots) = (number(8), number(12), number(20));
+        let text_len = u64::from_le_bytes(header[24..32].try_into().expect("eight bytes"));
+        let precision = match number(16) {
+            0 => Precision::Float32,
+            1 => Precision::Float16,
+            2 => Precision::Int8,
+            _ => return Err(damaged(16, "its precision")),
+        };
+        let in_range = (1..=MAX_DIMS).contains(&dims)
+            && (1..=MAX_WORDS).contains(&count)
+            && n_slots <= 4 * MAX_WORDS
+            && text_len <= u32::MAX.into();
+        if !in_range {
+            return Err(damaged(8, "its sizes"));
+        }
+        let rows_len = count as u64 * precision.row_len(dims) as u64;
+        let index_at = HEADER_LEN as u64 + rows_len;
+        let index_len = 4 * (count + n_slots) as u64 + text_len;
+        let file_len = file.metadata().map_err(read)?.len();
+        if file_len != index_at + index_len {
+            return Err(damaged(file_len as usize, "its length"));
+        }
+        if index_len > limits.memory {
+            return Err(WordsError::Format {
+                path: path.to_owned(),
+                place: Place::Byte(index_at),
+                fault: Fault::Memory { limit: limits.memory },
+            });
+        }
+        file.seek(SeekFrom::Start(index_at)).map_err(read)?;
+        let mut checksum = crc32fast::Hasher::new();
+        let mut numbers = |count: usize| -> Result<Vec<u32>, WordsError> {
+            let mut bytes = vec![0; 4 * count];
+            file.read_exact(&mut bytes).map_err(read)?;
+            checksum.update(&bytes);
+            Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
+        };
+        let (ends, slots) = (numbers(count)?, numbers(n_slots)?);
+        let mut text = vec![0; text_len as usize];
+        file.read_exact(&mut text).map_err(read)?;
+        checksum.update(&text);
+        if checksum.finalize() as usize != number(64) {
+            return Err(damaged(index_at as usize, "its words or its index"));
+        }
+        let vocabulary =
+            Vocabulary::from_parts(text, ends, slots).map_err(|what| damaged(index_at as usize, what))?;
+        let digest = header[32..64].try_into().expect("32 bytes");
+        let rows = Rows::File { file, precision };
+        Ok(Self { path: path.to_owned(), vocabulary, dims, digest, rows, skipped: 0 })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Name of the file, without its ending.
+    pub fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// How many words.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
+    pub fn len(&self) -> usize {
+        self.vocabulary.len()
+    }
+
+    /// Numbers of each vector.
+    pub fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Words that were left out as bad, if they were to be.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// How the numbers are kept.
+    pub fn precision(&self) -> Precision {
+        match &self.rows {
+            Rows::Memory(_) => Precision::Float32,
+            Rows::File { precision, .. } => *precision,
+        }
+    }
+
+    /// SHA-256 of the words and their numbers; which program wrote the file does not matter.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Whether upper and lower case are different words here: some word has an upper-case letter.
+    pub fn is_cased(&self) -> bool {
+        let (text, ..) = self.vocabulary.parts();
+        text.iter().any(u8::is_ascii_uppercase)
+    }
+
+    /// The number of a word, from 0 on, as it is written.
+    pub fn find(&self, word: &str) -> Option<usize> {
+        self.vocabulary.get(word)
+    }
+
+    /// The word of a number.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn word(&self, number: usize) -> &str {
+        self.vocabulary.word(number)
+    }
+
+    /// The vector `[dims]` of a word, by its number.
+    ///
+    /// # Errors
+    /// [`WordsError`] if a table cannot be read any more, or the row is damaged.
+    ///
+    /// # Panics
+    /// If the number is that of no word, or `row` of another length.
+    pub fn row(&self, number: usize, row: &mut [f32]) -> Result<(), WordsError> {
+        assert!(number < self.len() && row.len() == self.dims, "word {number}, {} numbers", row.len());
+        self.rows(number, row)
+    }
+
+    /// The vectors `[n, dims]` of words one after the other, from the one of that number on.
+    ///
+    /// # Errors
+    /// As [`row`](Self::row).
+    ///
+    /// # Panics
+    /// If there are not so many, or `rows` ends within one.
+    pub fn rows(&self, start: usize, rows: &mut [f32]) -> Result<(), WordsError> {
+        match &self.rows {
+            Rows::Memory(all) => rows.copy_from_slice(&all[start * self.dims..][..rows.len()]),
+            Rows::File { file, precision } => {
+                let row_len = precision.row_len(self.dims);
+                let mut stack = [0; 2048];
+                let mut heap = Vec::new();
+                let len = rows.len() / self.dims * row_len;
+                let bytes = match stack.get_mut(..len) {
+                    Some(bytes) => bytes,
+                    None => {
+                        heap.resize(len, 0);
+                        &mut heap[..]
+                    }
+                };
+                let at = HEADER_LEN as u64 + start as u64 * row_len as u64;
+                let read = |source| WordsError::Read { path: self.path.clone(), source };
+                read_exact_at(file, bytes, at).map_err(read)?;
+                for (row, bytes) in rows.chunks_exact_mut(self.dims).zip(bytes.chunks_exact(row_len)) {
+                    precision.decode(bytes, row);
+                }
+                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
+                    return Err(WordsError::Format {
+                        path: self.path.clone(),
+                        place: Place::Byte(at + (bad / self.dims * row_len) as u64),
+                        fault: Fault::Damaged { what: "a number is NaN or infinite" },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(not(unix))]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(bytes)
+}
+
+/// What a conversion gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// Words.
+    pub words: u64,
+    /// Numbers of each.
+    pub dims: usize,
+    /// Words that were left out as bad, if they were to be.
+    pub skipped: u64,
+}
+
+/// Writes word vectors as a table, row by row: in memory are only the words. `path` is that of the table, for messages.
+///
+/// # Errors
+/// [`WordsError`] with the line or byte; [`WordsError::Write`]; [`Fault::NotFinite`] if a number is too large for float16.
+pub fn convert(
+    mut reader: VectorReader<'_>,
+    limits: &Limits,
+    precision: Precision,
+    path: &Path,
+    out: &mut (impl Write + Seek),
+) -> Result<Converted, WordsError> {
+    let dims = reader.dims();
+    let failed = |source| WordsError::Write { path: path.to_owned(), source };
+    let mut vocabulary = Vocabulary::default();
+    let (mut digester, mut bytes) = (Digester::new(dims), Vec::new());
+    let mut buffered = BufWriter::with_capacity(1 << 18, &mut *out);
+    buffered.write_all(&[0; HEADER_LEN]).map_err(failed)?;
+    let skipped = read_words(&mut reader, limits, |reader, word, row| {
+        if !vocabulary.add(word).map_err(|fault| reader.wrong(fault))? {
+            return Ok(false);
+        }
+        if !precision.encode(row, &mut bytes) {
+            return Err(reader.wrong(Fault::NotFinite { word: word.to_owned() }));
+        }
+        digester.add(word, &bytes);
+        buffered.write_all(&bytes).map_err(failed)?;
+        Ok(true)
+    })?;
+    let (text, ends, slots) = vocabulary.parts();
+    let mut checksum = crc32fast::Hasher::new();
+    for numbers in [ends, slots] {
+        for numbers in numbers.chunks(1 << 14) {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            checksum.update(&bytes);
+            buffered.write_all(&bytes).map_err(failed)?;
+        }
+    }
+    checksum.update(text);
+    buffered.write_all(text).map_err(failed)?;
+    buffered.flush().map_err(failed)?;
+    drop(buffered);
+    let mut header = Vec::with_capacity(HEADER_LEN);
+    header.extend(MAGIC);
+    for number in [dims, vocabulary.len(), precision as usize, slots.len()] {
+        header.extend((number as u32).to_le_bytes());
+    }
+    header.extend((text.len() as u64).to_le_bytes());
+    header.extend(digester.0.finalize());
+    header.extend(checksum.finalize().to_le_bytes());
+    header.extend(crc32fast::hash(&header).to_le_bytes());
+    header.resize(HEADER_LEN, 0);
+    out.seek(SeekFrom::Start(0)).map_err(failed)?;
+    out.write_all(&header).map_err(failed)?;
+    Ok(Converted { words: vocabulary.len() as u64, dims, skipped })
+}
