@@ -24,6 +24,8 @@ mod deploy;
 mod memory;
 // What is read is not written over.
 mod overwrite;
+// Word vectors, and heads for texts.
+mod words;
 // Necks that are developed on a source task.
 mod develop;
 // Exported files, in the programs that they are for.

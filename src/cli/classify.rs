@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 use topgraft::learn::{ExtractError, Model, NotFinite, Panel, Prediction, Rows, extract, photos_below};
 use topgraft::topgraft_core::head::softmax;
@@ -30,7 +31,7 @@ const SHOWN: usize = 60;
 pub struct Args {
     /// Photos, or folders of photos; for a head of rows .csv or .npy files; for one of texts a text, or a file with one a line
     /// [default: the lines of standard input]
-    #[arg(value_name = "IMG|TEXT")]
+    #[arg(value_name = "IMG|TEXT", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     photos: Vec<PathBuf>,
     /// Head file, as written by `topgraft learn`; may be given several times: heads of the same trunk share its pass
     #[arg(short, long, value_name = "HEAD.graft", required_unless_present = "imagenet")]

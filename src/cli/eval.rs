@@ -146,7 +146,11 @@ fn labels_of_classes(input: &Input, model: &Model, photos: &Path) -> anyhow::Res
         let Some(label) = model.labels.iter().position(|label| label == class) else {
             let known = model.labels.join(", ");
             if input.rows.is_some() {
-                bail!("{}: the head knows no class `{class}`, only {known}; leave these {}s out", photos.display(), input.noun());
+                bail!(
+                    "{}: the head knows no class `{class}`, only {known}; leave these {}s out",
+                    photos.display(),
+                    input.noun()
+                );
             }
             let folder = photos.join(class);
             bail!("{}: the head knows no class of that name, only {known}; rename or remove it", folder.display());

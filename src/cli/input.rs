@@ -152,7 +152,12 @@ impl TextInput {
         Trunk::made_elsewhere(&self.embedder.vectors().name(), &recipe.cut(), columns, recipe.fingerprint())
     }
 
-    /// What the vectors know of the texts, a line for a person.
+    /// What the vectors know of the texts.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The same, a line for a person.
     pub fn words(&self) -> String {
         let Coverage { tokens, unknown_texts, missing, .. } = &self.coverage;
         let mut line = format!("{} of {} known", percent(self.coverage.share()), counted(*tokens as usize, "word"));

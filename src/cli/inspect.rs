@@ -68,6 +68,15 @@ fn to_json(model: &Model) -> Value {
         }),
         "unknown": unknown_json(model),
         "neck": model.neck.as_ref().map(neck_json),
+        "words": model.recipe.as_ref().map(|recipe| {
+            json!({
+                "vectors": recipe.file,
+                "words": recipe.words,
+                "dims": recipe.dims,
+                "case": recipe.fold.name(),
+                "pooling": recipe.pooling.name(),
+            })
+        }),
         "producer": model.producer,
     })
 }
@@ -105,6 +114,9 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         let (hidden, features) = (neck.hidden_dim(), counted(neck.feature_dim(), "feature"));
         format!("{hidden} units on {features}, scaling {}", Scaling::of(&neck.scaler).name())
     });
+    let words = model.recipe.as_ref().map_or("none".to_owned(), |recipe| {
+        format!("{}, {} of {} numbers", recipe.file, counted(recipe.words as usize, "word"), recipe.dims)
+    });
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameter_count());
     let rows = [
         ("labels", format!("{}: {}", model.labels.len(), model.labels.join(", "))),
@@ -119,6 +131,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         ("backbone", model.backbone.clone()),
         ("cut", model.cut.clone()),
         ("neck", neck),
+        ("words", words),
         ("trunk", hex(&model.fingerprint)),
         ("input", format!("{width} x {height} {} {}", channels(&model.preprocess), layout(&model.preprocess))),
         ("resize", format!("{part}, {}", filter(&model.preprocess))),

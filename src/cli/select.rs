@@ -1,4 +1,6 @@
-//! `topgraft select`: which source model suits these photos.
+//! `topgraft select`: which source model suits these photos, which word vectors these texts.
+
+mod vectors;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,14 +15,21 @@ use super::backbone::{open, preprocess_of};
 use super::budget;
 use super::photos::{extract_taps, skipped_json};
 use super::text::{bytes, counted, duration, percent, plain, table};
+use super::vectors::PoolingArgs;
 
-/// Rank source models: which of several pretrained networks suits these photos, on this device
+/// Rank source models: which of several pretrained networks suits these photos, or which word vectors these texts, on this
+/// device
 #[derive(clap::Args)]
 pub struct Args {
     /// Pretrained networks, ONNX files or names of the catalog; `efficientnet_lite0` is the built-in one
-    #[arg(required = true, value_name = "MODEL")]
+    #[arg(required_unless_present = "vectors", conflicts_with = "vectors", value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Folder that holds one folder of photos per class, as for `learn`
+    /// Word vectors, in place of networks; may be given several times
+    #[arg(long, value_name = "VECTORS")]
+    vectors: Vec<PathBuf>,
+    #[command(flatten)]
+    pooling: PoolingArgs,
+    /// Folder that holds one folder of photos per class, as for `learn`; or texts, for word vectors
     #[arg(last = true, required = true)]
     photos: PathBuf,
     /// Print one JSON object
@@ -39,6 +48,9 @@ struct Tried {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if !args.vectors.is_empty() {
+        return vectors::run(args);
+    }
     let dataset = Dataset::open(&args.photos)?;
     dataset.check_teachable()?;
     let (mut tried, mut candidates) = (Vec::new(), Vec::new());

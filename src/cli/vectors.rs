@@ -65,13 +65,9 @@ pub enum CaseArg {
     Cased,
 }
 
-/// The options of a command that learns from texts.
+/// How features are made of texts.
 #[derive(clap::Args)]
-pub struct VectorsArgs {
-    /// Learn from texts, with these word vectors: a file of GloVe, word2vec or fastText, gzipped or not, or a table made of one
-    /// by `topgraft words convert`
-    #[arg(long, value_name = "VECTORS")]
-    vectors: Option<PathBuf>,
+pub struct PoolingArgs {
     /// How the vectors of a text's words become its features [default: max+mean]
     #[arg(long, value_enum, value_name = "POOLING", requires = "vectors")]
     pooling: Option<PoolingArg>,
@@ -82,6 +78,34 @@ pub struct VectorsArgs {
     limits: LimitArgs,
 }
 
+impl PoolingArgs {
+    /// What makes features of texts with the vectors in `path`, fitted to `texts`.
+    pub fn embedder(&self, path: &Path, texts: &[&str]) -> anyhow::Result<Embedder> {
+        let vectors = self.limits.open(path)?;
+        let fold = self.case.map(|case| match case {
+            CaseArg::Lower => Fold::Lower,
+            CaseArg::Cased => Fold::Cased,
+        });
+        let pooling = self.pooling.map_or(TextPooling::MaxMean, TextPooling::from);
+        let embedder = Embedder::fit(vectors, pooling, fold, texts)?;
+        if !topgraft::topgraft_core::format::is_plain(&embedder.recipe().file) {
+            bail!("{}: a head file cannot hold the name of this file; rename it", path.display());
+        }
+        Ok(embedder)
+    }
+}
+
+/// The options of a command that learns from texts.
+#[derive(clap::Args)]
+pub struct VectorsArgs {
+    /// Learn from texts, with these word vectors: a file of GloVe, word2vec or fastText, gzipped or not, or a table made of one
+    /// by `topgraft words convert`
+    #[arg(long, value_name = "VECTORS")]
+    vectors: Option<PathBuf>,
+    #[command(flatten)]
+    pooling: PoolingArgs,
+}
+
 impl VectorsArgs {
     /// The file, if texts are learned from.
     pub fn file(&self) -> Option<&PathBuf> {
@@ -90,19 +114,7 @@ impl VectorsArgs {
 
     /// What makes features of texts, fitted to these; `None` if it is not texts that are learned from.
     pub fn embedder(&self, texts: &[&str]) -> anyhow::Result<Option<Embedder>> {
-        let Some(path) = &self.vectors else { return Ok(None) };
-        let vectors = self.limits.open(path)?;
-        let fold = self.case.map(|case| match case {
-            CaseArg::Lower => Fold::Lower,
-            CaseArg::Cased => Fold::Cased,
-        });
-        let pooling = self.pooling.map_or(TextPooling::MaxMean, TextPooling::from);
-        let embedder = Embedder::fit(vectors, pooling, fold, texts)?;
-        let name = &embedder.recipe().file;
-        if !topgraft::topgraft_core::format::is_plain(name) {
-            bail!("{}: a head file cannot hold the name of this file; rename it", path.display());
-        }
-        Ok(Some(embedder))
+        self.vectors.as_ref().map(|path| self.pooling.embedder(path, texts)).transpose()
     }
 }
 

@@ -11,6 +11,7 @@ use topgraft::words::{Coverage, Fold, Neighbour, Precision, VectorReader, Vector
 use super::Outcome;
 use super::guard::check_output;
 use super::input::coverage_json;
+use super::message::message;
 use super::text::{bytes, counted, percent, plain, plain_path, shortest, table};
 use super::vectors::LimitArgs;
 
@@ -137,15 +138,19 @@ fn nearest(args: &Nearest) -> anyhow::Result<Outcome> {
     let path = &args.asked.vectors;
     let vectors = args.asked.limits.open(path)?;
     let numbers = match &args.words[..] {
-        // As it is written, whatever signs are in it.
-        [word] if vectors.find(word).is_some() => vec![find(&vectors, word, path)?],
+        [word] if vectors.find(word).is_some() || tokens(word).count() == 1 => vec![find(&vectors, word, path)?],
         words => {
-            let words = words.iter().flat_map(|text| tokens(text));
-            words.map(|word| find(&vectors, word, path)).collect::<anyhow::Result<Vec<_>>>()?
+            // Of a text the words that are known say enough.
+            let found = words.iter().flat_map(|text| tokens(text)).map(|word| find(&vectors, word, path));
+            let (known, unknown): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
+            for error in unknown.into_iter().filter_map(Result::err) {
+                message(format_args!("{error}; it is left out"));
+            }
+            known.into_iter().filter_map(Result::ok).collect()
         }
     };
     if numbers.is_empty() {
-        bail!("no word is given");
+        bail!("no word is given that {} has", path.display());
     }
     let direction = vectors.analogy(&numbers, &[])?;
     answer(&vectors, &direction, &numbers, &args.asked)
@@ -164,9 +169,7 @@ fn answer(vectors: &Vectors, direction: &[f32], asked: &[usize], args: &Asked) -
     let found = vectors.nearest(direction, args.top.into(), asked)?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let near = |Neighbour { number, cosine }: &Neighbour| {
-            json!({ "word": vectors.word(*number), "cosine": shortest(*cosine) })
-        };
+        let near = |Neighbour { number, cosine }: &Neighbour| json!({ "word": vectors.word(*number), "cosine": shortest(*cosine) });
         let words: Vec<&str> = asked.iter().map(|number| vectors.word(*number)).collect();
         writeln!(out, "{}", json!({ "asked": words, "nearest": found.iter().map(near).collect::<Value>() }))?;
         return Ok(Outcome::Done);

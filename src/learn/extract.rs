@@ -194,9 +194,13 @@ impl Extracted {
         mut cache: Option<&mut FeatureCache>,
         done: impl Fn() + Sync,
     ) -> Self {
-        Self::collect(dataset, spares, trunk.feature_dim(), |paths| {
-            extract_unless_known(trunk, paths, cache.as_deref_mut(), &done)
-        })
+        Self::collect(
+            dataset,
+            spares,
+            trunk.feature_dim(),
+            |sample| sample.path.clone(),
+            |paths| extract_unless_known(trunk, paths, cache.as_deref_mut(), &done),
+        )
     }
 
     /// As [`with_spares`](Self::with_spares), with further views of each photo.
@@ -208,9 +212,14 @@ impl Extracted {
         done: impl Fn() + Sync,
     ) -> Self {
         let feature_dim = trunk.feature_dim();
-        let mut extracted = Self::collect(dataset, spares, views.per_photo * feature_dim, |paths| {
-            extract_views(trunk, paths, views, &done)
-        });
+        let width = views.per_photo * feature_dim;
+        let mut extracted = Self::collect(
+            dataset,
+            spares,
+            width,
+            |sample| sample.path.clone(),
+            |paths| extract_views(trunk, paths, views, &done),
+        );
         let all = extracted.features;
         let columns = |from: usize, to: usize| all.slice_axis(Axis(1), (from..to).into());
         extracted.features = columns(0, feature_dim).to_owned();
@@ -222,9 +231,13 @@ impl Extracted {
 
     /// As [`new`](Self::new), with the features of all taps in a row.
     pub fn of_taps(taps: &Taps, dataset: &Dataset, done: impl Fn() + Sync) -> Self {
-        Self::collect(dataset, Vec::new(), taps.feature_dim(), |paths| {
-            for_each_photo(taps.preprocess(), paths, &done, |input| taps.features(input))
-        })
+        Self::collect(
+            dataset,
+            Vec::new(),
+            taps.feature_dim(),
+            |sample| sample.path.clone(),
+            |paths| for_each_photo(taps.preprocess(), paths, &done, |input| taps.features(input)),
+        )
     }
 
     /// As [`with_spares`](Self::with_spares), of rows and not of photos, on a trunk that takes such.
@@ -238,13 +251,17 @@ impl Extracted {
             let features = trunk.row_features(row.as_slice().expect("standard layout"));
             features.map_err(|source| ExtractError::Run { path: path.to_path_buf(), source })
         };
-        Self::collect(dataset, spares, trunk.feature_dim(), |paths| paths.par_iter().map(features).collect())
+        // As they stand in the file: by their places `x.csv:10` would come before `x.csv:2`.
+        let place = |sample: &Sample| index[sample.path.as_path()];
+        Self::collect(dataset, spares, trunk.feature_dim(), place, |paths| paths.par_iter().map(features).collect())
     }
 
-    fn collect(
+    /// Samples come out sorted by class and `order`.
+    fn collect<K: Ord>(
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
         feature_dim: usize,
+        order: impl Fn(&Sample) -> K,
         mut extract: impl FnMut(&[&Path]) -> Vec<Result<Vec<f32>, ExtractError>>,
     ) -> Self {
         let mut spares: Vec<_> = spares.into_iter().map(Vec::into_iter).collect();
@@ -263,7 +280,7 @@ impl Extracted {
                 }
             }
         }
-        kept.sort_by(|(a, _), (b, _)| (a.label, &a.path).cmp(&(b.label, &b.path)));
+        kept.sort_by_cached_key(|(sample, _)| (sample.label, order(sample)));
         let (samples, rows): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         let shape = (samples.len(), feature_dim);
         let features = Array2::from_shape_vec(shape, rows.concat()).expect("a row of feature_dim for each photo kept");

@@ -267,9 +267,8 @@ fn tsv(path: &Path, text: &str) -> Result<Vec<Labelled>, TextsError> {
 }
 
 fn csv(path: &Path, text: &str) -> Result<Vec<Labelled>, TextsError> {
-    let mut records = Records::new(text).map(|record| {
-        record.map_err(|QuoteError { line }| TextsError::Quote { path: path.to_owned(), line })
-    });
+    let mut records = Records::new(text)
+        .map(|record| record.map_err(|QuoteError { line }| TextsError::Quote { path: path.to_owned(), line }));
     let Some(header) = records.next() else { return Ok(Vec::new()) };
     let (_, header) = header?;
     let at = |wanted: &str| header.iter().position(|name| name.eq_ignore_ascii_case(wanted));
@@ -364,11 +363,16 @@ mod tests {
             std::fs::write(path, text).expect("written");
         }
         let texts = Texts::open(folder.path()).expect("sound");
-        assert_eq!((texts.dataset.classes.clone(), texts.texts), (vec!["a".into(), "b".into()], vec!["three".into(), "one".into(), "two".into()]));
+        assert_eq!(
+            (texts.dataset.classes.clone(), texts.texts),
+            (vec!["a".into(), "b".into()], vec!["three".into(), "one".into(), "two".into()])
+        );
         std::fs::create_dir(folder.path().join("c")).expect("made");
         assert!(matches!(Texts::open(folder.path()), Err(TextsError::EmptyClass { path }) if path.ends_with("c")));
         std::fs::write(folder.path().join("c/blank.txt"), " \n").expect("written");
-        assert!(matches!(Texts::open(folder.path()), Err(TextsError::Blank { path, .. }) if path.ends_with("blank.txt")));
+        assert!(
+            matches!(Texts::open(folder.path()), Err(TextsError::Blank { path, .. }) if path.ends_with("blank.txt"))
+        );
     }
 
     #[test]

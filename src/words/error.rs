@@ -28,10 +28,16 @@ pub enum Fault {
     #[error("no word vector in it; give a file as written by GloVe, word2vec or fastText")]
     Empty,
     /// The first line is neither a header nor a vector.
-    #[error("neither a header, `words dimensions`, nor a word and its numbers; give a file as written by GloVe, word2vec or fastText")]
+    #[error(
+        "neither a header, `words dimensions`, nor a word and its numbers; give a file as written by GloVe, word2vec or fastText"
+    )]
     NotVectors,
     /// The header has numbers that cannot be.
-    #[error("the header says {words} words of {dims} numbers; at most {} words of {} can be read", super::MAX_WORDS, super::MAX_DIMS)]
+    #[error(
+        "the header says {words} words of {dims} numbers; at most {} words of {} can be read",
+        super::MAX_WORDS,
+        super::MAX_DIMS
+    )]
     Header {
         /// Words, as it says.
         words: u64,

@@ -190,9 +190,7 @@ impl<'a> VectorReader<'a> {
         };
         if !is_there {
             return match self.declared {
-                Some(words) if self.count < words => {
-                    Err(self.wrong(Fault::FewerWords { words, found: self.count }))
-                }
+                Some(words) if self.count < words => Err(self.wrong(Fault::FewerWords { words, found: self.count })),
                 _ => Ok(None),
             };
         }
@@ -367,4 +365,167 @@ fn parse(field: &[u8]) -> Option<f32> {
 /// The start of a text, for a message.
 fn shown(text: &str) -> String {
     text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    type Words = Vec<(String, Vec<f32>)>;
+
+    fn read(bytes: &[u8]) -> Result<Words, (Place, Fault)> {
+        let mut words = Vec::new();
+        let told = |error| match error {
+            WordsError::Format { place, fault, .. } => (place, fault),
+            other => panic!("{other}"),
+        };
+        let mut reader = VectorReader::new("v", bytes).map_err(told)?;
+        while let Some((word, row)) = reader.next().map_err(told)? {
+            words.push((word.to_owned(), row.to_vec()));
+        }
+        Ok(words)
+    }
+
+    fn binary(words: &[(&str, &[f32])], between: &str) -> Vec<u8> {
+        let mut bytes = format!("{} {}\n", words.len(), words[0].1.len()).into_bytes();
+        for (word, row) in words {
+            bytes.extend(word.as_bytes());
+            bytes.push(b' ');
+            bytes.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+            bytes.extend(between.as_bytes());
+        }
+        bytes
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).expect("in memory");
+        encoder.finish().expect("in memory")
+    }
+
+    #[test]
+    fn all_formats_of_the_same_vectors_give_the_same_words() {
+        let vectors: [(&str, &[f32]); 3] = [("the", &[0.25, -1.5e-3]), ("né", &[3.0, 0.0]), ("7", &[-0.125, 1e9])];
+        let expected: Words = vectors.iter().map(|(word, row)| ((*word).to_owned(), row.to_vec())).collect();
+        let line = |end: &str| {
+            let row = |row: &[f32]| row.iter().map(|x| format!("{x:e}")).collect::<Vec<_>>().join(" ");
+            vectors.iter().map(|(word, numbers)| format!("{word} {}{end}", row(numbers))).collect::<String>()
+        };
+        let glove = line("\n");
+        for bytes in [
+            glove.clone().into_bytes(),
+            glove.trim_end().as_bytes().to_vec(),
+            format!("3 2\n{glove}").into_bytes(),
+            // As the C tool and fastText write, a space at the end; as Windows ends lines.
+            format!("3 2\n{}", line(" \n")).into_bytes(),
+            format!("3 2\r\n{}", line("\r\n")).into_bytes(),
+            glove.replace(' ', "\t").into_bytes(),
+            binary(&vectors, ""),
+            binary(&vectors, "\n"),
+        ] {
+            assert_eq!(read(&bytes), Ok(expected.clone()), "{:?}", String::from_utf8_lossy(&bytes));
+            assert_eq!(read(&gzip(&bytes)), Ok(expected.clone()));
+        }
+        let mut members = gzip(&glove.as_bytes()[..10]);
+        members.extend(gzip(&glove.as_bytes()[10..]));
+        assert_eq!(read(&members), Ok(expected), "a gzip of two members");
+    }
+
+    #[test]
+    fn what_follows_the_header_says_which_encoding_it_is() {
+        let encoding = |bytes: &[u8]| VectorReader::new("v", bytes).expect("starts well").encoding();
+        assert_eq!(encoding(&binary(&[("a", &[1e-30, 2.0])], "")), Encoding::Binary);
+        // Bytes of a number that look like decimals, and a line end in them.
+        let odd = f32::from_le_bytes(*b"2.2\n");
+        assert_eq!(encoding(&binary(&[("a", &[0.5, odd])], "")), Encoding::Binary);
+        assert_eq!(encoding(b"1 2\na 0.5 nan\n"), Encoding::Text);
+        assert_eq!(encoding(b"1 2\na 0.5 damaged\n"), Encoding::Text);
+        assert_eq!(encoding(b"1 2\n"), Encoding::Text);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_line() {
+        let fault = |text: &str| read(text.as_bytes()).expect_err("bad");
+        let line = Place::Line;
+        let short = |expected, found| Fault::Dimensions { expected, found };
+        assert_eq!(fault(""), (line(0), Fault::Empty));
+        assert_eq!(fault("\n"), (line(1), Fault::NotVectors));
+        assert_eq!(fault("hello\n"), (line(1), Fault::NotVectors));
+        assert_eq!(fault("hello world\n"), (line(1), Fault::NotVectors));
+        assert_eq!(fault("0 5\n"), (line(1), Fault::Empty));
+        assert_eq!(fault("5 0\n"), (line(1), Fault::Header { words: 5, dims: 0 }));
+        assert_eq!(fault("5 99999\n"), (line(1), Fault::Header { words: 5, dims: 99999 }));
+        assert_eq!(fault("99999999999 5\n"), (line(1), Fault::Header { words: 99999999999, dims: 5 }));
+        assert_eq!(fault("3 2\na 1 2\nb 3 4\n"), (line(3), Fault::FewerWords { words: 3, found: 2 }));
+        assert_eq!(fault("1 2\na 1 2\nb 3 4\n"), (line(3), Fault::MoreWords { words: 1 }));
+        assert_eq!(fault("2 3\na 1 2 3\nb 1 2\n"), (line(3), short(3, 2)));
+        assert_eq!(fault("a 1 2 3\nb 1 2 3 4\n"), (line(2), short(3, 4)));
+        assert_eq!(fault("a 1 2 3\nb\n"), (line(2), short(3, 0)));
+        assert_eq!(fault("a 1 2 3\n 1 2 3\n"), (line(2), Fault::NoWord));
+        assert_eq!(fault("a 1 2\nb 1 x2\n"), (line(2), Fault::NotANumber { text: "x2".into() }));
+        assert_eq!(fault("a 1 2\nb 1 NaN\n"), (line(2), Fault::NotFinite { word: "b".into() }));
+        assert_eq!(fault("a 1 2\nb 1 1e99\n"), (line(2), Fault::NotFinite { word: "b".into() }));
+        assert_eq!(fault("a 1 2\nb c 3 4\n"), (line(2), Fault::Space { word: "b c".into() }));
+        assert_eq!(read(b"a 1 2\n\xff 3 4\n"), Err((line(2), Fault::NotUtf8)));
+        let long = format!("a 1 2\n{} 3 4\n", "b".repeat(MAX_WORD + 1));
+        assert_eq!(fault(&long), (line(2), Fault::TooLong { limit: MAX_WORD }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_byte() {
+        let good = binary(&[("a", &[1.0, 2.0]), ("b", &[3.0, 4.0])], "\n");
+        let second = Place::Byte(4 + 2 + 8 + 1);
+        for len in 16..good.len() - 1 {
+            assert_eq!(read(&good[..len]), Err((second, Fault::FewerWords { words: 2, found: 1 })), "{len} bytes");
+        }
+        let more = [&good[..], b"c 12345678"].concat();
+        assert_eq!(read(&more), Err((Place::Byte(good.len() as u64), Fault::MoreWords { words: 2 })));
+        let nan = binary(&[("a", &[1.0, 2.0]), ("b", &[3.0, f32::NAN])], "\n");
+        assert_eq!(read(&nan), Err((second, Fault::NotFinite { word: "b".into() })));
+        let unnamed = binary(&[("a", &[1.0, 2.0]), ("", &[3.0, 4.0])], "\n");
+        assert_eq!(read(&unnamed), Err((second, Fault::NoWord)));
+        let mut bytes = good.clone();
+        bytes[15] = 0xff;
+        assert_eq!(read(&bytes), Err((second, Fault::NotUtf8)));
+    }
+
+    /// A line without an end is not read into memory.
+    #[test]
+    fn an_endless_line_is_refused() {
+        let endless = |start: &'static [u8], with: u8| start.chain(std::io::repeat(with).take(1 << 30));
+        let told = |result: Result<VectorReader<'_>, WordsError>| match result.map(|_| ()) {
+            Err(WordsError::Format { place, fault, .. }) => (place, fault),
+            other => panic!("{other:?}"),
+        };
+        let too_long = Fault::TooLong { limit: MAX_LINE };
+        assert_eq!(told(VectorReader::new("v", endless(b"", b'7'))), (Place::Line(1), too_long.clone()));
+        for (start, with, expected) in [
+            (&b"a 1 2\n"[..], b'7', (Place::Line(2), too_long)),
+            (b"9 2\n\x00 1234567\xff", 0xfe, (Place::Byte(4 + 10), Fault::TooLong { limit: MAX_WORD })),
+        ] {
+            let mut reader = VectorReader::new("v", endless(start, with)).expect("starts well");
+            let failed = loop {
+                match reader.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("no end"),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(failed, WordsError::Format { place, fault, .. } if (place, fault.clone()) == expected));
+        }
+    }
+
+    #[test]
+    fn damaged_gzip_is_an_error_of_reading() {
+        let good = gzip(b"a 1 2\nb 3 4\n");
+        let mut reader = VectorReader::new("v", &good[..good.len() - 4]).expect("starts well");
+        let failed = loop {
+            match reader.next() {
+                Ok(Some(_)) => {}
+                other => break other.err(),
+            }
+        };
+        assert!(matches!(failed, Some(WordsError::Read { .. })), "{failed:?}");
+    }
 }

@@ -309,8 +309,7 @@ impl Vectors {
         if checksum.finalize() as usize != number(64) {
             return Err(damaged(index_at as usize, "its words or its index"));
         }
-        let vocabulary =
-            Vocabulary::from_parts(text, ends, slots).map_err(|what| damaged(index_at as usize, what))?;
+        let vocabulary = Vocabulary::from_parts(text, ends, slots).map_err(|what| damaged(index_at as usize, what))?;
         let digest = header[32..64].try_into().expect("32 bytes");
         let rows = Rows::File { file, precision };
         Ok(Self { path: path.to_owned(), vocabulary, dims, digest, rows, skipped: 0 })
@@ -504,4 +503,129 @@ pub fn convert(
     out.seek(SeekFrom::Start(0)).map_err(failed)?;
     out.write_all(&header).map_err(failed)?;
     Ok(Converted { words: vocabulary.len() as u64, dims, skipped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    const TEXT: &str = "the 0.5 -1 2\nking 0.25 3 1e-3\nnull 0 0 0\nné -7 8 9\n";
+
+    fn reader(text: &str) -> VectorReader<'_> {
+        VectorReader::new("v.txt", text.as_bytes()).expect("sound")
+    }
+
+    fn table(precision: Precision) -> Vec<u8> {
+        let mut out = Cursor::new(Vec::new());
+        convert(reader(TEXT), &Limits::default(), precision, Path::new("v.words"), &mut out).expect("in memory");
+        out.into_inner()
+    }
+
+    fn open(bytes: &[u8]) -> Result<Vectors, WordsError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("v.words");
+        std::fs::write(&path, bytes).expect("written");
+        Vectors::open(&path, &Limits::default())
+    }
+
+    fn all(vectors: &Vectors) -> Vec<(String, Vec<f32>)> {
+        let row = |number| {
+            let mut row = vec![0.0; vectors.dims()];
+            vectors.row(number, &mut row).expect("sound");
+            (vectors.word(number).to_owned(), row)
+        };
+        (0..vectors.len()).map(row).collect()
+    }
+
+    #[test]
+    fn a_table_has_the_words_and_numbers_of_its_source() {
+        let memory = Vectors::read(reader(TEXT), Path::new("v.txt"), &Limits::default()).expect("sound");
+        let expected = all(&memory);
+        let exact = open(&table(Precision::Float32)).expect("sound");
+        assert_eq!((all(&exact), exact.digest()), (expected.clone(), memory.digest()));
+        for (precision, error) in [(Precision::Float16, 1.0 / 2048.0), (Precision::Int8, 0.5 / 127.0)] {
+            let small = open(&table(precision)).expect("sound");
+            assert_eq!(small.precision(), precision);
+            assert_ne!(small.digest(), memory.digest());
+            for ((word, row), (expected_word, expected)) in all(&small).iter().zip(&expected) {
+                assert_eq!(word, expected_word);
+                let most = expected.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                assert!(row.iter().zip(expected).all(|(x, y)| (x - y).abs() <= error * most * 1.001), "{row:?}");
+            }
+        }
+        assert_eq!(exact.find("né"), Some(3));
+        assert_eq!((exact.find("n"), exact.is_cased()), (None, false));
+        let mut two = vec![0.0; 6];
+        exact.rows(1, &mut two).expect("sound");
+        assert_eq!(two, [expected[1].1.clone(), expected[2].1.clone()].concat());
+    }
+
+    #[test]
+    fn limits_take_the_first_words_and_leave_bad_ones_out() {
+        let read = |text: &str, limits: &Limits| Vectors::read(reader(text), Path::new("v"), limits);
+        let top = read(TEXT, &Limits { top: Some(2), ..Limits::default() }).expect("sound");
+        assert_eq!((top.len(), top.find("king"), top.find("né")), (2, Some(1), None));
+        let bad = "a 1 2\nb c 3 4\na 5 6\nd 7 8\n";
+        let skipped = read(bad, &Limits { skip_bad: true, ..Limits::default() }).expect("two are good");
+        assert_eq!((skipped.len(), skipped.skipped()), (2, 2));
+        assert_eq!(all(&skipped)[0].1, [1.0, 2.0]);
+        let fault = |text: &str, limits: &Limits| match read(text, limits).expect_err("bad") {
+            WordsError::Format { place, fault, .. } => (place, fault),
+            other => panic!("{other}"),
+        };
+        let doubled = Fault::Duplicate { word: "a".into() };
+        assert_eq!(fault("a 1\nb 2\na 3\n", &Limits::default()), (Place::Line(3), doubled));
+        let small = Limits { memory: 100, ..Limits::default() };
+        assert_eq!(fault(TEXT, &small).1, Fault::Memory { limit: 100 });
+        let huge = "a 1e38 1\n";
+        let mut out = Cursor::new(Vec::new());
+        let failed = convert(reader(huge), &Limits::default(), Precision::Float16, Path::new("v"), &mut out);
+        assert!(matches!(failed, Err(WordsError::Format { fault: Fault::NotFinite { .. }, .. })));
+    }
+
+    #[test]
+    fn a_damaged_table_is_refused() {
+        for precision in [Precision::Float32, Precision::Float16, Precision::Int8] {
+            let good = table(precision);
+            assert!(open(&good).is_ok());
+            for len in 7..good.len() {
+                assert!(open(&good[..len]).is_err(), "{len} bytes of it");
+            }
+            assert!(open(&[&good[..], b"x"].concat()).is_err());
+            let rows = HEADER_LEN..HEADER_LEN + 4 * precision.row_len(3);
+            for at in (7..CHECKED + 4).chain(rows.end..good.len()) {
+                let mut damaged = good.clone();
+                damaged[at] ^= 0x10;
+                assert!(open(&damaged).is_err(), "byte {at}");
+            }
+        }
+        // Rows are checked when they are read.
+        let mut damaged = table(Precision::Float32);
+        damaged[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        let vectors = open(&damaged).expect("as far as can be seen");
+        let failed = vectors.row(0, &mut [0.0; 3]).expect_err("damaged");
+        assert!(matches!(failed, WordsError::Format { place: Place::Byte(128), fault: Fault::Damaged { .. }, .. }));
+        assert!(vectors.row(1, &mut [0.0; 3]).is_ok());
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_written_says_so() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Seek for Full {
+            fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+                Ok(0)
+            }
+        }
+        let failed = convert(reader(TEXT), &Limits::default(), Precision::Int8, Path::new("v.words"), &mut Full);
+        assert!(failed.expect_err("full").is_failure());
+    }
 }

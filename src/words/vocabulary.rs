@@ -15,9 +15,9 @@ pub(super) struct Vocabulary {
 
 /// FNV-1a (Fowler, Noll, Vo), 64 bits, its halves folded. Part of the format of a table.
 fn hash(word: &[u8]) -> u32 {
-    let hash = word.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = word
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     (hash ^ (hash >> 32)) as u32
 }
 

@@ -85,7 +85,9 @@ impl Session<'_> {
             let is_long = line.len() > MAX_LINE && line.last() != Some(&b'\n');
             while is_long && line.last() != Some(&b'\n') {
                 line.clear();
-                if (&mut source).take(MAX_LINE as u64).read_until(b'\n', &mut line).with_context(|| name.to_owned())? == 0 {
+                if (&mut source).take(MAX_LINE as u64).read_until(b'\n', &mut line).with_context(|| name.to_owned())?
+                    == 0
+                {
                     break;
                 }
             }
