@@ -15,6 +15,7 @@ mod layers;
 mod learn;
 mod message;
 mod models;
+mod names;
 mod photos;
 mod probe;
 mod report;

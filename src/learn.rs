@@ -42,6 +42,7 @@ mod texts;
 mod transfer;
 mod transferability;
 mod warm;
+mod zero_shot;
 
 pub use cache::{CacheError, FeatureCache};
 pub use calibration::{Calibration, ECE_BINS, ReliabilityBin, calibration_error, probabilities, reliability};
@@ -69,3 +70,4 @@ pub use texts::{Texts, TextsError};
 pub use transfer::{Difference, Estimate, TransferCurve, TransferPoint, curve_samples, transfer_curve};
 pub use transferability::{h_score, log_me};
 pub use warm::{WarmStart, WarmStartError, warm_start};
+pub use zero_shot::{ClassNames, HeldOut, NameError, for_names, held_out, name_vectors, temperature};

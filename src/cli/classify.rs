@@ -1,5 +1,6 @@
 //! `topgraft classify`: photos, rows or texts -> labels with probabilities.
 
+mod names;
 mod texts;
 
 use std::io::Write;
@@ -41,6 +42,13 @@ pub struct Args {
     imagenet: bool,
     #[command(flatten)]
     backbone: BackboneArgs,
+    /// Say which of these names fits best, whether they were taught or not: of a head that was learned with --words
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "model")]
+    candidates: Vec<String>,
+    /// Word vectors that the names are looked up in, as `learn --words` was given them [default: the file of the same name
+    /// beside the head, in this folder, or among the models]
+    #[arg(long, value_name = "VECTORS", requires = "candidates")]
+    words: Option<PathBuf>,
     #[command(flatten)]
     vectors: HeadVectorsArgs,
     /// Neck that the head was taught on, to be sure of it: the head file holds it too
@@ -73,6 +81,9 @@ impl Judge {
                     model.rejection = None;
                 }
                 check_neck(&model, path, args.trunk.as_deref())?;
+                if !args.candidates.is_empty() {
+                    model = names::for_candidates(&model, args, path)?;
+                }
                 let added = panel.add(model, |model| args.backbone.trunk_of(model, path));
                 added.with_context(|| path.display().to_string())?;
             }

@@ -53,6 +53,11 @@ impl TrunkArgs {
         [self.backbone.file(), self.trunk.clone(), self.labels.clone(), vectors].into_iter().flatten()
     }
 
+    /// What makes vectors of the names of classes, of the words in `path`.
+    pub fn names(&self, path: &Path) -> anyhow::Result<Embedder> {
+        self.vectors.names(path)
+    }
+
     /// What is learned from.
     pub fn input(&self, path: &Path) -> anyhow::Result<Input> {
         if self.vectors.file().is_none() {

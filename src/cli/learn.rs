@@ -1,5 +1,7 @@
 //! `topgraft learn`: a folder of photos -> a head file.
 
+mod order;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,8 +11,8 @@ use serde_json::{Value, json};
 use topgraft::export::{neck_json, unknown_json};
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
-    Scaling, Settings, TooFew, UNKNOWN_RATE, Views, WarmStart, WarmStartError, fit_with, held_out_auroc,
-    learning_curve, refit, takes_class_weights, warm_start,
+    Settings, TooFew, UNKNOWN_RATE, WarmStart, WarmStartError, fit_with, held_out_auroc, learning_curve, refit,
+    takes_class_weights, warm_start,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
@@ -23,10 +25,12 @@ use super::guard::check_output;
 use super::input::{Input, TextInput, TrunkArgs};
 use super::kinds::{HeadArg, ScalingArg};
 use super::message::message;
+use super::names::{MeasuredNames, Names};
 use super::photos::skipped_json;
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
 use super::views::ViewsArgs;
 use super::weights::ClassWeights;
+use order::Order;
 
 /// Learn a head from labelled photos, one folder per class
 #[derive(clap::Args)]
@@ -38,7 +42,7 @@ pub struct Args {
     #[arg(short, long, value_name = "HEAD.graft")]
     output: PathBuf,
     #[command(flatten)]
-    trunk: TrunkArgs,
+    pub trunk: TrunkArgs,
     /// Take this many photos of each class, at random [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     shots: Option<u32>,
@@ -64,6 +68,10 @@ pub struct Args {
     /// Head on the same trunk to start from, for classes of the same names: the optimum is the same
     #[arg(long, value_name = "HEAD.graft")]
     warm_start: Option<PathBuf>,
+    /// Learn the names of the classes too, by word vectors: `classify --candidates` can then ask for names that were never
+    /// taught. The head is ridge regression's
+    #[arg(long, value_name = "VECTORS")]
+    pub words: Option<PathBuf>,
     #[command(flatten)]
     views: ViewsArgs,
     #[command(flatten)]
@@ -100,7 +108,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
-    let given = args.cache.iter().chain(&args.warm_start).chain([&args.photos]).cloned();
+    let given = args.cache.iter().chain(&args.warm_start).chain(&args.words).chain([&args.photos]).cloned();
     let files: Vec<PathBuf> = given.chain(args.trunk.files()).collect();
     check_output(&args.output, files, None, "the head file", "--output")?;
     let input = args.trunk.input(&args.photos)?;
@@ -109,6 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; {}s have nothing to keep", args.photos.display(), input.noun());
     }
+    let names = args.words.as_deref().map(|path| Names::open(args, path, &input.dataset.classes)).transpose()?;
     let source = args.warm_start.as_deref().map(Model::open).transpose()?;
     let mut dataset = input.dataset.clone();
     let order = Order::new(args, &input, source.as_ref())?;
@@ -129,11 +138,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let mut model = lesson.model(&trunk, args.unknown_rate / 100.0);
     model.recipe = input.texts.as_ref().map(|texts| texts.recipe().clone());
+    let names = names.map(|names| names.measure(&lesson.extracted, &lesson.fitted)).transpose()?;
+    model.names = names.as_ref().map(|names| names.names.clone());
     model.save(&args.output, args.force)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut summary = lesson.json(&model);
         summary["output"] = json!(args.output.display().to_string());
+        summary["names"] = names.as_ref().map_or(Value::Null, MeasuredNames::json);
         summary["words"] = input.texts.as_ref().map_or(Value::Null, TextInput::json);
         writeln!(out, "{summary}")?;
     } else {
@@ -141,41 +153,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             writeln!(out, "words      {}", texts.words())?;
         }
         lesson.print(&model, &mut out)?;
+        if let Some(names) = &names {
+            writeln!(out, "names      {}", names.text())?;
+        }
         let bytes = std::fs::metadata(&args.output).map_or(0, |file| file.len());
         writeln!(out, "written    {} ({:.1} KB)", plain_path(&args.output), bytes as f64 / 1e3)?;
     }
     Ok(lesson.outcome())
-}
-
-/// What to fit.
-struct Order<'a> {
-    scalings: Vec<Scaling>,
-    kinds: Vec<Kind>,
-    class_weights: Option<&'a ClassWeights>,
-    views: Option<Views>,
-    budget: &'a BudgetArgs,
-}
-
-impl<'a> Order<'a> {
-    fn new(args: &'a Args, input: &Input, source: Option<&Model>) -> anyhow::Result<Self> {
-        // What a network gives is alike in all its features; the columns of a table have units of their own.
-        let default = match source {
-            _ if input.rows.is_none() => ScalingArg::L2,
-            Some(source) => ScalingArg::of(&source.scaler),
-            None => ScalingArg::Auto,
-        };
-        let (scalings, mut kinds) = (args.scaling.unwrap_or(default).scalings(), args.head.kinds());
-        if let Some(weights) = &args.class_weights {
-            kinds = weights.kinds(kinds)?;
-            // That all of them are classes is seen before the work; what they come to, after it.
-            weights.of(&input.dataset.classes, &[])?;
-        }
-        let views = args.views.views(args.seed);
-        if views.is_some() && kinds.contains(&Kind::Nearest) {
-            anyhow::bail!("--head nearest takes no --views: the nearest neighbours of a photo would be its own views");
-        }
-        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), views, budget: &args.budget })
-    }
 }
 
 /// Photos that were learned from, and what came out.

@@ -79,6 +79,11 @@ pub struct PoolingArgs {
 }
 
 impl PoolingArgs {
+    /// What makes vectors of the names of classes, of the words in `path`.
+    pub fn names(&self, path: &Path) -> anyhow::Result<Embedder> {
+        Ok(Embedder::fit(self.limits.open(path)?, TextPooling::Mean, None, &[])?)
+    }
+
     /// What makes features of texts with the vectors in `path`, fitted to `texts`.
     pub fn embedder(&self, path: &Path, texts: &[&str]) -> anyhow::Result<Embedder> {
         let vectors = self.limits.open(path)?;
@@ -112,6 +117,11 @@ impl VectorsArgs {
         self.vectors.as_ref()
     }
 
+    /// What makes vectors of the names of classes, of the words in `path`.
+    pub fn names(&self, path: &Path) -> anyhow::Result<Embedder> {
+        self.pooling.names(path)
+    }
+
     /// What makes features of texts, fitted to these; `None` if it is not texts that are learned from.
     pub fn embedder(&self, texts: &[&str]) -> anyhow::Result<Option<Embedder>> {
         self.vectors.as_ref().map(|path| self.pooling.embedder(path, texts)).transpose()
@@ -135,19 +145,25 @@ impl HeadVectorsArgs {
 
     /// What makes features as the head in the file `head` was taught on.
     pub fn embedder(&self, recipe: &Recipe, head: &Path) -> anyhow::Result<Embedder> {
-        let path = match &self.vectors {
-            Some(path) => path.clone(),
-            None => find(recipe, head)?,
-        };
-        // As many words as the head was taught with; what was left out then is left out again.
-        let limits = LimitArgs { top_words: Some(recipe.words), skip_bad_words: true };
-        let vectors = Vectors::open(&path, &limits.limits())?;
-        Embedder::of_recipe(vectors, recipe.clone()).with_context(|| head.display().to_string())
+        embedder_of(self.vectors.as_deref(), "--vectors", recipe, head)
     }
 }
 
+/// What makes features by the `recipe` in the file `head`, of the vectors that are given by `option` or else are found.
+pub fn embedder_of(given: Option<&Path>, option: &str, recipe: &Recipe, head: &Path) -> anyhow::Result<Embedder> {
+    let path = match given {
+        Some(path) => path.to_path_buf(),
+        None => find(recipe, option, head)?,
+    };
+    // As many words as the head was taught with; what was left out then is left out again.
+    let limits = LimitArgs { top_words: Some(recipe.words), skip_bad_words: true };
+    let vectors = Vectors::open(&path, &limits.limits())?;
+    let embedder = Embedder::of_recipe(vectors, recipe.clone());
+    embedder.with_context(|| format!("{}: give others by {option}", head.display()))
+}
+
 /// The vectors of a head, where they are looked for.
-fn find(recipe: &Recipe, head: &Path) -> anyhow::Result<PathBuf> {
+fn find(recipe: &Recipe, option: &str, head: &Path) -> anyhow::Result<PathBuf> {
     let beside = head.parent().map(Path::to_path_buf);
     let models = Store::of_user().ok().map(|store| store.folder().to_path_buf());
     let places = [beside, Some(PathBuf::new()), models].into_iter().flatten();
@@ -155,7 +171,7 @@ fn find(recipe: &Recipe, head: &Path) -> anyhow::Result<PathBuf> {
     found.with_context(|| {
         format!(
             "{}: the head was taught on the word vectors `{}`, which are neither beside it nor in this folder nor among the \
-             models; give them by --vectors",
+             models; give them by {option}",
             head.display(),
             recipe.file
         )

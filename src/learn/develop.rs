@@ -201,6 +201,7 @@ impl Developed {
             fingerprint: self.neck.fingerprint(),
             neck: Some(self.neck.clone()),
             recipe: None,
+            names: None,
             backbone: trunk.backbone_name().to_owned(),
             cut: trunk.cut().to_owned(),
             preprocess: *trunk.preprocess(),

@@ -18,6 +18,7 @@ use super::fit::Fitted;
 use super::heads::AnyHead;
 use super::rejection::UNKNOWN_RATE;
 use super::save::{self, SaveError};
+use super::zero_shot::ClassNames;
 use crate::trunk::{NECK_CHUNK, Neck, Trunk};
 use crate::words::{Recipe, RecipeError};
 
@@ -30,6 +31,8 @@ pub struct Model {
     pub neck: Option<Neck>,
     /// How texts become features, if the head was fitted on such.
     pub recipe: Option<Recipe>,
+    /// How names get vectors, if a head of ridge regression may be asked for names that it was not taught.
+    pub names: Option<ClassNames>,
     /// Name of the backbone, for messages.
     pub backbone: String,
     /// Layer whose output are the features.
@@ -61,6 +64,8 @@ pub(super) const PRODUCER: &str = concat!("topgraft ", env!("CARGO_PKG_VERSION")
 
 /// Tag of the chunk that holds a recipe of texts.
 const RECIPE_CHUNK: [u8; 4] = *b"text";
+/// Tag of the chunk that holds [`ClassNames`].
+const NAMES_CHUNK: [u8; 4] = *b"name";
 
 /// The largest head file that is read: 10,000 classes of 1,280 features are 51 MB, as many samples 26 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -111,6 +116,7 @@ impl Model {
             fingerprint: trunk.fingerprint(),
             neck: trunk.neck().cloned(),
             recipe: None,
+            names: None,
             backbone: trunk.backbone_name().to_owned(),
             cut: trunk.cut().to_owned(),
             preprocess: *trunk.preprocess(),
@@ -160,7 +166,9 @@ impl Model {
             return Err(ParseError::Value { what: "a label that two classes have" });
         }
         let mut seen = HashSet::new();
-        let is_known = |tag: &[u8; 4]| [b"eval", b"temp", b"reje", b"made", &NECK_CHUNK, &RECIPE_CHUNK].contains(&tag);
+        let is_known = |tag: &[u8; 4]| {
+            [b"eval", b"temp", b"reje", b"made", &NECK_CHUNK, &RECIPE_CHUNK, &NAMES_CHUNK].contains(&tag)
+        };
         if !Graft::chunks(bytes).filter(is_known).all(|tag| seen.insert(tag)) {
             return Err(ParseError::Value { what: "a chunk that is there twice" });
         }
@@ -184,6 +192,11 @@ impl Model {
                 return Err(ParseError::Value { what: "the recipe of texts" });
             }
         }
+        let names = chunk::find(bytes, NAMES_CHUNK).map(ClassNames::parse).transpose();
+        let names = names.map_err(|RecipeError(what)| ParseError::Value { what })?;
+        if names.is_some() && graft.kind() != Kind::Ridge {
+            return Err(ParseError::Value { what: "names of classes of a head that is not ridge regression's" });
+        }
         let shape = [graft.n_classes(), graft.feature_dim()];
         const CHECKED: &str = "the parser has checked it";
         let head = match graft.samples() {
@@ -198,6 +211,7 @@ impl Model {
             fingerprint: *graft.fingerprint(),
             neck,
             recipe,
+            names,
             backbone: graft.backbone().to_owned(),
             cut: graft.cut().to_owned(),
             preprocess: graft.preprocess(),
@@ -264,7 +278,8 @@ impl Model {
         contents.emit(&mut bytes)?;
         let neck = self.neck.as_ref().map(|neck| (NECK_CHUNK, neck.to_bytes()));
         let recipe = self.recipe.as_ref().map(|recipe| (RECIPE_CHUNK, recipe.to_bytes()));
-        for (tag, payload) in neck.into_iter().chain(recipe) {
+        let names = self.names.as_ref().map(|names| (NAMES_CHUNK, names.to_bytes()));
+        for (tag, payload) in neck.into_iter().chain(recipe).chain(names) {
             bytes = chunk::add(bytes, tag, &payload).ok_or(format::EmitError::TooLarge)?;
         }
         Ok(bytes)

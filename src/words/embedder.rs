@@ -181,9 +181,7 @@ pub struct TextFeatures {
 
 /// The recipe is for other vectors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the head was taught on the vectors of `{wanted}`, and `{found}` has others; give the file that it was taught on by --vectors"
-)]
+#[error("taught with the words of `{wanted}`, and `{found}` has other words or other numbers")]
 pub struct WrongVectors {
     /// File of the recipe.
     pub wanted: String,

@@ -1,0 +1,47 @@
+//! What to fit, by the options.
+
+use topgraft::learn::{Model, Scaling, Views};
+use topgraft::topgraft_core::head::Kind;
+
+use super::super::budget::BudgetArgs;
+use super::super::input::Input;
+use super::super::kinds::ScalingArg;
+use super::super::weights::ClassWeights;
+use super::Args;
+
+/// What to fit.
+pub struct Order<'a> {
+    pub scalings: Vec<Scaling>,
+    pub kinds: Vec<Kind>,
+    pub class_weights: Option<&'a ClassWeights>,
+    pub views: Option<Views>,
+    pub budget: &'a BudgetArgs,
+}
+
+impl<'a> Order<'a> {
+    pub fn new(args: &'a Args, input: &Input, source: Option<&Model>) -> anyhow::Result<Self> {
+        // What a network gives is alike in all its features; the columns of a table have units of their own.
+        let default = match source {
+            _ if input.rows.is_none() => ScalingArg::L2,
+            Some(source) => ScalingArg::of(&source.scaler),
+            None => ScalingArg::Auto,
+        };
+        let (scalings, mut kinds) = (args.scaling.unwrap_or(default).scalings(), args.head.kinds());
+        if args.words.is_some() {
+            if !kinds.contains(&Kind::Ridge) {
+                anyhow::bail!("--words needs the head of ridge regression; leave out --head, or give --head ridge");
+            }
+            kinds = vec![Kind::Ridge];
+        }
+        if let Some(weights) = &args.class_weights {
+            kinds = weights.kinds(kinds)?;
+            // That all of them are classes is seen before the work; what they come to, after it.
+            weights.of(&input.dataset.classes, &[])?;
+        }
+        let views = args.views.views(args.seed);
+        if views.is_some() && kinds.contains(&Kind::Nearest) {
+            anyhow::bail!("--head nearest takes no --views: the nearest neighbours of a photo would be its own views");
+        }
+        Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), views, budget: &args.budget })
+    }
+}
