@@ -66,7 +66,7 @@ pub use rows::{Rows, RowsError};
 pub use save::{SaveError, Written, check_path, is_same_file, save};
 pub use scaling::Scaling;
 pub use select::{Candidate, pareto_front, ranking};
-pub use texts::{Texts, TextsError};
+pub use texts::{PoolingError, Texts, TextsError, choose_pooling, scaling_of};
 pub use transfer::{Difference, Estimate, TransferCurve, TransferPoint, curve_samples, transfer_curve};
 pub use transferability::{h_score, log_me};
 pub use warm::{WarmStart, WarmStartError, warm_start};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ndarray::Axis;
+use ndarray::Array2;
 use serde::Deserialize;
-use topgraft::learn::{Scaling, Settings, Texts, fit_with};
+use topgraft::learn::{Dataset, Settings, Texts, choose_pooling, fit_with, scaling_of};
 use topgraft::topgraft_core::head::argmax;
 use topgraft::topgraft_core::kernel::Kernels;
 use topgraft::words::{Embedder, Limits, TextPooling, Vectors};
@@ -33,20 +33,27 @@ struct Split {
 
 pub fn run(shared: &Path) -> Result<()> {
     let glove = shared.join("data/vectors/glove.6B.50d.top20k.txt");
-    println!("| set | texts of a class | reference | {} |", TextPooling::ALL.map(TextPooling::name).join(" | "));
-    println!("|---|---|---|---|---|---|");
-    let mut gains = vec![Vec::new(); TextPooling::ALL.len()];
+    let names = TextPooling::ALL.map(TextPooling::name).join(" | ");
+    println!("| set | texts of a class | scikit-learn | {names} | chosen, the default |");
+    println!("|---|---|---|---|---|---|---|");
+    let mut gains = vec![Vec::new(); TextPooling::ALL.len() + 1];
     for (set, files, reference) in SETS {
         let path = shared.join(format!("data/splits/text_{set}.json"));
         let splits: Splits = serde_json::from_str(&fs::read_to_string(&path).context("no splits")?)?;
-        let mut texts = Vec::new();
+        let (mut texts, mut samples, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
-            texts.extend(Texts::open(&shared.join(format!("data/text/{file}.tsv")))?.texts);
+            let read = Texts::open(&shared.join(format!("data/text/{file}.tsv")))?;
+            texts.extend(read.texts);
+            samples.extend(read.dataset.samples);
+            classes = read.dataset.classes;
         }
-        anyhow::ensure!(texts.len() == splits.labels.len(), "{} texts of {set}", texts.len());
+        let texts = Texts { texts, dataset: Dataset { classes, samples } };
+        let labels = texts.dataset.samples.iter().map(|sample| sample.label);
+        anyhow::ensure!(labels.eq(splits.labels.iter().copied()), "{set} has other labels than its splits");
         for (shots, reference) in SHOTS.into_iter().zip(reference) {
             print!("| {set} | {} | {reference:.1} |", shots.replace("full", "all").trim_start_matches('k'));
-            for (pooling, gains) in TextPooling::ALL.into_iter().zip(&mut gains) {
+            let poolings = TextPooling::ALL.into_iter().map(Some).chain([None]);
+            for (pooling, gains) in poolings.zip(&mut gains) {
                 let accuracy = accuracy(&glove, &texts, &splits, shots, pooling)?;
                 gains.push(accuracy - reference);
                 print!(" {accuracy:.1} |");
@@ -59,7 +66,8 @@ pub fn run(shared: &Path) -> Result<()> {
     Ok(())
 }
 
-fn accuracy(glove: &Path, texts: &[String], splits: &Splits, shots: &str, pooling: TextPooling) -> Result<f64> {
+/// Mean test accuracy in percent, as `learn` does with these texts and `--pooling`; `None` is without it.
+fn accuracy(glove: &Path, texts: &Texts, splits: &Splits, shots: &str, pooling: Option<TextPooling>) -> Result<f64> {
     let kernels = Kernels::detect();
     let n_classes = usize::from(*splits.labels.iter().max().context("no labels")?) + 1;
     let mut sum = 0.0;
@@ -69,17 +77,21 @@ fn accuracy(glove: &Path, texts: &[String], splits: &Splits, shots: &str, poolin
             "k50" => &split.k50,
             _ => &split.full,
         };
-        let taught: Vec<&str> = training.iter().map(|at| texts[*at].as_str()).collect();
-        let embedder = Embedder::fit(Vectors::open(glove, &Limits::default())?, pooling, None, &taught)?;
-        let features = |at: &usize| embedder.features(&texts[*at]).map(|text| text.features);
-        let rows = training.iter().map(features).collect::<Result<Vec<_>, _>>()?;
-        let shape = (rows.len(), embedder.recipe().feature_dim());
-        let rows = ndarray::Array2::from_shape_vec(shape, rows.concat())?;
+        let taught: Vec<&str> = training.iter().map(|at| texts.texts[*at].as_str()).collect();
         let labels: Vec<u16> = training.iter().map(|at| splits.labels[*at]).collect();
-        // As `learn` does with texts.
-        let settings = Settings { scalings: &Scaling::ALL, ..Settings::default() };
+        let vectors = Vectors::open(glove, &Limits::default())?;
+        let mut embedder = Embedder::fit(vectors, pooling.unwrap_or(TextPooling::Mean), None, &taught)?;
+        let settings = Settings::default();
+        if pooling.is_none() {
+            let samples = training.iter().map(|at| texts.dataset.samples[*at].clone()).collect();
+            let dataset = Dataset { samples, ..texts.dataset.clone() };
+            embedder = choose_pooling(embedder, texts, &dataset, settings.kinds)?;
+        }
+        let features = |at: &usize| embedder.features(&texts.texts[*at]).map(|text| text.features);
+        let rows = training.iter().map(features).collect::<Result<Vec<_>, _>>()?;
+        let rows = Array2::from_shape_vec((rows.len(), embedder.recipe().feature_dim()), rows.concat())?;
+        let settings = Settings { scalings: &[scaling_of(embedder.recipe().pooling)], ..settings };
         let fitted = fit_with(rows.view(), &labels, n_classes, &settings)?;
-        debug_assert_eq!(rows.len_of(Axis(0)), labels.len());
         let mut correct = 0;
         for at in &split.test {
             let mut features = features(at)?;

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use topgraft::learn::{Dataset, Extracted, FeatureCache, Model, Rows, Sample, Texts, Views};
+use topgraft::learn::{
+    Dataset, Extracted, FeatureCache, Model, Rows, Sample, Scaling, Texts, Views, choose_pooling, scaling_of,
+};
+use topgraft::topgraft_core::head::Kind;
 use topgraft::trunk::Trunk;
 use topgraft::words::{Coverage, Embedder, Recipe};
 
@@ -58,8 +61,13 @@ impl TrunkArgs {
         self.vectors.names(path)
     }
 
-    /// What is learned from.
-    pub fn input(&self, path: &Path) -> anyhow::Result<Input> {
+    /// Whether the pooling of a text's words is left to the texts.
+    pub fn chooses_pooling(&self) -> bool {
+        self.vectors.is_open()
+    }
+
+    /// What is learned from; texts become features as `like` says, unless the options say otherwise.
+    pub fn input(&self, path: &Path, like: Option<&Recipe>) -> anyhow::Result<Input> {
         if self.vectors.file().is_none() {
             return Input::open(path, self.labels.as_deref());
         }
@@ -68,7 +76,7 @@ impl TrunkArgs {
         }
         let texts = Texts::open(path)?;
         let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
-        let embedder = self.vectors.embedder(&all)?.expect("vectors are given");
+        let embedder = self.vectors.embedder(&all, like)?.expect("vectors are given");
         Input::of_texts(path, texts, embedder)
     }
 
@@ -224,6 +232,27 @@ impl Input {
         }
         let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, embedder, coverage });
         Ok(Self { path: path.to_path_buf(), dataset, rows: Some(rows), texts: Some(texts) })
+    }
+
+    /// Texts pooled as suits those of `dataset`, which is all or some of them.
+    pub fn choose_pooling(self, dataset: &Dataset, kinds: &[Kind]) -> anyhow::Result<Self> {
+        let Self { path, dataset: all, rows, texts: Some(TextInput { texts, embedder, coverage }) } = self else {
+            return Ok(self);
+        };
+        drop(rows);
+        let embedder = choose_pooling(embedder, &texts, dataset, kinds)?;
+        let (rows, _) = texts.rows(&embedder)?;
+        Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(TextInput { texts, embedder, coverage }) })
+    }
+
+    /// Scalings that suit the features. What a network gives is alike in all of them; the columns of a table have units of their
+    /// own.
+    pub fn scalings(&self) -> Vec<Scaling> {
+        match (&self.texts, &self.rows) {
+            (Some(texts), _) => vec![scaling_of(texts.recipe().pooling)],
+            (None, Some(_)) => Scaling::ALL.to_vec(),
+            (None, None) => vec![Scaling::L2],
+        }
     }
 
     /// What one of them is called.

@@ -111,19 +111,24 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let given = args.cache.iter().chain(&args.warm_start).chain(&args.words).chain([&args.photos]).cloned();
     let files: Vec<PathBuf> = given.chain(args.trunk.files()).collect();
     check_output(&args.output, files, None, "the head file", "--output")?;
-    let input = args.trunk.input(&args.photos)?;
+    let source = args.warm_start.as_deref().map(Model::open).transpose()?;
+    let like = source.as_ref().and_then(|source| source.recipe.as_ref());
+    let mut input = args.trunk.input(&args.photos, like)?;
     check_output(&args.output, [], Some(&input.dataset), "the head file", "--output")?;
     input.check_teachable(&input.dataset, 2)?;
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; {}s have nothing to keep", args.photos.display(), input.noun());
     }
     let names = args.words.as_deref().map(|path| Names::open(args, path, &input.dataset.classes)).transpose()?;
-    let source = args.warm_start.as_deref().map(Model::open).transpose()?;
     let mut dataset = input.dataset.clone();
-    let order = Order::new(args, &input, source.as_ref())?;
+    let mut order = Order::new(args, &input, source.as_ref())?;
     let mut spares = Vec::new();
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
+    }
+    if args.trunk.chooses_pooling() && like.is_none() {
+        input = input.choose_pooling(&dataset, &order.kinds)?;
+        order.scalings = Order::scalings(args, &input, source.as_ref());
     }
     let trunk = args.trunk.trunk(&input)?;
     let remedy = "use --cut at a layer with fewer features (`topgraft layers` lists them) or fewer --shots";

@@ -47,7 +47,7 @@ struct Findings {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let input = args.trunk.input(&args.photos)?;
+    let input = args.trunk.input(&args.photos, None)?;
     input.check_teachable(&input.dataset, 2)?;
     let trunk = args.trunk.trunk(&input)?;
     let cost = |counts: &[usize]| Cost::of_review(counts, trunk.feature_dim(), rayon::current_num_threads());

@@ -68,7 +68,8 @@ pub enum CaseArg {
 /// How features are made of texts.
 #[derive(clap::Args)]
 pub struct PoolingArgs {
-    /// How the vectors of a text's words become its features [default: max+mean]
+    /// How the vectors of a text's words become its features [default: mean or max+mean, whichever has
+    /// the lower left-out log-loss]
     #[arg(long, value_enum, value_name = "POOLING", requires = "vectors")]
     pooling: Option<PoolingArg>,
     /// Which form of a word is looked up [default: lower if the vectors have no upper case]
@@ -84,6 +85,11 @@ impl PoolingArgs {
         Ok(Embedder::fit(self.limits.open(path)?, TextPooling::Mean, None, &[])?)
     }
 
+    /// Whether the pooling is left to the texts.
+    pub fn is_open(&self) -> bool {
+        self.pooling.is_none()
+    }
+
     /// What makes features of texts with the vectors in `path`, fitted to `texts`.
     pub fn embedder(&self, path: &Path, texts: &[&str]) -> anyhow::Result<Embedder> {
         let vectors = self.limits.open(path)?;
@@ -91,7 +97,7 @@ impl PoolingArgs {
             CaseArg::Lower => Fold::Lower,
             CaseArg::Cased => Fold::Cased,
         });
-        let pooling = self.pooling.map_or(TextPooling::MaxMean, TextPooling::from);
+        let pooling = self.pooling.map_or(TextPooling::Mean, TextPooling::from);
         let embedder = Embedder::fit(vectors, pooling, fold, texts)?;
         if !topgraft::topgraft_core::format::is_plain(&embedder.recipe().file) {
             bail!("{}: a head file cannot hold the name of this file; rename it", path.display());
@@ -122,9 +128,19 @@ impl VectorsArgs {
         self.pooling.names(path)
     }
 
-    /// What makes features of texts, fitted to these; `None` if it is not texts that are learned from.
-    pub fn embedder(&self, texts: &[&str]) -> anyhow::Result<Option<Embedder>> {
-        self.vectors.as_ref().map(|path| self.pooling.embedder(path, texts)).transpose()
+    /// Whether the pooling is left to the texts.
+    pub fn is_open(&self) -> bool {
+        self.vectors.is_some() && self.pooling.is_open()
+    }
+
+    /// What makes features of texts as `like` says, or else fitted to these; `None` if it is not texts that are learned from.
+    pub fn embedder(&self, texts: &[&str], like: Option<&Recipe>) -> anyhow::Result<Option<Embedder>> {
+        let Some(path) = &self.vectors else { return Ok(None) };
+        let Some(recipe) = like.filter(|_| self.is_open()) else {
+            return self.pooling.embedder(path, texts).map(Some);
+        };
+        let vectors = self.pooling.limits.open(path)?;
+        Ok(Some(Embedder::of_recipe(vectors, recipe.clone()).context("--warm-start")?))
     }
 }
 

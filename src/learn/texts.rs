@@ -5,14 +5,17 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
+use topgraft_core::head::Kind;
 use walkdir::WalkDir;
 
 use super::csv::{QuoteError, Records};
 use super::dataset::{Dataset, Sample};
+use super::fit::{LearnError, Settings, fit_with};
 use super::rows::Rows;
-use crate::words::{Embedder, TextFeatures, WordsError};
+use super::scaling::Scaling;
+use crate::words::{Embedder, TextFeatures, TextPooling, WordsError};
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -214,6 +217,55 @@ impl Texts {
         let values = Array2::from_shape_vec(shape, values).expect("a row of feature_dim for each text");
         Ok((Rows { dataset: self.dataset.clone(), values }, features))
     }
+}
+
+/// Why no pooling could be chosen.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolingError {
+    /// The vectors cannot be read.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// No head can be fitted.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+/// The scaling that suits features of this pooling. Of means the direction tells more than the length; the largest numbers have
+/// each a mean and a spread of its own.
+pub fn scaling_of(pooling: TextPooling) -> Scaling {
+    match pooling {
+        TextPooling::Mean | TextPooling::Sif => Scaling::L2,
+        TextPooling::MaxMean => Scaling::Standard,
+    }
+}
+
+/// The pooling, mean or max+mean, each with [its scaling](scaling_of), whose head has the lower left-out log-loss on the texts of
+/// `dataset`, which are all or some of `texts`. docs/texts.md has what that gains.
+///
+/// # Errors
+/// [`PoolingError`].
+///
+/// # Panics
+/// If a sample of `dataset` is not one of `texts`.
+pub fn choose_pooling(
+    embedder: Embedder,
+    texts: &Texts,
+    dataset: &Dataset,
+    kinds: &[Kind],
+) -> Result<Embedder, PoolingError> {
+    let labels: Vec<u16> = dataset.samples.iter().map(|sample| sample.label).collect();
+    let loss = |embedder: &Embedder| -> Result<f64, PoolingError> {
+        let (rows, _) = texts.rows(embedder)?;
+        let index = rows.index();
+        let chosen: Vec<usize> = dataset.samples.iter().map(|sample| index[sample.path.as_path()]).collect();
+        let features = rows.values.select(Axis(0), &chosen);
+        let settings = Settings { scalings: &[scaling_of(embedder.recipe().pooling)], kinds, ..Settings::default() };
+        Ok(fit_with(features.view(), &labels, dataset.classes.len(), &settings)?.left_out.log_loss())
+    };
+    let mean = embedder.repooled(TextPooling::Mean, &[])?;
+    let mean_loss = loss(&mean)?;
+    let both = mean.repooled(TextPooling::MaxMean, &[])?;
+    if loss(&both)? < mean_loss { Ok(both) } else { Ok(both.repooled(TextPooling::Mean, &[])?) }
 }
 
 fn read(path: &Path) -> Result<String, TextsError> {

@@ -207,18 +207,27 @@ impl Embedder {
             words: vectors.len() as u64,
             dims: vectors.dims(),
             fold: fold.unwrap_or_else(|| Fold::of(&vectors)),
-            pooling,
+            pooling: TextPooling::Mean,
             component: Vec::new(),
         };
-        let mut embedder = Self { harmonic: harmonic(&vectors), vectors, recipe };
+        Self { harmonic: harmonic(&vectors), vectors, recipe }.repooled(pooling, texts)
+    }
+
+    /// The same vectors, pooled in another way; `texts` as for [`fit`](Self::fit).
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn repooled(mut self, pooling: TextPooling, texts: &[&str]) -> Result<Self, WordsError> {
+        self.recipe.pooling = pooling;
+        self.recipe.component = Vec::new();
         if pooling == TextPooling::Sif {
-            let mut gram = Gram::new(embedder.vectors.dims());
+            let mut gram = Gram::new(self.vectors.dims());
             for text in texts {
-                gram.add(&embedder.features(text)?.features);
+                gram.add(&self.features(text)?.features);
             }
-            embedder.recipe.component = component::first(gram);
+            self.recipe.component = component::first(gram);
         }
-        Ok(embedder)
+        Ok(self)
     }
 
     /// As a head file says.
@@ -255,17 +264,21 @@ impl Embedder {
         Finder::new(vectors, self.recipe.fold).find(text, |_, number| {
             tokens += 1;
             let Some(number) = number else { return };
-            if let Err(error) = vectors.row(number, &mut row) {
-                failed.get_or_insert(error);
-            }
+            let row = match vectors.row_or_read(number, &mut row) {
+                Ok(row) => row,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    return;
+                }
+            };
             match self.recipe.pooling {
-                TextPooling::Mean => add(first, &row, 1.0),
-                TextPooling::Sif => add(first, &row, self.weight(number)),
+                TextPooling::Mean => add(first, row, 1.0),
+                TextPooling::Sif => add(first, row, self.weight(number)),
                 TextPooling::MaxMean => {
-                    for (largest, x) in first.iter_mut().zip(&row) {
+                    for (largest, x) in first.iter_mut().zip(row) {
                         *largest = if known == 0 { *x } else { largest.max(*x) };
                     }
-                    add(second, &row, 1.0);
+                    add(second, row, 1.0);
                 }
             }
             known += 1;

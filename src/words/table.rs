@@ -385,6 +385,14 @@ impl Vectors {
         self.rows(number, row)
     }
 
+    /// The vector of a word where it lies in memory, else read into `row`.
+    pub(super) fn row_or_read<'a>(&'a self, number: usize, row: &'a mut [f32]) -> Result<&'a [f32], WordsError> {
+        match &self.rows {
+            Rows::Memory(all) => Ok(&all[number * self.dims..][..self.dims]),
+            Rows::File { .. } => self.rows(number, row).map(|()| &*row),
+        }
+    }
+
     /// The vectors `[n, dims]` of words one after the other, from the one of that number on.
     ///
     /// # Errors

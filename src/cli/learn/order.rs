@@ -20,13 +20,7 @@ pub struct Order<'a> {
 
 impl<'a> Order<'a> {
     pub fn new(args: &'a Args, input: &Input, source: Option<&Model>) -> anyhow::Result<Self> {
-        // What a network gives is alike in all its features; the columns of a table have units of their own.
-        let default = match source {
-            _ if input.rows.is_none() => ScalingArg::L2,
-            Some(source) => ScalingArg::of(&source.scaler),
-            None => ScalingArg::Auto,
-        };
-        let (scalings, mut kinds) = (args.scaling.unwrap_or(default).scalings(), args.head.kinds());
+        let (scalings, mut kinds) = (Self::scalings(args, input, source), args.head.kinds());
         if args.words.is_some() {
             if !kinds.contains(&Kind::Ridge) {
                 anyhow::bail!("--words needs the head of ridge regression; leave out --head, or give --head ridge");
@@ -43,5 +37,14 @@ impl<'a> Order<'a> {
             anyhow::bail!("--head nearest takes no --views: the nearest neighbours of a photo would be its own views");
         }
         Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), views, budget: &args.budget })
+    }
+
+    /// What is asked for, else what the head was taught with that is started from, else what suits the features.
+    pub fn scalings(args: &Args, input: &Input, source: Option<&Model>) -> Vec<Scaling> {
+        match (args.scaling, source) {
+            (Some(scaling), _) => scaling.scalings(),
+            (None, Some(source)) if input.rows.is_some() => ScalingArg::of(&source.scaler).scalings(),
+            (None, _) => input.scalings(),
+        }
     }
 }

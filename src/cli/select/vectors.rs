@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use topgraft::learn::{Candidate, Dataset, Extracted, Scaling, Settings, Texts};
+use topgraft::learn::{Candidate, Dataset, Extracted, Settings, Texts, choose_pooling};
 use topgraft::trunk::Trunk;
 
 use super::super::input::Input;
@@ -24,7 +24,10 @@ struct Tried {
 impl Tried {
     fn new(args: &Args, path: &PathBuf, texts: &Texts) -> anyhow::Result<Self> {
         let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
-        let embedder = args.pooling.embedder(path, &all)?;
+        let mut embedder = args.pooling.embedder(path, &all)?;
+        if args.pooling.is_open() {
+            embedder = choose_pooling(embedder, texts, &texts.dataset, Settings::default().kinds)?;
+        }
         let feature_dim = embedder.recipe().feature_dim();
         let start = Instant::now();
         let input = Input::of_texts(&args.photos, texts.clone(), embedder)?;
@@ -32,7 +35,7 @@ impl Tried {
         let trunk = Trunk::rows(u32::try_from(feature_dim)?);
         let rows = input.rows.as_ref().expect("texts give rows");
         let extracted = Extracted::of_rows(&trunk, rows, &input.dataset, Vec::new());
-        let settings = Settings { scalings: &Scaling::ALL, ..Settings::default() };
+        let settings = Settings { scalings: &input.scalings(), ..Settings::default() };
         let candidate = Candidate::new(&extracted, &settings, per_text)?;
         let file_bytes = std::fs::metadata(path).map_or(0, |file| file.len());
         Ok(Self { path: path.clone(), input, candidate, feature_dim, file_bytes })
