@@ -1,4 +1,4 @@
-"""Mean word vectors with gensim and numpy: texts a second, the median of some runs.
+"""Mean word vectors with gensim, and with numpy on gensim's table: texts a second of each, the median of some runs.
 
 texts.py GLOVE.txt TEXTS.tsv TIMES
 """
@@ -7,7 +7,6 @@ import statistics
 import sys
 import time
 
-import numpy as np
 from gensim.models import KeyedVectors
 
 glove, tsv, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -17,17 +16,23 @@ with open(tsv, encoding="utf8") as lines:
 token = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
 
 
-def features(text):
+def by_gensim(text):
+    """As gensim offers it."""
+    words = token.findall(text.lower())
+    return vectors.get_mean_vector(words, pre_normalize=False, ignore_missing=True) if words else None
+
+
+def by_numpy(text):
+    """The fastest that was found: rows by a list of indices."""
     known = [vectors.key_to_index[word] for word in token.findall(text.lower()) if word in vectors.key_to_index]
-    if not known:
-        return np.zeros(vectors.vector_size, np.float32)
-    return vectors.vectors[known].mean(0)
+    return vectors.vectors[known].mean(0) if known else None
 
 
-taken = []
-for _ in range(times):
-    start = time.perf_counter()
-    for text in texts:
-        features(text)
-    taken.append(time.perf_counter() - start)
-print(len(texts) / statistics.median(taken))
+for features in (by_gensim, by_numpy):
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        for text in texts:
+            features(text)
+        taken.append(time.perf_counter() - start)
+    print(len(texts) / statistics.median(taken))

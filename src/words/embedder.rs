@@ -256,10 +256,10 @@ impl Embedder {
     /// # Errors
     /// [`WordsError`] if a table cannot be read any more.
     pub fn features(&self, text: &str) -> Result<TextFeatures, WordsError> {
-        let (vectors, dims) = (&self.vectors, self.vectors.dims());
+        let (vectors, dims, kernels) = (&self.vectors, self.vectors.dims(), Kernels::detect());
         let mut features = vec![0.0; self.recipe.feature_dim()];
         let (mut tokens, mut known) = (0, 0);
-        let (mut row, mut failed) = (vec![0.0; dims], None);
+        let (mut row, mut failed) = (Vec::new(), None);
         let (first, second) = features.split_at_mut(dims);
         Finder::new(vectors, self.recipe.fold).find(text, |_, number| {
             tokens += 1;
@@ -272,13 +272,13 @@ impl Embedder {
                 }
             };
             match self.recipe.pooling {
-                TextPooling::Mean => add(first, row, 1.0),
-                TextPooling::Sif => add(first, row, self.weight(number)),
+                TextPooling::Mean => kernels.axpy(1.0, row, first),
+                TextPooling::Sif => kernels.axpy(self.weight(number), row, first),
                 TextPooling::MaxMean => {
                     for (largest, x) in first.iter_mut().zip(row) {
                         *largest = if known == 0 { *x } else { largest.max(*x) };
                     }
-                    add(second, row, 1.0);
+                    kernels.axpy(1.0, row, second);
                 }
             }
             known += 1;
@@ -291,7 +291,6 @@ impl Embedder {
             *x /= known as f32;
         }
         if !self.recipe.component.is_empty() {
-            let kernels = Kernels::detect();
             let share = kernels.dot(&features, &self.recipe.component);
             kernels.axpy(-share, &self.recipe.component, &mut features);
         }
@@ -301,12 +300,6 @@ impl Embedder {
     /// a / (a + p)
     fn weight(&self, number: usize) -> f32 {
         SIF_A / (SIF_A + 1.0 / ((number + 1) as f32 * self.harmonic))
-    }
-}
-
-fn add(sum: &mut [f32], row: &[f32], weight: f32) {
-    for (sum, x) in sum.iter_mut().zip(row) {
-        *sum += weight * x;
     }
 }
 

@@ -18,8 +18,13 @@
 //! | 72 | 56 | 0 |
 //! | 128 | `count * row_len` | rows: `dims` f32 or f16; or for int8 one f32, the step, and `dims` i8 |
 //! | | `4 * count` | where each word ends in the text, u32 |
-//! | | `4 * n_slots` | index: 0, or 1 + the word's number; a word is at its hash (FNV-1a, 64 bits, the halves folded by xor) modulo `n_slots`, or in the next slot that is free |
+//! | | `4 * n_slots` | index: 0, or 1 + the word's number in the low 25 bits and those of its hash in the others; a word is at its hash modulo `n_slots`, or in the next slot that is free |
 //! | | `text_len` | the words, UTF-8 |
+//!
+//! The hash of a word of n bytes: h = n, and for some numbers x one after the other h = (h xor x) * 0x9e3779b97f4a7c15 modulo 2^64,
+//! h = h xor (h >> 32); of it the low 32 bits. The numbers are, little-endian: of 8 bytes and more each whole eight bytes from the
+//! first on, then the last eight; of 4 to 7 bytes the first four and the last four as one number; of 2 or 3 the first byte, that
+//! at n / 2 and the last; of 1 that byte; of none 0.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -385,11 +390,14 @@ impl Vectors {
         self.rows(number, row)
     }
 
-    /// The vector of a word where it lies in memory, else read into `row`.
-    pub(super) fn row_or_read<'a>(&'a self, number: usize, row: &'a mut [f32]) -> Result<&'a [f32], WordsError> {
+    /// The vector of a word where it lies in memory, else read into `row`, which is made as long as it has to be.
+    pub(super) fn row_or_read<'a>(&'a self, number: usize, row: &'a mut Vec<f32>) -> Result<&'a [f32], WordsError> {
         match &self.rows {
             Rows::Memory(all) => Ok(&all[number * self.dims..][..self.dims]),
-            Rows::File { .. } => self.rows(number, row).map(|()| &*row),
+            Rows::File { .. } => {
+                row.resize(self.dims, 0.0);
+                self.rows(number, row).map(|()| &row[..])
+            }
         }
     }
 
