@@ -35,9 +35,12 @@ mod rows;
 mod save;
 mod scaling;
 mod select;
+#[cfg(feature = "encoder")]
+mod sentence_encoder;
 mod span;
 mod spectrum;
 mod subsets;
+mod text_trunk;
 mod texts;
 mod transfer;
 mod transferability;
@@ -66,6 +69,9 @@ pub use rows::{Rows, RowsError};
 pub use save::{SaveError, Written, check_path, is_same_file, save};
 pub use scaling::Scaling;
 pub use select::{Candidate, pareto_front, ranking};
+#[cfg(feature = "encoder")]
+pub use sentence_encoder::SentenceEncoder;
+pub use text_trunk::{TextError, TextTrunk};
 pub use texts::{PoolingError, Texts, TextsError, choose_pooling, scaling_of};
 pub use transfer::{Difference, Estimate, TransferCurve, TransferPoint, curve_samples, transfer_curve};
 pub use transferability::{h_score, log_me};

@@ -36,6 +36,8 @@
 mod backbone;
 mod catalog;
 mod cut;
+#[cfg(feature = "encoder")]
+mod encoder;
 mod engine;
 mod error;
 mod layers;
@@ -54,6 +56,10 @@ pub use backbone::{Backbone, Provenance, hex};
 pub use catalog::{Catalog, CatalogError, Cut, Entry, Vectors, imagenet_labels};
 pub use cut::Trunk;
 pub(crate) use cut::nearest;
+#[cfg(feature = "encoder")]
+pub use encoder::Encoder;
+#[cfg(feature = "encoder")]
+pub use error::EncoderError;
 pub use error::{CarryError, CutError, NeckError, NoDefaultCut, OpenError, RunError};
 pub use layers::Layer;
 pub use neck::{CHUNK as NECK_CHUNK, Neck};

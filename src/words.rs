@@ -14,6 +14,8 @@ mod coverage;
 mod embedder;
 mod error;
 mod neighbours;
+#[cfg(feature = "encoder")]
+mod pieces;
 mod reader;
 mod table;
 mod tokenizer;
@@ -23,6 +25,8 @@ pub use coverage::Coverage;
 pub use embedder::{Embedder, Recipe, RecipeError, TextFeatures, TextPooling, WrongVectors};
 pub use error::{Fault, Place, WordsError};
 pub use neighbours::Neighbour;
+#[cfg(feature = "encoder")]
+pub use pieces::{Encoded, Pieces, PiecesError};
 pub use reader::{Encoding, Record, VectorReader};
 pub use table::{Converted, Limits, Precision, Vectors, convert};
 pub use tokenizer::{Fold, tokens};

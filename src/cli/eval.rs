@@ -55,10 +55,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let model = Model::open(&args.model)?;
     check_neck(&model, &args.model, args.trunk.as_deref())?;
     let input = match &model.recipe {
-        None => Input::open(&args.photos, args.labels.as_deref())?,
+        None => {
+            if let Some(given) = args.vectors.file() {
+                bail!("{}: the head was not taught on texts; leave out {}", args.model.display(), given.display());
+            }
+            Input::open(&args.photos, args.labels.as_deref())?
+        }
         Some(recipe) => {
-            let embedder = args.vectors.embedder(recipe, &args.model)?;
-            Input::of_texts(&args.photos, Texts::open(&args.photos)?, embedder)?
+            let trunk = args.vectors.trunk(recipe, &args.model)?;
+            Input::of_texts(&args.photos, Texts::open(&args.photos)?, trunk)?
         }
     };
     if place.is_some() && input.rows.is_some() {

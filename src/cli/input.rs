@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use topgraft::learn::{
-    Dataset, Extracted, FeatureCache, Model, Rows, Sample, Scaling, Texts, Views, choose_pooling, scaling_of,
+    Dataset, Extracted, FeatureCache, Model, Rows, Sample, Scaling, TextTrunk, Texts, Views, choose_pooling, scaling_of,
 };
 use topgraft::topgraft_core::head::Kind;
 use topgraft::trunk::Trunk;
 use topgraft::words::{Coverage, Embedder, Recipe};
 
 use super::backbone::BackboneArgs;
-use super::photos::{extract, name_skipped};
+use super::photos::{extract, name_skipped, progress_bar_of};
 use super::text::{counted, percent, plain};
 use super::vectors::VectorsArgs;
 
@@ -52,8 +52,8 @@ pub struct CutArgs {
 impl TrunkArgs {
     /// Files that are read, but for what is learned from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let vectors = self.vectors.file().cloned();
-        [self.backbone.file(), self.trunk.clone(), self.labels.clone(), vectors].into_iter().flatten()
+        let given = [self.backbone.file(), self.trunk.clone(), self.labels.clone()].into_iter().flatten();
+        given.chain(self.vectors.files())
     }
 
     /// What makes vectors of the names of classes, of the words in `path`.
@@ -68,7 +68,7 @@ impl TrunkArgs {
 
     /// What is learned from; texts become features as `like` says, unless the options say otherwise.
     pub fn input(&self, path: &Path, like: Option<&Recipe>) -> anyhow::Result<Input> {
-        if self.vectors.file().is_none() {
+        if self.vectors.files().next().is_none() {
             return Input::open(path, self.labels.as_deref());
         }
         if self.labels.is_some() {
@@ -76,8 +76,8 @@ impl TrunkArgs {
         }
         let texts = Texts::open(path)?;
         let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
-        let embedder = self.vectors.embedder(&all, like)?.expect("vectors are given");
-        Input::of_texts(path, texts, embedder)
+        let trunk = self.vectors.trunk(&all, like)?;
+        Input::of_texts(path, texts, trunk)
     }
 
     /// The trunk for `input`.
@@ -149,23 +149,23 @@ pub struct Input {
 /// Texts, and what made features of them.
 pub struct TextInput {
     texts: Texts,
-    embedder: Embedder,
+    trunk: TextTrunk,
     coverage: Coverage,
 }
 
 impl TextInput {
     /// How texts become features: for the head file.
     pub fn recipe(&self) -> &Recipe {
-        self.embedder.recipe()
+        self.trunk.recipe()
     }
 
     fn trunk(&self) -> Trunk {
         let recipe = self.recipe();
         let columns = recipe.feature_dim() as u32;
-        Trunk::made_elsewhere(&self.embedder.vectors().name(), &recipe.cut(), columns, recipe.fingerprint())
+        Trunk::made_elsewhere(&self.trunk.name(), &recipe.cut(), columns, recipe.fingerprint())
     }
 
-    /// What the vectors know of the texts.
+    /// What is known of the texts' words, or pieces.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
     }
@@ -173,7 +173,8 @@ impl TextInput {
     /// The same, a line for a person.
     pub fn words(&self) -> String {
         let Coverage { tokens, unknown_texts, missing, .. } = &self.coverage;
-        let mut line = format!("{} of {} known", percent(self.coverage.share()), counted(*tokens as usize, "word"));
+        let noun = if self.trunk.vectors().is_some() { "word" } else { "piece" };
+        let mut line = format!("{} of {} known", percent(self.coverage.share()), counted(*tokens as usize, noun));
         if *unknown_texts > 0 {
             line += &format!("; of {} none", counted(*unknown_texts, "text"));
         }
@@ -219,30 +220,39 @@ impl Input {
     }
 
     /// Texts that were read from `path`, and what makes features of them.
-    pub fn of_texts(path: &Path, texts: Texts, embedder: Embedder) -> anyhow::Result<Self> {
-        let (rows, _) = texts.rows(&embedder)?;
+    pub fn of_texts(path: &Path, texts: Texts, trunk: TextTrunk) -> anyhow::Result<Self> {
+        let bar = progress_bar_of(texts.texts.len(), "texts");
+        let made = texts.rows(&trunk, || bar.inc(1));
+        bar.finish_and_clear();
+        let (rows, found) = made?;
         let all = texts.texts.iter().map(String::as_str);
-        let coverage = Coverage::new(embedder.vectors(), embedder.recipe().fold, all);
+        let coverage = match trunk.vectors() {
+            Some(vectors) => Coverage::new(vectors, trunk.recipe().fold, all),
+            None => Coverage {
+                texts: found.len(),
+                tokens: found.iter().map(|text| text.tokens as u64).sum(),
+                known: found.iter().map(|text| text.known as u64).sum(),
+                unknown_texts: found.iter().filter(|text| text.known == 0).count(),
+                missing: Vec::new(),
+            },
+        };
         if coverage.known == 0 {
-            bail!(
-                "{}: no word of these texts is in {}: are they of the same language?",
-                path.display(),
-                embedder.vectors().path().display()
-            );
+            let vectors = &trunk.recipe().file;
+            bail!("{}: no word of these texts is in {vectors}: are they of the same language?", path.display());
         }
-        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, embedder, coverage });
+        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, trunk, coverage });
         Ok(Self { path: path.to_path_buf(), dataset, rows: Some(rows), texts: Some(texts) })
     }
 
-    /// Texts pooled as suits those of `dataset`, which is all or some of them.
+    /// Texts whose words are pooled as suits those of `dataset`, which is all or some of them.
     pub fn choose_pooling(self, dataset: &Dataset, kinds: &[Kind]) -> anyhow::Result<Self> {
-        let Self { path, dataset: all, rows, texts: Some(TextInput { texts, embedder, coverage }) } = self else {
-            return Ok(self);
+        let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage }), .. } = self else {
+            bail!("{}: these are no texts", self.path.display());
         };
-        drop(rows);
-        let embedder = choose_pooling(embedder, &texts, dataset, kinds)?;
-        let (rows, _) = texts.rows(&embedder)?;
-        Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(TextInput { texts, embedder, coverage }) })
+        let embedder = trunk.into_words().with_context(|| format!("{}: no word vectors", path.display()))?;
+        let trunk = TextTrunk::from(choose_pooling(embedder, &texts, dataset, kinds)?);
+        let (rows, _) = texts.rows(&trunk, || {})?;
+        Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(TextInput { texts, trunk, coverage }) })
     }
 
     /// Scalings that suit the features. What a network gives is alike in all of them; the columns of a table have units of their

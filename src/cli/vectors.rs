@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use topgraft::learn::TextTrunk;
 use topgraft::models::Store;
 use topgraft::words::{Embedder, Fold, Limits, Recipe, TextPooling, Vectors};
 
@@ -114,13 +115,15 @@ pub struct VectorsArgs {
     #[arg(long, value_name = "VECTORS")]
     vectors: Option<PathBuf>,
     #[command(flatten)]
+    encoder: EncoderArgs,
+    #[command(flatten)]
     pooling: PoolingArgs,
 }
 
 impl VectorsArgs {
-    /// The file, if texts are learned from.
-    pub fn file(&self) -> Option<&PathBuf> {
-        self.vectors.as_ref()
+    /// The files, if texts are learned from.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.vectors.clone().into_iter().chain(self.encoder.files())
     }
 
     /// What makes vectors of the names of classes, of the words in `path`.
@@ -133,35 +136,99 @@ impl VectorsArgs {
         self.vectors.is_some() && self.pooling.is_open()
     }
 
-    /// What makes features of texts as `like` says, or else fitted to these; `None` if it is not texts that are learned from.
-    pub fn embedder(&self, texts: &[&str], like: Option<&Recipe>) -> anyhow::Result<Option<Embedder>> {
-        let Some(path) = &self.vectors else { return Ok(None) };
+    /// What makes features of texts, as `like` says or else fitted to these.
+    pub fn trunk(&self, texts: &[&str], like: Option<&Recipe>) -> anyhow::Result<TextTrunk> {
+        let Some(path) = &self.vectors else { return self.encoder.open() };
         let Some(recipe) = like.filter(|_| self.is_open()) else {
-            return self.pooling.embedder(path, texts).map(Some);
+            return Ok(self.pooling.embedder(path, texts)?.into());
         };
         let vectors = self.pooling.limits.open(path)?;
-        Ok(Some(Embedder::of_recipe(vectors, recipe.clone()).context("--warm-start")?))
+        Ok(Embedder::of_recipe(vectors, recipe.clone()).context("--warm-start")?.into())
     }
 }
 
-/// The option of a command that uses a head for texts.
+/// A sentence encoder.
+#[derive(clap::Args)]
+pub struct EncoderArgs {
+    /// Sentence encoder in place of word vectors: an ONNX file with input_ids and attention_mask, such as all-MiniLM-L6-v2
+    #[arg(long, value_name = "MODEL.onnx", conflicts_with = "vectors")]
+    encoder: Option<PathBuf>,
+    /// Its tokenizer [default: tokenizer.json beside it]
+    #[arg(long, value_name = "TOKENIZER.json", requires = "encoder")]
+    tokenizer: Option<PathBuf>,
+}
+
+impl EncoderArgs {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.encoder, &self.tokenizer].into_iter().flatten().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The encoder.
+    fn open(&self) -> anyhow::Result<TextTrunk> {
+        open_encoder(self.encoder.as_deref().unwrap_or(Path::new("")), self.tokenizer.as_deref())
+    }
+}
+
+#[cfg(feature = "encoder")]
+fn open_encoder(model: &Path, tokenizer: Option<&Path>) -> anyhow::Result<TextTrunk> {
+    Ok(TextTrunk::Encoder(Box::new(topgraft::learn::SentenceEncoder::open(model, tokenizer)?)))
+}
+
+#[cfg(not(feature = "encoder"))]
+fn open_encoder(model: &Path, _: Option<&Path>) -> anyhow::Result<TextTrunk> {
+    bail!("{}: this program was built without sentence encoders; build it with --features encoder", model.display())
+}
+
+/// The options of a command that uses a head for texts.
 #[derive(clap::Args)]
 pub struct HeadVectorsArgs {
     /// Word vectors that a head for texts was taught on [default: the file of the same name beside the head, in this folder, or
     /// among the models]
     #[arg(long, value_name = "VECTORS")]
     vectors: Option<PathBuf>,
+    #[command(flatten)]
+    encoder: EncoderArgs,
 }
 
 impl HeadVectorsArgs {
     /// The file that is given.
     pub fn file(&self) -> Option<PathBuf> {
-        self.vectors.clone()
+        self.vectors.clone().or_else(|| self.encoder.encoder.clone())
     }
 
     /// What makes features as the head in the file `head` was taught on.
-    pub fn embedder(&self, recipe: &Recipe, head: &Path) -> anyhow::Result<Embedder> {
-        embedder_of(self.vectors.as_deref(), "--vectors", recipe, head)
+    pub fn trunk(&self, recipe: &Recipe, head: &Path) -> anyhow::Result<TextTrunk> {
+        if recipe.pooling != TextPooling::Encoder {
+            if let Some(encoder) = &self.encoder.encoder {
+                bail!(
+                    "{}: taught on word vectors, not on {}; give those by --vectors",
+                    head.display(),
+                    encoder.display()
+                );
+            }
+            return Ok(embedder_of(self.vectors.as_deref(), "--vectors", recipe, head)?.into());
+        }
+        if let Some(vectors) = &self.vectors {
+            bail!(
+                "{}: taught on a sentence encoder, not on {}; give it by --encoder",
+                head.display(),
+                vectors.display()
+            );
+        }
+        let model = match &self.encoder.encoder {
+            Some(model) => model.clone(),
+            None => find(recipe, "--encoder", head)?,
+        };
+        let trunk = open_encoder(&model, self.encoder.tokenizer.as_deref())?;
+        if trunk.recipe().fingerprint() != recipe.fingerprint() {
+            bail!(
+                "{}: taught on the encoder `{}`, and {} is another, or its tokenizer is; give the one by --encoder",
+                head.display(),
+                recipe.file,
+                model.display()
+            );
+        }
+        Ok(trunk)
     }
 }
 
@@ -186,8 +253,8 @@ fn find(recipe: &Recipe, option: &str, head: &Path) -> anyhow::Result<PathBuf> {
     let found = places.map(|folder| folder.join(&recipe.file)).find(|path| path.is_file());
     found.with_context(|| {
         format!(
-            "{}: the head was taught on the word vectors `{}`, which are neither beside it nor in this folder nor among the \
-             models; give them by {option}",
+            "{}: the head was taught on `{}`, which is neither beside it nor in this folder nor among the models; give it by \
+             {option}",
             head.display(),
             recipe.file
         )

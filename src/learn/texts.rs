@@ -15,6 +15,7 @@ use super::dataset::{Dataset, Sample};
 use super::fit::{LearnError, Settings, fit_with};
 use super::rows::Rows;
 use super::scaling::Scaling;
+use super::text_trunk::{TextError, TextTrunk};
 use crate::words::{Embedder, TextFeatures, TextPooling, WordsError};
 
 /// The largest file that is read.
@@ -205,15 +206,15 @@ impl Texts {
     }
 
     /// The features of each text, on all cores, as rows that a trunk takes which was made for such, and each text's count of
-    /// words.
+    /// words. `done` is called after each, from any thread.
     ///
     /// # Errors
-    /// [`WordsError`] if a table cannot be read any more.
-    pub fn rows(&self, embedder: &Embedder) -> Result<(Rows, Vec<TextFeatures>), WordsError> {
-        let features: Vec<TextFeatures> =
-            self.texts.par_iter().map(|text| embedder.features(text)).collect::<Result<_, _>>()?;
+    /// [`TextError`], of the first text that fails.
+    pub fn rows(&self, trunk: &TextTrunk, done: impl Fn() + Sync) -> Result<(Rows, Vec<TextFeatures>), TextError> {
+        let one = |text: &String| trunk.features(text).inspect(|_| done());
+        let features: Vec<TextFeatures> = self.texts.par_iter().map(one).collect::<Result<_, _>>()?;
         let values = features.iter().flat_map(|text| text.features.iter().copied()).collect();
-        let shape = (features.len(), embedder.recipe().feature_dim());
+        let shape = (features.len(), trunk.recipe().feature_dim());
         let values = Array2::from_shape_vec(shape, values).expect("a row of feature_dim for each text");
         Ok((Rows { dataset: self.dataset.clone(), values }, features))
     }
@@ -225,6 +226,9 @@ pub enum PoolingError {
     /// The vectors cannot be read.
     #[error(transparent)]
     Words(#[from] WordsError),
+    /// A text has no features.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// No head can be fitted.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -234,7 +238,7 @@ pub enum PoolingError {
 /// each a mean and a spread of its own.
 pub fn scaling_of(pooling: TextPooling) -> Scaling {
     match pooling {
-        TextPooling::Mean | TextPooling::Sif => Scaling::L2,
+        TextPooling::Mean | TextPooling::Sif | TextPooling::Encoder => Scaling::L2,
         TextPooling::MaxMean => Scaling::Standard,
     }
 }
@@ -254,18 +258,22 @@ pub fn choose_pooling(
     kinds: &[Kind],
 ) -> Result<Embedder, PoolingError> {
     let labels: Vec<u16> = dataset.samples.iter().map(|sample| sample.label).collect();
-    let loss = |embedder: &Embedder| -> Result<f64, PoolingError> {
-        let (rows, _) = texts.rows(embedder)?;
+    let mut embedder = embedder;
+    let mut best: Option<(f64, TextPooling)> = None;
+    for pooling in [TextPooling::Mean, TextPooling::MaxMean] {
+        let trunk = TextTrunk::from(embedder.repooled(pooling, &[])?);
+        let (rows, _) = texts.rows(&trunk, || {})?;
         let index = rows.index();
         let chosen: Vec<usize> = dataset.samples.iter().map(|sample| index[sample.path.as_path()]).collect();
         let features = rows.values.select(Axis(0), &chosen);
-        let settings = Settings { scalings: &[scaling_of(embedder.recipe().pooling)], kinds, ..Settings::default() };
-        Ok(fit_with(features.view(), &labels, dataset.classes.len(), &settings)?.left_out.log_loss())
-    };
-    let mean = embedder.repooled(TextPooling::Mean, &[])?;
-    let mean_loss = loss(&mean)?;
-    let both = mean.repooled(TextPooling::MaxMean, &[])?;
-    if loss(&both)? < mean_loss { Ok(both) } else { Ok(both.repooled(TextPooling::Mean, &[])?) }
+        let settings = Settings { scalings: &[scaling_of(pooling)], kinds, ..Settings::default() };
+        let loss = fit_with(features.view(), &labels, dataset.classes.len(), &settings)?.left_out.log_loss();
+        if best.is_none_or(|(least, _)| loss < least) {
+            best = Some((loss, pooling));
+        }
+        embedder = trunk.into_words().expect("is of words");
+    }
+    Ok(embedder.repooled(best.map_or(TextPooling::Mean, |(_, pooling)| pooling), &[])?)
 }
 
 fn read(path: &Path) -> Result<String, TextsError> {

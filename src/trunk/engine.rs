@@ -13,6 +13,8 @@ use tract_core::prelude::*;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModelExt;
 
+#[cfg(feature = "encoder")]
+use super::encoder::Role;
 use super::onnx::{Graph, Node};
 use crate::panics::caught;
 
@@ -41,6 +43,81 @@ pub(super) struct Plan(Arc<TypedRunnableModel>);
 pub(super) fn unsupported(graph: &Graph) -> Option<&Node> {
     let known = tract_onnx::onnx().op_register.0;
     graph.nodes.iter().find(|n| !known.contains_key(&n.operator))
+}
+
+/// The first node of a message whose operator is unknown here: the operator and the node's name.
+#[cfg(feature = "encoder")]
+pub(super) fn unsupported_operator(proto: &ModelProto) -> Option<(String, String)> {
+    let known = tract_onnx::onnx().op_register.0;
+    let mut nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+    nodes.find(|node| !known.contains_key(&node.op_type)).map(|node| (node.op_type.clone(), node.name.clone()))
+}
+
+/// A network that takes sequences of any length, ready to run; one plan serves any number of threads.
+#[cfg(feature = "encoder")]
+pub(super) struct SequencePlan {
+    plan: Arc<TypedRunnableModel>,
+    roles: Vec<Role>,
+    width: usize,
+}
+
+#[cfg(feature = "encoder")]
+impl SequencePlan {
+    /// Builds it: inputs `[1, n]` i64, in their order with these roles, of which the output of that place is `[1, n, width]` f32.
+    ///
+    /// # Errors
+    /// What does not fit together, in tract's words.
+    pub(super) fn new(proto: ModelProto, folder: Option<&Path>, roles: &[Role], output: usize) -> Result<Self, String> {
+        let options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..Default::default() };
+        let (plan, shape) = guarded(|| {
+            let onnx = tract_onnx::onnx().with_ignore_value_info(true);
+            let mut model = onnx.parse(&proto, folder.and_then(Path::to_str))?.model;
+            drop(proto);
+            let length = model.symbols.sym("pieces");
+            for input in 0..roles.len() {
+                model.set_input_fact(input, i64::fact([1.to_dim(), length.to_dim()]).into())?;
+            }
+            let outlet = model.output_outlets()?[output];
+            model.select_output_outlets(&[outlet])?;
+            // What the exporter knew of it need not be so.
+            model.set_output_fact(0, Default::default())?;
+            let model = model.into_typed()?.into_decluttered()?;
+            let shape = model.output_fact(0)?.shape.to_tvec();
+            Ok((model.into_optimized()?.into_runnable_with_options(&options)?, shape))
+        })?;
+        let width = match &shape[..] {
+            [_, _, width] => width.to_i64().ok().and_then(|width| usize::try_from(width).ok()),
+            _ => None,
+        };
+        let shape = || shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let width = width.ok_or_else(|| format!("its output is [{}], not [1, pieces, width]", shape()))?;
+        Ok(Self { plan, roles: roles.to_vec(), width })
+    }
+
+    /// Numbers that the network gives for each piece.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// `[n, width]`, row-major, for n pieces.
+    ///
+    /// # Errors
+    /// What failed, in tract's words.
+    pub(super) fn run(&self, ids: &[u32], types: &[u32]) -> Result<Vec<f32>, String> {
+        guarded(|| {
+            let input = |role: &Role| {
+                let numbers: Vec<i64> = match role {
+                    Role::Ids => ids.iter().map(|id| i64::from(*id)).collect(),
+                    Role::Mask => vec![1; ids.len()],
+                    Role::Types => types.iter().map(|id| i64::from(*id)).collect(),
+                };
+                Ok(Tensor::from_shape(&[1, ids.len()], &numbers)?.into_tvalue())
+            };
+            let inputs = self.roles.iter().map(input).collect::<TractResult<TVec<_>>>()?;
+            let outputs = self.plan.run(inputs)?;
+            Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        })
+    }
 }
 
 impl Network {

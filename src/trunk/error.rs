@@ -7,6 +7,45 @@ use topgraft_core::preprocess::{Preprocess, PreprocessError};
 
 use super::catalog::CatalogError;
 
+/// Why a file is no sentence encoder, or does not run.
+#[cfg(feature = "encoder")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncoderError {
+    /// It is no network that can be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its inputs are others than a sentence encoder's.
+    #[error(
+        "{model} takes {}, and a sentence encoder `input_ids`, `attention_mask` and perhaps `token_type_ids`",
+        inputs.join(", ")
+    )]
+    Inputs {
+        /// Path.
+        model: String,
+        /// Names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// It cannot be made ready to run.
+    #[error("{model} cannot be run as a sentence encoder: {reason}")]
+    Analysis {
+        /// Path.
+        model: String,
+        /// What failed, in tract's words.
+        reason: String,
+    },
+    /// It failed on a text.
+    #[error("{model} fails on a text of {pieces} pieces: {reason}")]
+    Run {
+        /// Name.
+        model: String,
+        /// Pieces of the text.
+        pieces: usize,
+        /// What failed, in tract's words.
+        reason: String,
+    },
+}
+
 /// Why a [`Backbone`](super::Backbone) cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

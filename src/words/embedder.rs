@@ -21,18 +21,21 @@ pub enum TextPooling {
     /// a file stand by frequency and the file has no counts. Of the texts that are learned from the first principal component
     /// is taken, not centred, and removed.
     Sif = 2,
+    /// Not of words at all: the mean of what a sentence encoder gives for the pieces of the text. [`Embedder`]s have the others.
+    Encoder = 3,
 }
 
 impl TextPooling {
-    /// All of them.
+    /// All of word vectors.
     pub const ALL: [Self; 3] = [Self::Mean, Self::MaxMean, Self::Sif];
 
-    /// `mean`, `max+mean`, `sif`
+    /// `mean`, `max+mean`, `sif`, `encoder`
     pub fn name(self) -> &'static str {
         match self {
             Self::Mean => "mean",
             Self::MaxMean => "max+mean",
             Self::Sif => "sif",
+            Self::Encoder => "encoder",
         }
     }
 }
@@ -43,11 +46,11 @@ const SIF_A: f32 = 1e-3;
 /// How texts become features, with the vectors that it is for: what a head file holds of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// Name of the file of vectors, without its folder.
+    /// Name of the file of vectors, or of the encoder's network, without its folder.
     pub file: String,
-    /// Their [`Vectors::digest`].
+    /// Their [`Vectors::digest`]; of an encoder the SHA-256 of that of its weights and that of its tokenizer.
     pub digest: [u8; 32],
-    /// Words of the file that were taken, from the first on.
+    /// Words of the file that were taken, from the first on; of an encoder the most pieces of a text.
     pub words: u64,
     /// Numbers of each vector.
     pub dims: usize,
@@ -97,7 +100,7 @@ impl Recipe {
         }
         let fold = [Fold::Lower, Fold::Cased].into_iter().find(|known| *known as u8 == fold);
         let fold = fold.ok_or(RecipeError("how the recipe of texts folds case"))?;
-        let pooling = TextPooling::ALL.into_iter().find(|known| *known as u8 == pooling);
+        let pooling = TextPooling::ALL.into_iter().chain([TextPooling::Encoder]).find(|known| *known as u8 == pooling);
         let pooling = pooling.ok_or(RecipeError("how the recipe of texts pools"))?;
         let dims = u32::from_le_bytes(head[4..8].try_into().expect("four bytes")) as usize;
         if !(1..=super::MAX_DIMS).contains(&dims) {
@@ -130,13 +133,16 @@ impl Recipe {
     /// How many features a text gives.
     pub fn feature_dim(&self) -> usize {
         match self.pooling {
-            TextPooling::Mean | TextPooling::Sif => self.dims,
+            TextPooling::Mean | TextPooling::Sif | TextPooling::Encoder => self.dims,
             TextPooling::MaxMean => 2 * self.dims,
         }
     }
 
     /// `mean of words, lower case`: what a head file says of its cut.
     pub fn cut(&self) -> String {
+        if self.pooling == TextPooling::Encoder {
+            return format!("mean of up to {} pieces", self.words);
+        }
         let case = match self.fold {
             Fold::Lower => "lower case",
             Fold::Cased => "as written",
@@ -200,6 +206,9 @@ impl Embedder {
     ///
     /// # Errors
     /// [`WordsError`] if a table cannot be read.
+    ///
+    /// # Panics
+    /// If the pooling is [`TextPooling::Encoder`].
     pub fn fit(vectors: Vectors, pooling: TextPooling, fold: Option<Fold>, texts: &[&str]) -> Result<Self, WordsError> {
         let recipe = Recipe {
             file: file_name(&vectors),
@@ -218,6 +227,7 @@ impl Embedder {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn repooled(mut self, pooling: TextPooling, texts: &[&str]) -> Result<Self, WordsError> {
+        assert_ne!(pooling, TextPooling::Encoder, "these are word vectors");
         self.recipe.pooling = pooling;
         self.recipe.component = Vec::new();
         if pooling == TextPooling::Sif {
@@ -235,7 +245,8 @@ impl Embedder {
     /// # Errors
     /// [`WrongVectors`] if that was taught on others.
     pub fn of_recipe(vectors: Vectors, recipe: Recipe) -> Result<Self, WrongVectors> {
-        if vectors.digest() != recipe.digest || vectors.dims() != recipe.dims {
+        let is_same = vectors.digest() == recipe.digest && vectors.dims() == recipe.dims;
+        if !is_same || recipe.pooling == TextPooling::Encoder {
             return Err(WrongVectors { wanted: recipe.file, found: vectors.path().display().to_string() });
         }
         Ok(Self { harmonic: harmonic(&vectors), vectors, recipe })
@@ -273,6 +284,7 @@ impl Embedder {
             };
             match self.recipe.pooling {
                 TextPooling::Mean => kernels.axpy(1.0, row, first),
+                TextPooling::Encoder => {}
                 TextPooling::Sif => kernels.axpy(self.weight(number), row, first),
                 TextPooling::MaxMean => {
                     for (largest, x) in first.iter_mut().zip(row) {

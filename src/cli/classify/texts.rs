@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use topgraft::learn::Panel;
-use topgraft::words::{Embedder, Recipe};
+use topgraft::learn::{Panel, TextTrunk};
+use topgraft::words::Recipe;
 
 use super::{Args, Item, Judge, Outcome, Said, print, refuse};
 
@@ -21,8 +21,8 @@ pub fn recipe(panel: &Panel, args: &Args) -> anyhow::Result<Option<Recipe>> {
     if !recipes.all(same) {
         bail!("these heads take different input, photos or texts by other vectors; classify with one at a time");
     }
-    if first.is_none() && args.vectors.file().is_some() {
-        bail!("{}: the head was not taught on texts; leave out --vectors", args.model[0].display());
+    if let Some(given) = args.vectors.file().filter(|_| first.is_none()) {
+        bail!("{}: the head was not taught on texts; leave out {}", args.model[0].display(), given.display());
     }
     Ok(first.cloned())
 }
@@ -30,8 +30,8 @@ pub fn recipe(panel: &Panel, args: &Args) -> anyhow::Result<Option<Recipe>> {
 /// Classifies each argument: a file's lines if there is such a file, else a text; without arguments, or for `-`, the lines of
 /// standard input as they come.
 pub fn classify(args: &Args, judge: &Judge, recipe: &Recipe, top: usize) -> anyhow::Result<Outcome> {
-    let embedder = args.vectors.embedder(recipe, &args.model[0])?;
-    let mut session = Session { args, judge, embedder, top, outcome: Outcome::Done };
+    let trunk = args.vectors.trunk(recipe, &args.model[0])?;
+    let mut session = Session { args, judge, trunk, top, outcome: Outcome::Done };
     if args.photos.is_empty() {
         session.lines("standard input", std::io::stdin().lock())?;
     }
@@ -52,14 +52,14 @@ pub fn classify(args: &Args, judge: &Judge, recipe: &Recipe, top: usize) -> anyh
 struct Session<'a> {
     args: &'a Args,
     judge: &'a Judge,
-    embedder: Embedder,
+    trunk: TextTrunk,
     top: usize,
     outcome: Outcome,
 }
 
 impl Session<'_> {
     fn text(&mut self, text: &str) -> anyhow::Result<()> {
-        let found = self.embedder.features(text)?;
+        let found = self.trunk.features(text)?;
         let features = self.judge.row_features(&found.features)?;
         let mut predictions = self.judge.predict(features, self.args)?;
         // Of no word at all the head has nothing to go by, whatever it says.

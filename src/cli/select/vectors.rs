@@ -30,7 +30,7 @@ impl Tried {
         }
         let feature_dim = embedder.recipe().feature_dim();
         let start = Instant::now();
-        let input = Input::of_texts(&args.photos, texts.clone(), embedder)?;
+        let input = Input::of_texts(&args.photos, texts.clone(), embedder.into())?;
         let per_text = start.elapsed() / all.len() as u32;
         let trunk = Trunk::rows(u32::try_from(feature_dim)?);
         let rows = input.rows.as_ref().expect("texts give rows");
