@@ -19,13 +19,18 @@ pub fn lacks(what: &str) {
 
 /// Python with these modules: `PYTHON`, or `python3`. tests/requirements.txt lists what the tests want of it.
 pub fn python(modules: &str) -> Option<String> {
+    let python = python_if_there(modules);
+    if python.is_none() {
+        lacks(&format!("Python has not all of {modules}; pip install -r tests/requirements.txt"));
+    }
+    python
+}
+
+/// The same for modules that are in no requirements.
+pub fn python_if_there(modules: &str) -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        lacks(&format!("{python} has not all of {modules}; pip install -r tests/requirements.txt"));
-        return None;
-    }
-    Some(python)
+    found.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
 /// Standard output of a program that must succeed.

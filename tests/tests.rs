@@ -26,6 +26,9 @@ mod memory;
 mod overwrite;
 // Word vectors, and heads for texts.
 mod words;
+// Sentence encoders.
+#[cfg(feature = "encoder")]
+mod encoder;
 // Necks that are developed on a source task.
 mod develop;
 // Exported files, in the programs that they are for.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use topgraft::words::{Encoding, Limits, VectorReader, Vectors};
 
-use crate::program::{DATA, Run, Scene, topgraft};
+use crate::program::{DATA, DEMO, Run, Scene, topgraft};
 
 /// Vectors that other programs are handed as well: `../shared`, beside the repository.
 const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/vectors");
@@ -159,7 +159,7 @@ fn classify(scene: &Scene, args: &[&str]) -> Vec<Value> {
 #[test]
 fn a_head_for_texts_is_taught_measured_and_asked() {
     let scene = Scene::empty();
-    let json = learn(&scene, &data("mood.tsv"), &glove(), &["--json"]).succeeds().json();
+    let json = learn(&scene, &data("mood.tsv"), &glove(), &["--pooling", "max+mean", "--json"]).succeeds().json();
     assert!(json["accuracy"].as_f64().unwrap() >= 0.8, "{json}");
     assert_eq!(json["n_samples"], 40);
     assert_eq!(json["feature_dim"], 100);
@@ -301,6 +301,56 @@ fn what_is_wrong_with_texts_or_vectors_is_one_line() {
         .refuses(&["mood.graft", "word2vec.txt"]);
     topgraft(["export", "-m", head, "--onnx", scene.path("x.onnx").to_str().unwrap()])
         .refuses(&["cannot be carried elsewhere"]);
+}
+
+#[test]
+fn vectors_are_ranked_by_what_they_do_for_the_texts() {
+    let (glove, few) = (glove(), data("words/word2vec.txt"));
+    let args = ["select", "--vectors", &few, "--vectors", &glove, "--json", "--", &data("mood.tsv")];
+    let json = topgraft(args).succeeds().json();
+    let accuracy = |at: usize| json["vectors"][at]["accuracy"].as_f64().unwrap();
+    assert_eq!((&json["best"], &json["vectors"][0]["vectors"]), (&glove.as_str().into(), &glove.as_str().into()));
+    assert!(accuracy(0) > accuracy(1) && json["vectors"][0]["coverage"].as_f64().unwrap() > 0.95, "{json}");
+    let shown = topgraft(["select", "--vectors", &few, "--vectors", &glove, "--", &data("mood.tsv")]).succeeds().stdout;
+    assert!(shown.contains("The best: topgraft learn --vectors") && shown.contains("words known"), "{shown}");
+    topgraft(["select", "x.onnx", "--vectors", &glove, "--", &data("mood.tsv")]).refuses(&["--vectors"]);
+}
+
+/// Six classes of photos, taught with their names; then names that were never taught.
+#[test]
+fn names_that_were_never_taught_can_be_asked_for() {
+    let scene = Scene::empty();
+    let (head, photos) = (scene.path("zero.graft"), format!("{DEMO}/learn"));
+    let (head, glove) = (head.to_str().unwrap(), glove());
+    let json = topgraft(["learn", &photos, "--words", &glove, "-o", head, "--json"]).succeeds().json();
+    assert_eq!((&json["head"], &json["names"]["vectors"]), (&"ridge".into(), &"glove.txt.gz".into()));
+    let held_out = &json["names"]["held_out"];
+    let number = |key: &str| held_out[key].as_u64().unwrap();
+    assert_eq!((number("classes"), number("of"), number("samples")), (3, 6, 150));
+    assert!(number("first_of_held_out") > 150 / 3, "better than chance: {held_out}");
+    assert!(number("first_of_all") <= number("top5_of_all"));
+    let photo = format!("{DEMO}/new/birds/pigeon.jpg");
+    let ask = |candidates: &str, more: &[&str]| {
+        let args = ["classify", "-m", head, "--words", &glove, "--candidates", candidates, "--json", &photo];
+        topgraft(args.iter().chain(more))
+    };
+    // The taught names are candidates as any other, and those that are like the right one come before those that are not.
+    let answer = ask("fish,birds,flowers,fruit,tools,vegetables", &[]).succeeds().json();
+    assert_eq!(answer["label"], "birds");
+    let answer = ask("lion, car", &["--top", "2"]).succeeds().json();
+    assert_eq!((&answer["label"], answer["top"].as_array().unwrap().len()), (&"lion".into(), 2));
+    assert_eq!(answer["unknown"], Value::Null);
+    ask("lion,zzz", &[]).refuses(&["--candidates", "`zzz`"]);
+    ask("lion,lion", &[]).refuses(&["`lion`", "twice"]);
+    ask("lion,", &[]).refuses(&["empty"]);
+    topgraft(["classify", "-m", head, "--candidates", "lion", &photo]).refuses(&["glove.txt.gz", "--words"]);
+    topgraft(["learn", &photos, "--words", &glove, "--head", "lda", "-o", head, "--force"])
+        .refuses(&["--words", "ridge"]);
+    let few = data("words/word2vec.txt");
+    topgraft(["learn", &photos, "--words", &few, "-o", head, "--force"])
+        .refuses(&["word2vec.txt", "know no word of the name"]);
+    topgraft(["learn", &photos, "-o", head, "--force"]).succeeds();
+    topgraft(["classify", "-m", head, "--candidates", "lion", &photo]).refuses(&["zero.graft", "--words"]);
 }
 
 /// With bad words left out, a file of them is as good as one without.

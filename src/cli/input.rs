@@ -151,6 +151,8 @@ pub struct TextInput {
     texts: Texts,
     trunk: TextTrunk,
     coverage: Coverage,
+    /// What the features took.
+    time: Duration,
 }
 
 impl TextInput {
@@ -222,7 +224,9 @@ impl Input {
     /// Texts that were read from `path`, and what makes features of them.
     pub fn of_texts(path: &Path, texts: Texts, trunk: TextTrunk) -> anyhow::Result<Self> {
         let bar = progress_bar_of(texts.texts.len(), "texts");
+        let start = Instant::now();
         let made = texts.rows(&trunk, || bar.inc(1));
+        let time = start.elapsed();
         bar.finish_and_clear();
         let (rows, found) = made?;
         let all = texts.texts.iter().map(String::as_str);
@@ -240,19 +244,21 @@ impl Input {
             let vectors = &trunk.recipe().file;
             bail!("{}: no word of these texts is in {vectors}: are they of the same language?", path.display());
         }
-        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, trunk, coverage });
+        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, trunk, coverage, time });
         Ok(Self { path: path.to_path_buf(), dataset, rows: Some(rows), texts: Some(texts) })
     }
 
     /// Texts whose words are pooled as suits those of `dataset`, which is all or some of them.
     pub fn choose_pooling(self, dataset: &Dataset, kinds: &[Kind]) -> anyhow::Result<Self> {
-        let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage }), .. } = self else {
+        let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage, .. }), .. } = self else {
             bail!("{}: these are no texts", self.path.display());
         };
         let embedder = trunk.into_words().with_context(|| format!("{}: no word vectors", path.display()))?;
         let trunk = TextTrunk::from(choose_pooling(embedder, &texts, dataset, kinds)?);
+        let start = Instant::now();
         let (rows, _) = texts.rows(&trunk, || {})?;
-        Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(TextInput { texts, trunk, coverage }) })
+        let texts = TextInput { texts, trunk, coverage, time: start.elapsed() };
+        Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(texts) })
     }
 
     /// Scalings that suit the features. What a network gives is alike in all of them; the columns of a table have units of their
@@ -321,7 +327,7 @@ impl Input {
         }
         let start = Instant::now();
         let mut extracted = Extracted::of_rows(trunk, rows, dataset, spares);
-        let time = start.elapsed();
+        let time = self.texts.as_ref().map_or_else(|| start.elapsed(), |texts| texts.time);
         name_skipped(&extracted);
         extracted.check_trunk().with_context(|| self.path.display().to_string())?;
         Ok((extracted, time))

@@ -228,3 +228,136 @@ pub fn temperature(logits: &[f32], labels: &[u16], names: ArrayView2<'_, f32>) -
     });
     Calibration::fit(&scores.collect::<Vec<f32>>(), labels, n_classes).temperature
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trunk::Trunk;
+    use ndarray::array;
+
+    const CLASSES: usize = 4;
+    const DIMS: usize = 3;
+
+    fn random(seed: u64, rows: usize, columns: usize) -> Array2<f32> {
+        let mut random = SplitMix64(seed);
+        Array2::from_shape_fn((rows, columns), |_| random.unit() - 0.5)
+    }
+
+    /// Solves `a x = b`, in place: Gauss, with pivots.
+    fn solve(mut a: Array2<f64>, mut b: Array2<f64>) -> Array2<f64> {
+        let n = a.nrows();
+        for at in 0..n {
+            let pivot = (at..n).max_by(|i, j| a[[*i, at]].abs().total_cmp(&a[[*j, at]].abs())).expect("rows are left");
+            for column in 0..n {
+                a.swap([at, column], [pivot, column]);
+            }
+            for column in 0..b.ncols() {
+                b.swap([at, column], [pivot, column]);
+            }
+            for row in (0..n).filter(|row| *row != at) {
+                let factor = a[[row, at]] / a[[at, at]];
+                for column in 0..n {
+                    a[[row, column]] -= factor * a[[at, column]];
+                }
+                for column in 0..b.ncols() {
+                    b[[row, column]] -= factor * b[[at, column]];
+                }
+            }
+        }
+        for ((row, _), x) in b.indexed_iter_mut() {
+            *x /= a[[row, row]];
+        }
+        b
+    }
+
+    /// The head for names is the map from features to vectors that ridge regression gives when it is fitted to the vectors
+    /// themselves, here by the normal equations in double precision.
+    #[test]
+    fn a_head_for_names_is_the_map_fitted_to_their_vectors() {
+        let (n, d) = (40, 5);
+        let labels: Vec<u16> = (0..n).map(|at| (at % CLASSES) as u16).collect();
+        let features =
+            random(1, n, d) + Array2::from_shape_fn((n, d), |(at, column)| (at % CLASSES * column) as f32 * 0.2);
+        let (taught, wanted) = (random(2, CLASSES, DIMS), random(3, 6, DIMS));
+        let settings = Settings { scalings: &[Scaling::None], kinds: &[Kind::Ridge], class_weights: None };
+        let fitted = fit_with(features.view(), &labels, CLASSES, &settings).expect("can be fitted");
+        let names = |count: usize| (0..count).map(|at| format!("name{at}")).collect::<Vec<_>>();
+        let model = Model::new(&Trunk::rows(d as u32), names(CLASSES), &fitted);
+        let asked = for_names(&model, taught.view(), &names(6), wanted.view());
+        assert_eq!((asked.labels.len(), asked.rejection.is_none()), (6, true));
+
+        // Vectors as the docs say: less the mean of the taught ones, to length 1.
+        let mean = taught.mean_axis(Axis(0)).expect("some");
+        let unit = |vectors: &Array2<f32>| {
+            let mut vectors = (vectors - &mean).mapv(f64::from);
+            for mut row in vectors.rows_mut() {
+                let length = row.dot(&row).sqrt();
+                row /= length;
+            }
+            vectors
+        };
+        let (taught, wanted) = (unit(&taught), unit(&wanted));
+        let x = features.mapv(f64::from);
+        let targets = taught.select(Axis(0), &labels.iter().map(|label| usize::from(*label)).collect::<Vec<_>>());
+        let (x_mean, t_mean) = (x.mean_axis(Axis(0)).expect("some"), targets.mean_axis(Axis(0)).expect("some"));
+        let (centred, targets) = (&x - &x_mean, &targets - &t_mean);
+        let l2 = f64::from(fitted.left_out.setting);
+        let gram = centred.t().dot(&centred) + Array2::<f64>::eye(d) * l2;
+        let map = solve(gram, centred.t().dot(&targets));
+        for row in x.rows() {
+            let landed = (&row - &x_mean).dot(&map) + &t_mean;
+            let expected = wanted.dot(&landed);
+            let row: Vec<f32> = row.iter().map(|x| *x as f32).collect();
+            let logits = asked.logits(Kernels::detect(), &row).expect("finite");
+            for (logit, expected) in logits.iter().zip(&expected) {
+                assert!((f64::from(*logit) - expected).abs() < 1e-4, "{logit} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn held_out_classes_that_lie_between_others_are_named() {
+        // Names and features on the same circle: who knows the names around knows the name.
+        let of = 8;
+        let point = |at: f32| [(at * 0.785).cos(), (at * 0.785).sin()];
+        let names = Array2::from_shape_fn((of, 2), |(class, axis)| point(class as f32)[axis]);
+        let labels: Vec<u16> = (0..of as u16).flat_map(|class| [class; 5]).collect();
+        let features = Array2::from_shape_fn((labels.len(), 2), |(at, axis)| {
+            point(f32::from(labels[at]) + 0.02 * (at % 5) as f32)[axis]
+        });
+        let report =
+            held_out(features.view(), &labels, names.view(), Scaling::None).expect("fits").expect("enough classes");
+        assert_eq!((report.classes, report.of, report.samples), (4, 8, 10 * 4 * 5));
+        assert!(f64::from(report.first_of_held_out) > 0.8 * f64::from(report.samples), "{report:?}");
+        assert!(report.top5_of_all >= report.first_of_all);
+        let few = names.select(Axis(0), &[0, 1, 2]);
+        assert_eq!(held_out(features.view(), &labels, few.view(), Scaling::None).expect("nothing to do"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_the_mean_of_all_is_like_none() {
+        let taught = array![[1.0, 0.0], [0.0, 1.0]];
+        let found = similarities(taught.view(), array![[0.5, 0.5], [2.0, 0.0]].view());
+        assert_eq!(found.row(0).to_vec(), [0.0, 0.0]);
+        assert!(found[[1, 0]] > 0.8 && found[[1, 1]] < -0.8);
+    }
+
+    #[test]
+    fn what_a_file_holds_of_names_survives_and_damage_is_refused() {
+        let vectors = Recipe {
+            file: "v.txt".into(),
+            digest: [7; 32],
+            words: 3,
+            dims: 2,
+            fold: crate::words::Fold::Lower,
+            pooling: TextPooling::Mean,
+            component: Vec::new(),
+        };
+        let names = ClassNames { vectors, temperature: 0.5 };
+        let bytes = names.to_bytes();
+        assert_eq!(ClassNames::parse(&bytes), Ok(names.clone()));
+        assert!(ClassNames::parse(&bytes[..3]).is_err());
+        let cold = ClassNames { temperature: 0.0, ..names };
+        assert!(ClassNames::parse(&cold.to_bytes()).is_err());
+    }
+}
