@@ -275,6 +275,9 @@ fn what_is_wrong_with_texts_or_vectors_is_one_line() {
     vectors("photo.jpg", &[0xff, 0xd8, 0xff, 0xe0, 0, 16], &["neither a header"]);
     vectors("empty.txt", b"", &["no word vector"]);
     learn(&scene, &mood, &write("model.onnx", b"x"), &[]).refuses(&["model.onnx", "is a network"]);
+    learn(&scene, &mood, "glove-6", &[]).refuses(&["glove-6b"]);
+    learn(&scene, &mood, "efficientnet_lite0", &[]).refuses(&["is a network"]);
+    learn(&scene, &mood, &write("glove.zip", b"PK\x03\x04rest"), &[]).refuses(&["glove.zip", "unpack it"]);
     learn(&scene, &mood, "/nowhere/v.txt", &[]).refuses(&["/nowhere/v.txt"]);
     learn(&scene, &mood, &write("other.txt", "кот 1 2\n".as_bytes()), &[])
         .refuses(&["no word of these texts", "language"]);

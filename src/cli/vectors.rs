@@ -32,11 +32,21 @@ impl LimitArgs {
         if path.as_os_str().to_str().is_some_and(|path| path.ends_with(".onnx")) {
             bail!("{}: is a network, not word vectors", path.display());
         }
+        let path = &place(path)?;
         let vectors = Vectors::open(path, &self.limits())?;
         if vectors.skipped() > 0 {
             message(format_args!("{}: {} bad words were left out", path.display(), vectors.skipped()));
         }
         Ok(vectors)
+    }
+}
+
+/// The file that `given` is: the path of one, or a model's name.
+pub fn place(given: &Path) -> anyhow::Result<PathBuf> {
+    let is_name = |text: &&str| !text.is_empty() && !text.contains(['/', '\\', '.']);
+    match given.to_str().filter(is_name) {
+        Some(name) if !given.exists() => Ok(Store::of_user()?.vectors(name)?),
+        _ => Ok(given.to_path_buf()),
     }
 }
 
@@ -110,8 +120,8 @@ impl PoolingArgs {
 /// The options of a command that learns from texts.
 #[derive(clap::Args)]
 pub struct VectorsArgs {
-    /// Learn from texts, with these word vectors: a file of GloVe, word2vec or fastText, gzipped or not, or a table made of one
-    /// by `topgraft words convert`
+    /// Learn from texts, with these word vectors: a file of GloVe, word2vec or fastText, gzipped or not, a table made of one by
+    /// `topgraft words convert`, or a name of `topgraft models list`
     #[arg(long, value_name = "VECTORS")]
     vectors: Option<PathBuf>,
     #[command(flatten)]
@@ -235,7 +245,7 @@ impl HeadVectorsArgs {
 /// What makes features by the `recipe` in the file `head`, of the vectors that are given by `option` or else are found.
 pub fn embedder_of(given: Option<&Path>, option: &str, recipe: &Recipe, head: &Path) -> anyhow::Result<Embedder> {
     let path = match given {
-        Some(path) => path.to_path_buf(),
+        Some(path) => place(path)?,
         None => find(recipe, option, head)?,
     };
     // As many words as the head was taught with; what was left out then is left out again.

@@ -70,6 +70,12 @@ pub enum StoreError {
         /// The model's name.
         name: String,
     },
+    /// The name is that of a network.
+    #[error("{name} is a network, no file of word vectors; `topgraft models list` lists those too")]
+    NoVectors {
+        /// The model's name.
+        name: String,
+    },
     /// What should be added cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {

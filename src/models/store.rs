@@ -78,6 +78,21 @@ pub struct Known {
     pub path: Option<PathBuf>,
 }
 
+impl Known {
+    /// Its file; none if it is [built in](State::BuiltIn).
+    fn here(self) -> Result<Option<PathBuf>, StoreError> {
+        match self.state {
+            State::Damaged => {
+                let path = self.path.unwrap_or_default();
+                let found = path.metadata().map_or(0, |file| file.len());
+                Err(StoreError::Damaged { name: self.name, path, found, expected: self.bytes.unwrap_or(found) })
+            }
+            State::Missing => Err(StoreError::NotHere { name: self.name, downloadable: self.url.is_some() }),
+            _ => Ok(self.path),
+        }
+    }
+}
+
 /// The folder that keeps models.
 ///
 /// ```
@@ -171,21 +186,27 @@ impl Store {
         }
     }
 
+    /// The file of the word vectors of that name.
+    ///
+    /// # Errors
+    /// As [`network`](Self::network); [`StoreError::NoVectors`].
+    pub fn vectors(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let known = self.find(name)?;
+        match &known.kind {
+            Kind::Vectors(_) => Ok(known.here()?.unwrap_or_default()),
+            _ => Err(StoreError::NoVectors { name: known.name }),
+        }
+    }
+
     /// The file of the network of that name; none if it is [built in](State::BuiltIn).
     ///
     /// # Errors
     /// As [`find`](Self::find); [`StoreError::NotHere`], [`StoreError::NoBackbone`].
     pub fn network(&self, name: &str) -> Result<Option<PathBuf>, StoreError> {
         let known = self.find(name)?;
-        match (&known.kind, known.state) {
-            (Kind::Vectors(_), _) => Err(StoreError::NoBackbone { name: known.name }),
-            (_, State::Damaged) => {
-                let path = known.path.unwrap_or_default();
-                let found = path.metadata().map_or(0, |file| file.len());
-                Err(StoreError::Damaged { name: known.name, path, found, expected: known.bytes.unwrap_or(found) })
-            }
-            (_, State::Missing) => Err(StoreError::NotHere { name: known.name, downloadable: known.url.is_some() }),
-            _ => Ok(known.path),
+        match &known.kind {
+            Kind::Vectors(_) => Err(StoreError::NoBackbone { name: known.name }),
+            _ => known.here(),
         }
     }
 

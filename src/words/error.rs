@@ -32,6 +32,9 @@ pub enum Fault {
         "neither a header, `words dimensions`, nor a word and its numbers; give a file as written by GloVe, word2vec or fastText"
     )]
     NotVectors,
+    /// An archive.
+    #[error("a zip archive; unpack it, and give one of the files in it")]
+    Zip,
     /// The header has numbers that cannot be.
     #[error(
         "the header says {words} words of {dims} numbers; at most {} words of {} can be read",

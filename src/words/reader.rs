@@ -111,6 +111,9 @@ impl<'a> VectorReader<'a> {
             return Err(self.wrong(Fault::Empty));
         }
         let first = std::mem::take(&mut self.bytes);
+        if first.starts_with(b"PK\x03\x04") {
+            return Err(self.wrong(Fault::Zip));
+        }
         let fields: Vec<&[u8]> = fields(&first).collect();
         let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
         if let [words, dims] = fields[..]
@@ -453,6 +456,7 @@ mod tests {
         assert_eq!(fault("\n"), (line(1), Fault::NotVectors));
         assert_eq!(fault("hello\n"), (line(1), Fault::NotVectors));
         assert_eq!(fault("hello world\n"), (line(1), Fault::NotVectors));
+        assert_eq!(fault("PK\u{3}\u{4} 1 2\n"), (line(1), Fault::Zip));
         assert_eq!(fault("0 5\n"), (line(1), Fault::Empty));
         assert_eq!(fault("5 0\n"), (line(1), Fault::Header { words: 5, dims: 0 }));
         assert_eq!(fault("5 99999\n"), (line(1), Fault::Header { words: 5, dims: 99999 }));
