@@ -12,7 +12,7 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 test:
-	cargo test
+	cargo test --features encoder
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
