@@ -112,7 +112,7 @@ const CLEARLY: f64 = 3.0;
 /// same the best. `None` without cuts.
 ///
 /// The usual rule, the cheapest within one standard error of the best of all (Breiman et al. 1984, "Classification and regression
-/// trees"), loses up to 14 points of accuracy with five photos of each class: so few cannot show that a cheap cut is worse, and
+/// trees"), loses 14 points of accuracy with five photos of two classes (docs/source-models.md): so few cannot show that a cheap cut is worse, and
 /// among many cuts one looks good by chance (docs/source-models.md).
 pub fn recommended(probed: &[Probed]) -> Option<usize> {
     let losses = |probed: &Probed| {
