@@ -392,7 +392,7 @@ fn a_head_can_start_from_another_ones_rows() {
     fs::write(scene.path("more.csv"), lines(400, 2)).unwrap();
     let [source, more, first, second, cold] =
         ["source.csv", "more.csv", "first.graft", "second.graft", "cold.graft"].map(|name| text(scene.path(name)));
-    topgraft(["learn", "--head", "softmax", &source, "-o", &first]).succeeds();
+    topgraft(["learn", "--head", "softmax", "--scaling", "standard", &source, "-o", &first]).succeeds();
     let learn = |output: &str, extra: &[&str]| {
         let run =
             topgraft(["learn", "--head", "softmax", &more, "-o", output, "--json"].iter().chain(extra)).succeeds();
@@ -403,7 +403,8 @@ fn a_head_can_start_from_another_ones_rows() {
     let [warm, cold_iterations] =
         ["iterations", "cold_iterations"].map(|key| started["warm_start"][key].as_u64().unwrap());
     assert!(warm <= cold_iterations && cold_iterations > 0, "{started}");
-    let plain = learn(&cold, &[]);
+    // A start from another head keeps its scaling.
+    let plain = learn(&cold, &["--scaling", "standard"]);
     assert!(plain["warm_start"].is_null());
     assert_eq!((&plain["accuracy"], &plain["l2"]), (&started["accuracy"], &started["l2"]));
     let shown =
