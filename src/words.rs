@@ -16,6 +16,7 @@ mod error;
 mod neighbours;
 #[cfg(feature = "encoder")]
 mod pieces;
+mod precision;
 mod reader;
 mod table;
 mod tokenizer;
@@ -27,8 +28,9 @@ pub use error::{Fault, Place, WordsError};
 pub use neighbours::Neighbour;
 #[cfg(feature = "encoder")]
 pub use pieces::{Encoded, Pieces, PiecesError};
+pub use precision::Precision;
 pub use reader::{Encoding, Record, VectorReader};
-pub use table::{Converted, Limits, Precision, Vectors, convert};
+pub use table::{Converted, Limits, Vectors, convert};
 pub use tokenizer::{Fold, tokens};
 
 /// The most numbers that a vector has.

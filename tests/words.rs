@@ -343,6 +343,8 @@ fn names_that_were_never_taught_can_be_asked_for() {
     let answer = ask("lion, car", &["--top", "2"]).succeeds().json();
     assert_eq!((&answer["label"], answer["top"].as_array().unwrap().len()), (&"lion".into(), 2));
     assert_eq!(answer["unknown"], Value::Null);
+    let all = ask("*", &["--top", "5"]).succeeds().json();
+    assert_eq!(all["top"].as_array().unwrap().len(), 5, "{all}");
     ask("lion,zzz", &[]).refuses(&["--candidates", "`zzz`"]);
     ask("lion,lion", &[]).refuses(&["`lion`", "twice"]);
     ask("lion,", &[]).refuses(&["empty"]);

@@ -42,7 +42,8 @@ pub struct Args {
     imagenet: bool,
     #[command(flatten)]
     backbone: BackboneArgs,
-    /// Say which of these names fits best, whether they were taught or not: of a head that was learned with --words
+    /// Say which of these names fits best, whether they were taught or not: of a head that was learned with --words. `*` is the
+    /// 10,000 most frequent words
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "model")]
     candidates: Vec<String>,
     /// Word vectors that the names are looked up in, as `learn --words` was given them [default: the file of the same name
