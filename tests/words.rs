@@ -358,6 +358,20 @@ fn names_that_were_never_taught_can_be_asked_for() {
     topgraft(["classify", "-m", head, "--candidates", "lion", &photo]).refuses(&["zero.graft", "--words"]);
 }
 
+/// As bash's `<(zcat glove.txt.gz)` gives them: what can be read only once.
+#[cfg(unix)]
+#[test]
+fn vectors_come_through_a_pipe() {
+    let script = format!(
+        "zcat {} | {} words nearest king --vectors /dev/stdin --top 1",
+        glove(),
+        env!("CARGO_BIN_EXE_topgraft")
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.starts_with("prince"), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// With bad words left out, a file of them is as good as one without.
 #[test]
 fn bad_words_are_left_out_where_that_is_asked_for() {

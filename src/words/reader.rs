@@ -66,12 +66,7 @@ impl VectorReader<'static> {
     /// [`WordsError::Read`], or [`WordsError::Format`] if it does not begin as word vectors do.
     pub fn open(path: &Path) -> Result<Self, WordsError> {
         let read = |source| WordsError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(read)?;
-        // Opening a folder succeeds, reading it does not, and says so in other words.
-        if file.metadata().is_ok_and(|data| data.is_dir()) {
-            return Err(read(std::io::ErrorKind::IsADirectory.into()));
-        }
-        Self::new(path, file)
+        Self::new(path, File::open(path).map_err(read)?)
     }
 }
 

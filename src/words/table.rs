@@ -149,12 +149,15 @@ impl Vectors {
     /// # Errors
     /// [`WordsError`], with the line or byte.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, WordsError> {
-        let mut file = File::open(path).map_err(|source| WordsError::Read { path: path.to_owned(), source })?;
-        let mut magic = [0; MAGIC.len()];
-        if file.read_exact(&mut magic).is_ok() && magic[..7] == MAGIC[..7] {
+        let read = |source| WordsError::Read { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(read)?;
+        // A pipe can be read only once: what was looked at is given back.
+        let mut start = Vec::new();
+        (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(read)?;
+        if start.len() == MAGIC.len() && start[..7] == MAGIC[..7] {
             return Self::open_table(path, file, limits);
         }
-        Self::read(VectorReader::open(path)?, path, limits)
+        Self::read(VectorReader::new(path, io::Cursor::new(start).chain(file))?, path, limits)
     }
 
     /// As [`open`](Self::open), of a reader; `path` is for messages and the name.
