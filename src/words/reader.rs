@@ -138,13 +138,14 @@ impl<'a> VectorReader<'a> {
     /// Whether what follows the header is a word and numbers in decimal: behind the first space, up to the line's end, there
     /// is nothing else than what numbers are written with.
     fn goes_on_as_text(&mut self) -> Result<bool, WordsError> {
-        let ahead = self.source.fill_buf().map_err(|source| WordsError::Read { path: self.path.clone(), source })?;
-        let Some(space) = ahead.iter().position(|byte| *byte == b' ' || *byte == b'\t') else { return Ok(true) };
-        let numbers = ahead[space..].split(|byte| *byte == b'\n').next().unwrap_or_default();
-        // Of `nan` and `inf` too.
-        let in_numbers = |byte: &u8| byte.is_ascii_digit() || b" \t\r+-.eEnNaAiIfFtTyY".contains(byte);
-        // A damaged number is a fault of a text; a binary file has bytes that no text has.
-        Ok(numbers.iter().all(in_numbers) || numbers.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\t'))
+        let mut source: Box<dyn BufRead + 'a> = std::mem::replace(&mut self.source, Box::new(std::io::empty()));
+        // A pipe gives as little at a time as it likes.
+        let mut ahead = Vec::new();
+        let read = (&mut source).take(LOOK as u64).read_to_end(&mut ahead);
+        read.map_err(|source| WordsError::Read { path: self.path.clone(), source })?;
+        let is_text = looks_like_text(&ahead);
+        self.source = Box::new(std::io::Cursor::new(ahead).chain(source));
+        Ok(is_text)
     }
 
     /// How the numbers are written.
@@ -348,6 +349,16 @@ impl<'a> VectorReader<'a> {
     }
 }
 
+/// Whether what follows a header is a word and numbers in decimal.
+fn looks_like_text(ahead: &[u8]) -> bool {
+    let Some(space) = ahead.iter().position(|byte| *byte == b' ' || *byte == b'\t') else { return true };
+    let numbers = ahead[space..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+    // Of `nan` and `inf` too.
+    let in_numbers = |byte: &u8| byte.is_ascii_digit() || b" \t\r+-.eEnNaAiIfFtTyY".contains(byte);
+    // A damaged number is a fault of a text; a binary file has bytes that no text has.
+    numbers.iter().all(in_numbers) || numbers.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\t')
+}
+
 fn is_space(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
@@ -432,7 +443,19 @@ mod tests {
 
     #[test]
     fn what_follows_the_header_says_which_encoding_it_is() {
-        let encoding = |bytes: &[u8]| VectorReader::new("v", bytes).expect("starts well").encoding();
+        // A byte at a time, as a pipe may.
+        struct Slow<'a>(&'a [u8]);
+        impl Read for Slow<'_> {
+            fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+                let count = to.len().min(1);
+                self.0.read(&mut to[..count])
+            }
+        }
+        let encoding = |bytes: &[u8]| {
+            let slow = VectorReader::new("v", Slow(bytes)).expect("starts well").encoding();
+            assert_eq!(VectorReader::new("v", bytes).expect("starts well").encoding(), slow);
+            slow
+        };
         assert_eq!(encoding(&binary(&[("a", &[1e-30, 2.0])], "")), Encoding::Binary);
         // Bytes of a number that look like decimals, and a line end in them.
         let odd = f32::from_le_bytes(*b"2.2\n");
