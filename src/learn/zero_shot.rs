@@ -145,7 +145,7 @@ pub fn for_names(
     Model { labels, names, head: head.into(), calibration, rejection: None, evaluation: None, ..model.clone() }
 }
 
-/// How well classes are named that were not taught: [`ROUNDS`] times some classes are held out, a head is taught on the others,
+/// How well classes are named that were not taught: ten times some classes are held out, a head is taught on the others,
 /// and says the names of what was held out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeldOut {
