@@ -8,7 +8,7 @@ use topgraft_core::solver::softmax::{self, Settings};
 use topgraft_core::solver::{FitError, TrainingSet};
 
 use super::fit::zero_head;
-use super::span::centred_gram;
+use super::span::{centred_gram, narrow_span};
 
 /// L2 penalties that are tried, the strongest first, in units of the features' mean squared length: for features of length 1
 /// half decades around scikit-learn's C = 100, and the same choice for features in any other unit.
@@ -71,6 +71,13 @@ pub(super) fn cross_validate_in(
     unit: f32,
 ) -> Result<CrossValidation, FitError> {
     let n = labels.len();
+    // Where samples depend on others, their inner products are a singular matrix, and what a sample says of itself is not taken
+    // out of the others' coefficients to the last digit: a weak penalty makes much of these, and the sample is no stranger.
+    if n <= softmax::GRAM_LIMIT
+        && let Some((rows, rank)) = narrow_span(features, n, feature_dim)
+    {
+        return cross_validate_in(folds, &rows, labels, sample_weights, n_classes, rank, unit);
+    }
     let fold_of = assign_folds(labels, n_classes, folds);
     let penalties = L2_GRID.map(|l2| l2 * unit);
     let samples = Samples::new(features, labels, sample_weights, n_classes, feature_dim);
@@ -319,6 +326,29 @@ mod tests {
         let mut one_each = assign_folds(&labels, 4, labels.len());
         one_each.sort_unstable();
         assert_eq!(one_each, (0..103).collect::<Vec<_>>());
+    }
+
+    /// Rows that are there many times with either label: nobody can tell these apart, whatever the scale and however many
+    /// columns.
+    #[test]
+    fn duplicates_with_other_labels_are_not_told_apart() {
+        for (kinds, copies, d) in [(2, 20, 100), (3, 13, 50), (3, 13, 200), (1, 12, 40)] {
+            let n = kinds * copies;
+            let rows: Vec<Vec<f32>> =
+                (0..kinds).map(|kind| (0..d).map(|i| ((kind * 7 + i * 3) as f32).sin()).collect()).collect();
+            // Of each kind nearly as many of either label, sorted by label.
+            let mut samples: Vec<(u16, usize)> =
+                (0..n).map(|at| (u16::from(at / kinds % 2 == 1), at % kinds)).collect();
+            samples.sort_unstable();
+            let labels: Vec<u16> = samples.iter().map(|(label, _)| *label).collect();
+            let features: Vec<f32> = samples.iter().flat_map(|(_, kind)| rows[*kind].clone()).collect();
+            let unit = features.iter().map(|x| x * x).sum::<f32>() / n as f32;
+            let found = cross_validate(&features, &labels, None, 2, d, unit).expect("can be fitted");
+            let correct = found.predictions.iter().zip(&labels).filter(|(a, b)| a == b).count();
+            // The most that one answer for each kind can have right.
+            let most = kinds * copies.div_ceil(2);
+            assert!(correct <= most, "{correct} of {n} with {kinds} kinds of rows of {d}, not more than {most}");
+        }
     }
 
     /// Labels that have nothing to do with the features: an honest estimate is near chance, however well the head can

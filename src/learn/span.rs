@@ -14,13 +14,43 @@ pub(super) fn span(features: &[f32], n_samples: usize, feature_dim: usize) -> (V
     if feature_dim <= n_samples {
         return (features.to_vec(), feature_dim);
     }
+    let directions = directions(features, n_samples, feature_dim);
+    // Zeros up to whole blocks of the kernels, which are several times faster on those.
+    let rank = directions.len().next_multiple_of(LANES);
+    (coordinates(&directions, n_samples, rank), rank)
+}
+
+/// The same without the zeros, if the samples span fewer dimensions than so many must: duplicates are among them. `None` if they do
+/// not, or if there are more samples than features.
+pub(super) fn narrow_span(features: &[f32], n_samples: usize, feature_dim: usize) -> Option<(Vec<f32>, usize)> {
+    if feature_dim < n_samples {
+        return None;
+    }
+    let directions = directions(features, n_samples, feature_dim);
+    // One is lost to the mean.
+    let is_narrow = directions.len() + 1 < n_samples;
+    // Without any, the features are all the same: a column of zeros.
+    let rank = directions.len().max(1);
+    is_narrow.then(|| (coordinates(&directions, n_samples, rank), rank))
+}
+
+/// `[n_samples, rank]` of the first so many directions, `[n_samples]` each, and zeros behind them.
+fn coordinates(directions: &[Vec<f64>], n_samples: usize, rank: usize) -> Vec<f32> {
+    let mut coordinates = vec![0.0; n_samples * rank];
+    for (i, row) in coordinates.chunks_exact_mut(rank.max(1)).enumerate() {
+        row.iter_mut().zip(directions).for_each(|(x, direction)| *x = direction[i] as f32);
+    }
+    coordinates
+}
+
+/// Columns of the factor, a direction each.
+fn directions(features: &[f32], n_samples: usize, feature_dim: usize) -> Vec<Vec<f64>> {
     let gram = centred_gram(features, None, n_samples, feature_dim);
     let gram = |i: usize, j: usize| f64::from(gram[i * n_samples + j]);
     // What is left of each sample outside of the directions found so far.
     let mut rest: Vec<f64> = (0..n_samples).map(|i| gram(i, i)).collect();
     // Rounding of the f32 inner products, with a margin.
     let noise = 1e-6 * rest.iter().fold(0.0, |max: f64, x| max.max(*x));
-    // Columns of the factor, a direction each.
     let mut directions: Vec<Vec<f64>> = Vec::new();
     while directions.len() < n_samples {
         let pivot = (1..n_samples).fold(0, |best, i| if rest[i] > rest[best] { i } else { best });
@@ -39,13 +69,7 @@ pub(super) fn span(features: &[f32], n_samples: usize, feature_dim: usize) -> (V
         rest[pivot] = 0.0;
         directions.push(direction);
     }
-    // Zeros up to whole blocks of the kernels, which are several times faster on those.
-    let rank = directions.len().next_multiple_of(LANES);
-    let mut coordinates = vec![0.0; n_samples * rank];
-    for (i, row) in coordinates.chunks_exact_mut(rank.max(1)).enumerate() {
-        row.iter_mut().zip(&directions).for_each(|(x, direction)| *x = direction[i] as f32);
-    }
-    (coordinates, rank)
+    directions
 }
 
 /// Inner products `[n_samples, n_samples]` of the samples less their mean, each counted by its weight.
@@ -110,6 +134,11 @@ mod tests {
         assert!((0..3).all(|i| distance(&coordinates, rank, i, i + 3) < 1e-5));
         let equal = vec![0.5; 4 * 10];
         assert_eq!(span(&equal, 4, 10), (vec![], 0));
+        assert_eq!(narrow_span(&equal, 4, 10), Some((vec![0.0; 4], 1)));
+        let (narrow, rank) = narrow_span(&twice, n, d).expect("three of six are enough");
+        assert_eq!(rank, 2);
+        assert!((0..n).all(|i| (distance(&narrow, 2, 0, i) - distance(&twice, d, 0, i)).abs() < 1e-4));
+        assert_eq!(narrow_span(&once, 3, d), None);
     }
 
     #[test]
