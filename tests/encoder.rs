@@ -89,5 +89,5 @@ fn a_head_on_an_encoder_is_taught_and_asked() {
     ])
     .refuses(&["tiny.onnx", "input_ids"]);
     topgraft(["learn", &mood, "--encoder", "/nowhere/model.onnx", "-o", head, "--force"])
-        .refuses(&["/nowhere/tokenizer.json"]);
+        .refuses(&["/nowhere/model.onnx"]);
 }

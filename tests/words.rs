@@ -174,6 +174,11 @@ fn a_head_for_texts_is_taught_measured_and_asked() {
     let head = scene.path("mood.graft");
     let eval = ["eval", &data("mood.tsv"), "-m", head.to_str().unwrap(), "--vectors", &glove(), "--json"];
     assert!(topgraft(eval).succeeds().json()["accuracy"].as_f64().unwrap() >= 0.95);
+    // Texts of which no word is known are unknown to `eval`, too.
+    let nothing = scene.path("nothing.tsv");
+    fs::write(&nothing, "good\tqwxyz\nbad\tdirty and rude\nbad\txyzzy\n").unwrap();
+    let eval = ["eval", nothing.to_str().unwrap(), "-m", head.to_str().unwrap(), "--vectors", &glove(), "--json"];
+    assert!(topgraft(eval).succeeds().json()["unknown"]["photos"].as_u64() >= Some(2));
     let shown = topgraft(["inspect", head.to_str().unwrap()]).succeeds().stdout;
     assert!(shown.contains("max+mean of words, lower case") && shown.contains("glove.txt.gz"), "{shown}");
     let review = ["review", &data("mood.tsv"), "--vectors", &glove(), "--json"];
@@ -265,7 +270,7 @@ fn what_is_wrong_with_texts_or_vectors_is_one_line() {
         topgraft(["words", "convert", &path, "-o", table.to_str().unwrap()]).refuses(&[&[name], words].concat());
         assert!(!table.exists(), "nothing is half-written");
     };
-    vectors("short.txt", b"the 1 2\ncat 1\n", &["line 2", "1 numbers", "2"]);
+    vectors("short.txt", b"the 1 2\ncat 1\n", &["line 2", "1 number", "2"]);
     vectors("count.txt", b"3 2\nthe 1 2\ncat 1 2\n", &["line 3", "2 of the 3 words"]);
     vectors("space.txt", b"the 1 2\na cat 1 2\n", &["line 2", "`a cat` has a space", "--skip-bad-words"]);
     vectors("nan.txt", b"the 1 2\ncat 1 nan\n", &["line 2", "`cat`"]);
@@ -296,14 +301,30 @@ fn what_is_wrong_with_texts_or_vectors_is_one_line() {
     topgraft(["learn", &mood, "-o", "x.graft", "--pooling", "sif"]).refuses(&["--vectors"]);
     let good = glove();
     topgraft(["words", "convert", &good, "-o", &good, "--force"]).refuses(&["cannot be the table too"]);
+    let table = scene.path("whole.words");
+    let table = table.to_str().unwrap();
+    topgraft(["words", "convert", &good, "-o", table]).succeeds();
+    topgraft(["words", "convert", table, "-o", scene.path("t.words").to_str().unwrap()]).refuses(&["a table already"]);
+    learn(&scene, &mood, table, &["--top-words", "20"]).refuses(&["whole.words", "taken whole"]);
+    topgraft(["learn", &mood, "-o", "x.graft"]).refuses(&["mood.tsv", "--vectors or --encoder"]);
+    topgraft(["learn", &format!("{DEMO}/learn"), "--top-words", "9", "-o", "x.graft"])
+        .refuses(&["--top-words", "--vectors"]);
+    learn(&scene, &mood, &good, &["--max-memory", "1K"]).refuses(&["1.0 KB"]);
     learn(&scene, &mood, &good, &[]).succeeds();
     let head = scene.path("mood.graft");
     let head = head.to_str().unwrap();
+    topgraft(["eval", &mood, "-m", head, "--vectors", &good, "--labels", &mood]).refuses(&["--labels", "texts"]);
+    let asked = |what: &str| topgraft(["classify", "-m", head, "--vectors", &good, what]);
+    asked(DEMO).refuses(&["is a folder"]);
+    asked("gone.txt").refuses(&["gone.txt: no such file"]);
+    asked(&format!("{DEMO}/new/birds/pigeon.jpg")).refuses(&["pigeon.jpg", "zero byte"]);
+    let labelled = asked(&mood).succeeds().stdout;
+    assert!(labelled.starts_with("The soup was warm"), "the label is no part of the text: {labelled}");
     topgraft(["classify", "-m", head, "fine"]).refuses(&["glove.txt.gz", "--vectors"]);
     topgraft(["classify", "-m", head, "fine", "--vectors", &data("words/word2vec.txt")])
         .refuses(&["mood.graft", "word2vec.txt"]);
     topgraft(["export", "-m", head, "--onnx", scene.path("x.onnx").to_str().unwrap()])
-        .refuses(&["cannot be carried elsewhere"]);
+        .refuses(&["mood.graft", "--safetensors"]);
 }
 
 #[test]
@@ -381,5 +402,5 @@ fn bad_words_are_left_out_where_that_is_asked_for() {
     let args = ["words", "nearest", "the", "--skip-bad-words", "--vectors", path.to_str().unwrap()];
     let run = topgraft(args);
     assert_eq!((run.code, run.stdout.trim()), (0, "dog  0.8000"));
-    assert!(run.stderr.contains("3 bad words were left out"), "{}", run.stderr);
+    assert!(run.stderr.contains("3 bad words left out"), "{}", run.stderr);
 }

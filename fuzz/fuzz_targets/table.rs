@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
             1 => number(8).saturating_mul(2),
             _ => number(8).saturating_add(4),
         };
-        if let Some(index) = bytes.get(number(12).saturating_mul(row_len).saturating_add(128)..) {
+        if let Some(index) = bytes.get(number(12).saturating_mul(row_len.saturating_add(4)).saturating_add(128)..) {
             let crc = crc32fast::hash(index);
             bytes[64..68].copy_from_slice(&crc.to_le_bytes());
         }

@@ -44,7 +44,7 @@ pub struct Args {
     backbone: BackboneArgs,
     /// Say which of these names fits best, whether they were taught or not: of a head that was learned with --words. `*` is the
     /// 10,000 most frequent words
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "model")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "model", conflicts_with = "imagenet")]
     candidates: Vec<String>,
     /// Word vectors that the names are looked up in, as `learn --words` was given them [default: the file of the same name
     /// beside the head, in this folder, or among the models]
@@ -58,7 +58,7 @@ pub struct Args {
     /// Classes to print for each photo [default: 3; 5 with --imagenet]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: Option<u16>,
-    /// Name a class even for a photo that looks like none of them
+    /// Name a class even for a photo or text that looks like none of them
     #[arg(long)]
     no_unknown: bool,
     /// Print one JSON object a line

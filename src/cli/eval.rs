@@ -61,6 +61,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             }
             Input::open(&args.photos, args.labels.as_deref())?
         }
+        Some(_) if args.labels.is_some() => {
+            bail!("{}: --labels is for .npy files; texts have their labels with them", args.photos.display())
+        }
         Some(recipe) => {
             let trunk = args.vectors.trunk(recipe, &args.model)?;
             Input::of_texts(&args.photos, Texts::open(&args.photos)?, trunk)?
@@ -92,7 +95,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let rows = extracted.features.rows();
     let predict = |row: ndarray::ArrayView1<f32>| classifier.predict(row.as_slice().expect("standard layout"));
     let predictions: Result<Vec<_>, _> = rows.into_iter().map(predict).collect();
-    let predictions = predictions.with_context(|| args.model.display().to_string())?;
+    let mut predictions = predictions.with_context(|| args.model.display().to_string())?;
+    // As `classify`: of no word at all the head has nothing to go by, whatever it says.
+    for (sample, prediction) in extracted.dataset.samples.iter().zip(&mut predictions) {
+        if input.texts.as_ref().is_some_and(|texts| texts.is_unknown(&sample.path)) {
+            prediction.unknown = Some(true);
+        }
+    }
     let labels = &classifier.model().labels;
     let truth: Vec<u16> = truth.collect();
     let cuts = args.cuts.map(|layers| compared(args, classifier.model(), layers, &input)).transpose()?;
@@ -101,7 +110,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let report = place.map(write);
     let report = report.transpose()?;
     let pairs: Vec<(u16, u16)> = truth.into_iter().zip(predictions.iter().map(Prediction::class)).collect();
-    let refused = classifier.model().rejection.is_some().then(|| Refused::new(&predictions, &pairs));
+    let refuses = classifier.model().rejection.is_some() || input.texts.is_some();
+    let refused = refuses.then(|| Refused::new(&predictions, &pairs));
     let evaluation = Evaluation::new(labels.len(), pairs);
 
     let mut out = std::io::stdout().lock();

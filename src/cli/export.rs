@@ -56,6 +56,9 @@ struct File<'a> {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     check_paths(args)?;
     let model = Model::open(&args.model)?;
+    if model.recipe.is_some() && (args.onnx.is_some() || args.rust.is_some() || args.c.is_some()) {
+        bail!("{}: a head for texts can only be written by --safetensors", args.model.display());
+    }
     if model.head.linear().is_none() {
         return Err(NotLinear).with_context(|| args.model.display().to_string());
     }

@@ -1,5 +1,6 @@
 //! What is learned from: a folder of photos, rows of numbers, or texts.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,11 @@ impl TrunkArgs {
     /// What makes vectors of the names of classes, of the words in `path`.
     pub fn names(&self, path: &Path) -> anyhow::Result<Embedder> {
         self.vectors.names(path)
+    }
+
+    /// An option that was given and is of no use for `input`.
+    pub fn unused(&self, input: &Input) -> Option<&'static str> {
+        self.vectors.given().filter(|_| input.texts.is_none())
     }
 
     /// Whether the pooling of a text's words is left to the texts.
@@ -137,6 +143,11 @@ pub fn check_neck(model: &Model, head: &Path, neck: Option<&Path>) -> anyhow::Re
     }
 }
 
+/// Whether a file is of texts by its ending.
+pub fn is_of_texts(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["tsv", "txt"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
 /// Labelled photos, rows or texts.
 pub struct Input {
     path: PathBuf,
@@ -153,6 +164,8 @@ pub struct TextInput {
     coverage: Coverage,
     /// What the features took.
     time: Duration,
+    /// Places of the texts of which nothing is known.
+    unknown: HashSet<PathBuf>,
 }
 
 impl TextInput {
@@ -165,6 +178,11 @@ impl TextInput {
         let recipe = self.recipe();
         let columns = recipe.feature_dim() as u32;
         Trunk::made_elsewhere(&self.trunk.name(), &recipe.cut(), columns, recipe.fingerprint())
+    }
+
+    /// Whether no word of the text at that place is known.
+    pub fn is_unknown(&self, place: &Path) -> bool {
+        self.unknown.contains(place)
     }
 
     /// What is known of the texts' words, or pieces.
@@ -212,6 +230,9 @@ impl Input {
             let rows = Rows::labelled(&path, labels)?;
             return Ok(Self { path, dataset: rows.dataset.clone(), rows: Some(rows), texts: None });
         }
+        if path.is_file() && is_of_texts(&path) {
+            bail!("{}: texts need --vectors or --encoder, where a command has them", path.display());
+        }
         if labels.is_some() {
             bail!(
                 "{}: --labels is for .npy files; the labels of photos are the names of their folders",
@@ -244,20 +265,23 @@ impl Input {
             let vectors = &trunk.recipe().file;
             bail!("{}: no word of these texts is in {vectors}: are they of the same language?", path.display());
         }
-        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, trunk, coverage, time });
+        let places = texts.dataset.samples.iter().map(|sample| &sample.path);
+        let unknown = places.zip(&found).filter(|(_, text)| text.known == 0).map(|(path, _)| path.clone()).collect();
+        let (dataset, texts) = (texts.dataset.clone(), TextInput { texts, trunk, coverage, time, unknown });
         Ok(Self { path: path.to_path_buf(), dataset, rows: Some(rows), texts: Some(texts) })
     }
 
     /// Texts whose words are pooled as suits those of `dataset`, which is all or some of them.
     pub fn choose_pooling(self, dataset: &Dataset, kinds: &[Kind]) -> anyhow::Result<Self> {
-        let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage, .. }), .. } = self else {
+        let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage, unknown, .. }), .. } = self
+        else {
             bail!("{}: these are no texts", self.path.display());
         };
         let embedder = trunk.into_words().with_context(|| format!("{}: no word vectors", path.display()))?;
         let trunk = TextTrunk::from(choose_pooling(embedder, &texts, dataset, kinds)?);
         let start = Instant::now();
         let (rows, _) = texts.rows(&trunk, || {})?;
-        let texts = TextInput { texts, trunk, coverage, time: start.elapsed() };
+        let texts = TextInput { texts, trunk, coverage, time: start.elapsed(), unknown };
         Ok(Self { path, dataset: all, rows: Some(rows), texts: Some(texts) })
     }
 

@@ -8,6 +8,7 @@ use topgraft::export::{channels, filter, layout, neck_json, preprocess_json, unk
 use topgraft::learn::{Model, Scaling, wilson};
 use topgraft::topgraft_core::format::{Calibration, Evaluation};
 use topgraft::topgraft_core::preprocess::{Preprocess, Resize};
+use topgraft::words::TextPooling;
 
 use super::Outcome;
 use super::learn::{method, setting};
@@ -68,6 +69,9 @@ fn to_json(model: &Model) -> Value {
         }),
         "unknown": unknown_json(model),
         "neck": model.neck.as_ref().map(neck_json),
+        "names": model.names.as_ref().map(|names| {
+            json!({ "vectors": names.vectors.file, "words": names.vectors.words, "temperature": shortest(names.temperature) })
+        }),
         "words": model.recipe.as_ref().map(|recipe| {
             json!({
                 "vectors": recipe.file,
@@ -108,14 +112,19 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
     let unknown = model.rejection.as_ref().map_or("nothing is".to_owned(), |rejection| {
         let area = rejection.auroc.map(|area| format!("; a class held out: AUROC {area:.2}")).unwrap_or_default();
         let rate = percent(rejection.rate.into());
-        format!("below a score of {}, {rate} of photos of these classes{area}", rejection.threshold)
+        let things = if model.recipe.is_some() { "texts" } else { "photos" };
+        format!("below a score of {}, {rate} of {things} of these classes{area}", rejection.threshold)
     });
     let neck = model.neck.as_ref().map_or("none".to_owned(), |neck| {
         let (hidden, features) = (neck.hidden_dim(), counted(neck.feature_dim(), "feature"));
         format!("{hidden} units on {features}, scaling {}", Scaling::of(&neck.scaler).name())
     });
     let words = model.recipe.as_ref().map_or("none".to_owned(), |recipe| {
-        format!("{}, {} of {} numbers", recipe.file, counted(recipe.words as usize, "word"), recipe.dims)
+        let of = if recipe.pooling == TextPooling::Encoder { "piece" } else { "word" };
+        format!("{}, {} of {} numbers", recipe.file, counted(recipe.words as usize, of), recipe.dims)
+    });
+    let names = model.names.as_ref().map_or("as taught only".to_owned(), |names| {
+        format!("any, by the words of {} (`classify --candidates`)", names.vectors.file)
     });
     let (dims, parameters) = (model.head.feature_dim(), model.head.parameter_count());
     let rows = [
@@ -132,6 +141,7 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         ("cut", model.cut.clone()),
         ("neck", neck),
         ("words", words),
+        ("names", names),
         ("trunk", hex(&model.fingerprint)),
         ("input", format!("{width} x {height} {} {}", channels(&model.preprocess), layout(&model.preprocess))),
         ("resize", format!("{part}, {}", filter(&model.preprocess))),
@@ -139,5 +149,9 @@ fn print(model: &Model, out: &mut impl Write) -> std::io::Result<()> {
         ("scale", format!("{scale:?}")),
         ("producer", model.producer.clone()),
     ];
-    write!(out, "{}", table(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[]))
+    // What a text goes through is told by its cut.
+    let is_shown = |name: &str| model.recipe.is_none() || !["input", "resize", "mean", "scale"].contains(&name);
+    let rows = rows.into_iter().filter(|(name, _)| is_shown(name));
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
+    write!(out, "{}", table(&rows, &[]))
 }

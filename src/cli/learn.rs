@@ -12,7 +12,7 @@ use topgraft::export::{neck_json, unknown_json};
 use topgraft::learn::{
     Advice, Cost, CurvePoint, Dataset, Extracted, FeatureCache, Fitted, LearningCurve, Model, PowerLaw, Sample,
     Settings, TooFew, UNKNOWN_RATE, WarmStart, WarmStartError, fit_with, held_out_auroc, learning_curve, refit,
-    takes_class_weights, warm_start,
+    warm_start,
 };
 use topgraft::topgraft_core::head::{Kind, Predictor};
 use topgraft::topgraft_core::rejection::Rejection;
@@ -36,7 +36,7 @@ use order::Order;
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder that holds one folder of photos per class, named after it; or rows of numbers, a .csv or .npy file; or with
-    /// --vectors texts: a .tsv (label TAB text), a .csv with a header, a folder of .txt files per class
+    /// --vectors or --encoder texts: a .tsv (label TAB text), a .csv with a header, a folder of .txt files per class
     photos: PathBuf,
     /// Head file to write
     #[arg(short, long, value_name = "HEAD.graft")]
@@ -116,6 +116,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut input = args.trunk.input(&args.photos, like)?;
     check_output(&args.output, [], Some(&input.dataset), "the head file", "--output")?;
     input.check_teachable(&input.dataset, 2)?;
+    if let Some(option) = args.trunk.unused(&input).filter(|_| args.words.is_none()) {
+        anyhow::bail!("{}: {option} is for word vectors; give those by --vectors", args.photos.display());
+    }
     if input.rows.is_some() && args.cache.is_some() {
         anyhow::bail!("{}: --cache is for photos; {}s have nothing to keep", args.photos.display(), input.noun());
     }
@@ -127,6 +130,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
     if args.trunk.chooses_pooling() && like.is_none() {
+        // The most features that it may come to.
+        order.check(&dataset, input.noun(), 2 * input.texts.as_ref().map_or(0, |texts| texts.recipe().dims))?;
         input = input.choose_pooling(&dataset, &order.kinds)?;
         order.scalings = Order::scalings(args, &input, source.as_ref());
     }
@@ -193,22 +198,12 @@ impl Lesson {
         dataset: &Dataset,
         spares: Vec<Vec<Sample>>,
         mut cache: Option<&mut FeatureCache>,
-        Order { scalings, kinds, class_weights, views, budget }: &Order<'_>,
+        order: &Order<'_>,
     ) -> anyhow::Result<Self> {
         let feature_dim = trunk.feature_dim();
-        let settings = Settings { scalings, kinds, class_weights: None };
-        let per_photo = views.map_or(1, |views| views.per_photo);
-        let cost = |counts: &[usize], kinds: &[Kind]| {
-            let counts: Vec<usize> = counts.iter().map(|count| count * per_photo).collect();
-            Cost::of_fit(&counts, feature_dim, &Settings { kinds, ..settings }, rayon::current_num_threads())
-        };
-        let check = |dataset: &Dataset| {
-            let offered = Kind::LINEAR.into_iter().filter(|kind| class_weights.is_none() || takes_class_weights(*kind));
-            let remedy = |allowed| budget::remedy(&dataset.counts(), cost, kinds, offered, allowed);
-            budget.check(dataset, input.noun(), |counts| cost(counts, kinds), remedy)
-        };
+        let Order { scalings, kinds, class_weights, views, .. } = order;
         // Before the photos are read; and again, as fewer of them may need another way to fit.
-        check(dataset)?;
+        order.check(dataset, input.noun(), feature_dim)?;
         let with_shots = !spares.is_empty();
         let (extracted, extract_time) = input.extract(trunk, dataset, spares, cache.as_deref_mut(), *views)?;
         // No reason not to learn.
@@ -223,12 +218,12 @@ impl Lesson {
                 }
             }
         }
-        check(&extracted.dataset)?;
-        let cost = cost(&extracted.dataset.counts(), kinds);
+        order.check(&extracted.dataset, input.noun(), feature_dim)?;
+        let cost = order.cost(&extracted.dataset.counts(), feature_dim, kinds);
         budget::state(&extracted.dataset, input.noun(), feature_dim, &cost);
         let (labels, n_classes) = (extracted.labels(), dataset.classes.len());
         let class_weights = class_weights.map(|weights| weights.of(&dataset.classes, &labels)).transpose()?;
-        let settings = Settings { class_weights: class_weights.as_deref(), ..settings };
+        let settings = Settings { scalings, kinds, class_weights: class_weights.as_deref() };
         let fitted = fit_with(extracted.features.view(), &labels, n_classes, &settings)?;
         let fitted = refit(fitted, extracted.features.view(), &labels, extracted.views.view())?;
         let start = Instant::now();

@@ -22,7 +22,7 @@ const IMBALANCE: usize = 3;
 /// Look for wrong labels, photos that are there twice, and classes that are too small or too alike
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder that holds one folder of photos per class, or rows, as for `learn`
+    /// Folder that holds one folder of photos per class, or rows or texts, as for `learn`
     photos: PathBuf,
     #[command(flatten)]
     trunk: TrunkArgs,
@@ -44,6 +44,8 @@ struct Findings {
     fitted: Fitted,
     suspects: Vec<Suspect>,
     duplicates: Vec<Duplicates>,
+    /// What one of them is called.
+    noun: &'static str,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -65,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let fitted = fit(extracted.features.view(), &labels, input.dataset.classes.len(), Scaling::L2)?;
     let suspects = suspects(&fitted, &labels);
     let duplicates = near_duplicates(extracted.features.view(), &labels, DUPLICATE_COSINE);
-    let findings = Findings { extracted, cost, fitted, suspects, duplicates };
+    let findings = Findings { extracted, cost, fitted, suspects, duplicates, noun: input.noun() };
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", findings.json(args.top.into()))?,
@@ -89,39 +91,35 @@ impl Findings {
 
     /// A few lines for a person.
     fn print(&self, top: usize, out: &mut impl Write) -> std::io::Result<()> {
-        let Self { extracted, fitted, suspects, duplicates, .. } = self;
+        let Self { extracted, fitted, suspects, duplicates, noun, .. } = self;
         let (counts, classes) = (extracted.dataset.counts(), &extracted.dataset.classes);
         let list: Vec<String> = classes.iter().zip(&counts).map(|(class, n)| format!("{} {n}", plain(class))).collect();
         let n = extracted.features.nrows();
-        writeln!(out, "photos     {n} of {} classes: {}", classes.len(), list.join(", "))?;
+        let things = format!("{noun}s");
+        writeln!(out, "{things:<10} {n} of {} classes: {}", classes.len(), list.join(", "))?;
         if !extracted.skipped.is_empty() {
-            writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), "photo"))?;
+            writeln!(out, "skipped    {} could not be read", counted(extracted.skipped.len(), noun))?;
         }
         let accuracy = percent(fitted.evaluation.accuracy());
         let method = method(fitted.left_out.folds, n);
-        writeln!(out, "accuracy   {accuracy} on left-out photos ({method})")?;
+        writeln!(out, "accuracy   {accuracy} on left-out {noun}s ({method})")?;
         let order = |class: &usize| counts[*class];
         let ends = (0..counts.len()).min_by_key(order).zip((0..counts.len()).max_by_key(order));
         if let Some((small, large)) = ends.filter(|(small, large)| counts[*large] >= IMBALANCE * counts[*small]) {
             let (small_n, large_n) = (counts[small], counts[large]);
             let (small, large) = (plain(&classes[small]), plain(&classes[large]));
-            writeln!(out, "balance    {small} has {small_n} photos, {large} {large_n}: add photos of {small}")?;
+            writeln!(out, "balance    {small} has {small_n} {noun}s, {large} {large_n}: add {noun}s of {small}")?;
         }
         for confusion in confusions(&fitted.evaluation).iter().take(top.min(3)) {
             let (truth, predicted) = (plain(self.class(confusion.truth)), plain(self.class(confusion.predicted)));
             let all = counts[usize::from(confusion.truth)];
-            writeln!(
-                out,
-                "confused   {truth} taken for {predicted}: {} of {}",
-                confusion.samples,
-                counted(all, "photo")
-            )?;
+            writeln!(out, "confused   {truth} taken for {predicted}: {} of {}", confusion.samples, counted(all, noun))?;
         }
         match suspects.len() {
-            0 => writeln!(out, "\nNo label is contradicted by the other photos.")?,
+            0 => writeln!(out, "\nNo label is contradicted by the other {noun}s.")?,
             count => writeln!(
                 out,
-                "\nLabels that the other photos contradict, {} of {count}, the most suspicious first:",
+                "\nLabels that the other {noun}s contradict, {} of {count}, the most suspicious first:",
                 count.min(top)
             )?,
         }
@@ -137,7 +135,7 @@ impl Findings {
             )?;
         }
         match duplicates.len() {
-            0 => writeln!(out, "\nNo photo is there twice.")?,
+            0 => writeln!(out, "\nNo {noun} is there twice.")?,
             count => writeln!(
                 out,
                 "\nNear-duplicates, {} of {}; keep one of each:",
@@ -158,7 +156,7 @@ impl Findings {
 
     /// One object with stable keys; documented in docs/json.md.
     fn json(&self, top: usize) -> Value {
-        let Self { extracted, cost, fitted, suspects, duplicates } = self;
+        let Self { extracted, cost, fitted, suspects, duplicates, .. } = self;
         let class = |(label, photos): (&String, usize)| json!({ "label": label, "photos": photos });
         let photo = |sample: usize| json!({ "path": self.path(sample), "label": self.label_of(sample) });
         let suspect = |suspect: &Suspect| {

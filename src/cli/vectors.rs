@@ -9,6 +9,7 @@ use topgraft::words::{Embedder, Fold, Limits, Recipe, TextPooling, Vectors};
 
 use super::budget::free_memory;
 use super::message::message;
+use super::text::counted;
 
 /// Which of the words of a file are taken.
 #[derive(Clone, clap::Args)]
@@ -22,6 +23,10 @@ pub struct LimitArgs {
 }
 
 impl LimitArgs {
+    fn given(&self) -> Option<&'static str> {
+        self.top_words.map(|_| "--top-words").or(self.skip_bad_words.then_some("--skip-bad-words"))
+    }
+
     pub fn limits(&self) -> Limits {
         let memory = free_memory().unwrap_or(u64::MAX);
         Limits { top: self.top_words, skip_bad: self.skip_bad_words, memory }
@@ -35,7 +40,7 @@ impl LimitArgs {
         let path = &place(path)?;
         let vectors = Vectors::open(path, &self.limits())?;
         if vectors.skipped() > 0 {
-            message(format_args!("{}: {} bad words were left out", path.display(), vectors.skipped()));
+            message(format_args!("{}: {} left out", path.display(), counted(vectors.skipped() as usize, "bad word")));
         }
         Ok(vectors)
     }
@@ -101,6 +106,24 @@ impl PoolingArgs {
         self.pooling.is_none()
     }
 
+    /// An option that is for word vectors, if one is given.
+    pub fn given(&self) -> Option<&'static str> {
+        let case = self.case.is_some().then_some("--case");
+        self.pooling.is_some().then_some("--pooling").or(case).or_else(|| self.limits.given())
+    }
+
+    /// The options as they were given, for a command that takes them too.
+    pub fn text(&self) -> String {
+        let pooling = self.pooling.map(|pooling| format!(" --pooling {}", TextPooling::from(pooling).name()));
+        let case = self.case.map(|case| match case {
+            CaseArg::Lower => " --case lower".to_owned(),
+            CaseArg::Cased => " --case cased".to_owned(),
+        });
+        let top = self.limits.top_words.map(|top| format!(" --top-words {top}"));
+        let skip = self.limits.skip_bad_words.then(|| " --skip-bad-words".to_owned());
+        [pooling, case, top, skip].into_iter().flatten().collect()
+    }
+
     /// What makes features of texts with the vectors in `path`, fitted to `texts`.
     pub fn embedder(&self, path: &Path, texts: &[&str]) -> anyhow::Result<Embedder> {
         let vectors = self.limits.open(path)?;
@@ -141,6 +164,11 @@ impl VectorsArgs {
         self.pooling.names(path)
     }
 
+    /// An option that is for word vectors, if one is given.
+    pub fn given(&self) -> Option<&'static str> {
+        self.pooling.given()
+    }
+
     /// Whether the pooling is left to the texts.
     pub fn is_open(&self) -> bool {
         self.vectors.is_some() && self.pooling.is_open()
@@ -148,8 +176,13 @@ impl VectorsArgs {
 
     /// What makes features of texts, as `like` says or else fitted to these.
     pub fn trunk(&self, texts: &[&str], like: Option<&Recipe>) -> anyhow::Result<TextTrunk> {
-        let Some(path) = &self.vectors else { return self.encoder.open() };
-        let Some(recipe) = like.filter(|_| self.is_open()) else {
+        let Some(path) = &self.vectors else {
+            if let Some(option) = self.pooling.given() {
+                bail!("{option} is for word vectors; a sentence encoder has its own ways");
+            }
+            return self.encoder.open();
+        };
+        let Some(recipe) = like.filter(|_| self.is_open() && self.pooling.case.is_none()) else {
             return Ok(self.pooling.embedder(path, texts)?.into());
         };
         let vectors = self.pooling.limits.open(path)?;
@@ -255,12 +288,29 @@ pub fn embedder_of(given: Option<&Path>, option: &str, recipe: &Recipe, head: &P
     embedder.with_context(|| format!("{}: give others by {option}", head.display()))
 }
 
+/// Whether a file holds what the recipe wants; of a network that is seen later.
+fn suits(path: &Path, recipe: &Recipe) -> bool {
+    if recipe.pooling == TextPooling::Encoder {
+        return true;
+    }
+    let limits = LimitArgs { top_words: Some(recipe.words), skip_bad_words: true };
+    Vectors::open(path, &limits.limits()).is_ok_and(|vectors| vectors.digest() == recipe.digest)
+}
+
 /// The vectors of a head, where they are looked for.
 fn find(recipe: &Recipe, option: &str, head: &Path) -> anyhow::Result<PathBuf> {
     let beside = head.parent().map(Path::to_path_buf);
     let models = Store::of_user().ok().map(|store| store.folder().to_path_buf());
     let places = [beside, Some(PathBuf::new()), models].into_iter().flatten();
-    let found = places.map(|folder| folder.join(&recipe.file)).find(|path| path.is_file());
+    let mut found: Vec<PathBuf> =
+        places.map(|folder| folder.join(&recipe.file)).filter(|path| path.is_file()).collect();
+    // Where there are several of that name, the right one; what is wrong with a single one is said when it is used.
+    if found.len() > 1
+        && let Some(at) = found.iter().position(|path| suits(path, recipe))
+    {
+        found.swap(0, at);
+    }
+    let found = found.into_iter().next();
     found.with_context(|| {
         format!(
             "{}: the head was taught on `{}`, which is neither beside it nor in this folder nor among the models; give it by \

@@ -207,7 +207,7 @@ fn coverage(args: &CoverageArgs) -> anyhow::Result<Outcome> {
         rows.push(vec![plain_path(path), words.to_string(), dims.to_string(), share, none.to_string()]);
     }
     let tokens = found.first().map_or(0, |(.., coverage)| coverage.tokens);
-    writeln!(out, "{}, {}\n", counted(texts.texts.len(), "text"), counted(tokens as usize, "word and sign"))?;
+    writeln!(out, "{}, {}\n", counted(texts.texts.len(), "text"), counted(tokens as usize, "token"))?;
     write!(out, "{}", table(&rows, &[1, 2, 3, 4]))?;
     for (path, .., coverage) in &found {
         if args.top > 0 && !coverage.missing.is_empty() {
@@ -247,7 +247,10 @@ fn make_table(args: &Convert) -> anyhow::Result<Outcome> {
         writeln!(out, "{object}")?;
         return Ok(Outcome::Done);
     }
-    let skipped = if made.skipped > 0 { format!(", {} bad words left out", made.skipped) } else { String::new() };
+    let skipped = match made.skipped {
+        0 => String::new(),
+        skipped => format!(", {} left out", counted(skipped as usize, "bad word")),
+    };
     writeln!(
         out,
         "{} of {} numbers, {}{skipped}\nwritten    {} ({})",

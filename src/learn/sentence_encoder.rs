@@ -35,8 +35,8 @@ impl SentenceEncoder {
     /// [`TextError`], what is wrong with either.
     pub fn open(model: &Path, tokenizer: Option<&Path>) -> Result<Self, TextError> {
         let beside: PathBuf = model.with_file_name("tokenizer.json");
-        let pieces = Pieces::open(tokenizer.unwrap_or(&beside))?;
         let encoder = Encoder::open(model)?;
+        let pieces = Pieces::open(tokenizer.unwrap_or(&beside))?;
         let digest = Sha256::new_with_prefix(encoder.weights_sha256()).chain_update(pieces.sha256());
         let recipe = Recipe {
             file: model.file_name().unwrap_or_default().to_string_lossy().into_owned(),

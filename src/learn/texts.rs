@@ -88,7 +88,7 @@ pub enum TextsError {
         found: usize,
     },
     /// The header of a table does not say which columns.
-    #[error("{}: the header has no columns `label` and `text`; name them so", path.display())]
+    #[error("{}: the header has no columns `label` and `text`, separated by commas; name them so", path.display())]
     NoColumns {
         /// The file.
         path: PathBuf,
@@ -108,6 +108,18 @@ pub enum TextsError {
         path: PathBuf,
         /// The line, from 1 on.
         line: u64,
+    },
+    /// A file without a sign in it.
+    #[error("{}: no text in this file; remove it", path.display())]
+    BlankFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A class name that is not UTF-8, or has control characters in it.
+    #[error("{:?}: the folder's name is not plain text; rename it", path)]
+    ClassName {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is no text.
     #[error("{}: no text in it; give lines of a label, a tab and the text, or a folder of .txt files per class", path.display())]
@@ -364,7 +376,7 @@ fn folder(path: &Path) -> Result<Vec<Labelled>, TextsError> {
             continue;
         }
         let name = class.file_name().to_str().filter(|name| topgraft_core::format::is_plain(name));
-        let name = name.ok_or_else(|| TextsError::Class { path: class.path().to_owned(), line: 0 })?;
+        let name = name.ok_or_else(|| TextsError::ClassName { path: class.path().to_owned() })?;
         let before = found.len();
         let files = WalkDir::new(class.path()).min_depth(1).follow_links(true).sort_by_file_name();
         for file in files.into_iter().filter_entry(is_visible) {
@@ -372,7 +384,7 @@ fn folder(path: &Path) -> Result<Vec<Labelled>, TextsError> {
             if file.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt")) {
                 let text = read(&file)?;
                 if text.trim().is_empty() {
-                    return Err(TextsError::Blank { path: file, line: 1 });
+                    return Err(TextsError::BlankFile { path: file });
                 }
                 found.push((file, name.to_owned(), text));
             }
@@ -431,7 +443,7 @@ mod tests {
         assert!(matches!(Texts::open(folder.path()), Err(TextsError::EmptyClass { path }) if path.ends_with("c")));
         std::fs::write(folder.path().join("c/blank.txt"), " \n").expect("written");
         assert!(
-            matches!(Texts::open(folder.path()), Err(TextsError::Blank { path, .. }) if path.ends_with("blank.txt"))
+            matches!(Texts::open(folder.path()), Err(TextsError::BlankFile { path }) if path.ends_with("blank.txt"))
         );
     }
 

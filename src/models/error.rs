@@ -70,6 +70,14 @@ pub enum StoreError {
         /// The model's name.
         name: String,
     },
+    /// No file and no word vectors of that name.
+    #[error("{name}: no such file, and no word vectors are called so; `topgraft models list` lists {}", nearest.join(", "))]
+    NoFileOrVectors {
+        /// What was given.
+        name: String,
+        /// The names most like it.
+        nearest: Vec<String>,
+    },
     /// The name is that of a network.
     #[error("{name} is a network, no file of word vectors; `topgraft models list` lists those too")]
     NoVectors {

@@ -189,12 +189,17 @@ impl Store {
     /// The file of the word vectors of that name.
     ///
     /// # Errors
-    /// As [`network`](Self::network); [`StoreError::NoVectors`].
+    /// As [`network`](Self::network); [`StoreError::NoVectors`], [`StoreError::NoFileOrVectors`].
     pub fn vectors(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let known = self.find(name)?;
+        let models = self.models()?;
+        let Some(known) = models.iter().find(|known| known.name == name) else {
+            let vectors = models.iter().filter(|known| matches!(known.kind, Kind::Vectors(_)));
+            let nearest = nearest(name, vectors.map(|known| known.name.as_str()));
+            return Err(StoreError::NoFileOrVectors { name: name.into(), nearest });
+        };
         match &known.kind {
-            Kind::Vectors(_) => Ok(known.here()?.unwrap_or_default()),
-            _ => Err(StoreError::NoVectors { name: known.name }),
+            Kind::Vectors(_) => Ok(known.clone().here()?.unwrap_or_default()),
+            _ => Err(StoreError::NoVectors { name: name.into() }),
         }
     }
 

@@ -35,7 +35,7 @@ pub enum EncoderError {
         reason: String,
     },
     /// It failed on a text.
-    #[error("{model} fails on a text of {pieces} pieces: {reason}")]
+    #[error("{model} fails on a text of {pieces} pieces: {reason}; is the tokenizer this network's own?")]
     Run {
         /// Name.
         model: String,

@@ -35,6 +35,17 @@ pub enum Fault {
     /// An archive.
     #[error("a zip archive; unpack it, and give one of the files in it")]
     Zip,
+    /// A table, where a file of another program should be.
+    #[error("a table already, as made by `topgraft words convert`; give the file that it was made of")]
+    Table,
+    /// Fewer words of a table than it has.
+    #[error(
+        "a table of {words} words, which is taken whole; make one of fewer words by `topgraft words convert --top-words`"
+    )]
+    Whole {
+        /// Its words.
+        words: u64,
+    },
     /// The header has numbers that cannot be.
     #[error(
         "the header says {words} words of {dims} numbers; at most {} words of {} can be read",
@@ -48,7 +59,7 @@ pub enum Fault {
         dims: u64,
     },
     /// A word has more or fewer numbers than the header or the first word.
-    #[error("{found} numbers, and the words before have {expected}: the line is damaged or cut short")]
+    #[error("{}, and the words before have {expected}: the line is damaged or cut short", numbers(*found))]
     Dimensions {
         /// Numbers that a word should have.
         expected: usize,
@@ -62,7 +73,7 @@ pub enum Fault {
         text: String,
     },
     /// NaN or infinity.
-    #[error("a number of `{word}` is NaN or infinite, or too large for the table")]
+    #[error("a number of `{word}` is NaN or infinite, or beyond float16")]
     NotFinite {
         /// The word.
         word: String,
@@ -106,10 +117,10 @@ pub enum Fault {
         found: u64,
     },
     /// More words than can be read.
-    #[error("more than {} words; take the most frequent ones by --top", super::MAX_WORDS)]
+    #[error("more than {} words; take the most frequent ones by --top-words", super::MAX_WORDS)]
     TooManyWords,
     /// More than fits the memory that may be used.
-    #[error("the vectors take more than {} MB of memory; take fewer by --top, or make a table of them by `topgraft words convert`", limit >> 20)]
+    #[error("the vectors take more than {} MB of memory; take fewer by --top-words, or make a table of them by `topgraft words convert`", limit >> 20)]
     Memory {
         /// Bytes that may be used.
         limit: u64,
@@ -120,6 +131,11 @@ pub enum Fault {
         /// What is wrong with it.
         what: &'static str,
     },
+}
+
+/// `1 number`, `2 numbers`
+fn numbers(count: usize) -> String {
+    if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") }
 }
 
 /// Why word vectors cannot be read or written.

@@ -105,12 +105,24 @@ impl<'a> VectorReader<'a> {
         if !self.read_line()? {
             return Err(self.wrong(Fault::Empty));
         }
-        let first = std::mem::take(&mut self.bytes);
+        let mut first = std::mem::take(&mut self.bytes);
+        if first.starts_with(b"\xef\xbb\xbf") {
+            first.drain(..3);
+        }
+        if first.starts_with(b"TGWORDS") {
+            return Err(self.wrong(Fault::Table));
+        }
         if first.starts_with(b"PK\x03\x04") {
             return Err(self.wrong(Fault::Zip));
         }
         let fields: Vec<&[u8]> = fields(&first).collect();
-        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
+        // More digits than a number has are too many words.
+        let number = |field: &[u8]| {
+            let is_number = !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+            is_number
+                .then(|| std::str::from_utf8(field).ok()?.parse::<u64>().ok())
+                .map(|number| number.unwrap_or(u64::MAX))
+        };
         if let [words, dims] = fields[..]
             && let (Some(words), Some(dims)) = (number(words), number(dims))
         {
@@ -430,6 +442,8 @@ mod tests {
             format!("3 2\n{}", line(" \n")).into_bytes(),
             format!("3 2\r\n{}", line("\r\n")).into_bytes(),
             glove.replace(' ', "\t").into_bytes(),
+            format!("\u{feff}{glove}").into_bytes(),
+            format!("\u{feff}3 2\n{glove}").into_bytes(),
             binary(&vectors, ""),
             binary(&vectors, "\n"),
         ] {
@@ -476,6 +490,8 @@ mod tests {
         assert_eq!(fault("hello world\n"), (line(1), Fault::NotVectors));
         assert_eq!(fault("PK\u{3}\u{4} 1 2\n"), (line(1), Fault::Zip));
         assert_eq!(fault("0 5\n"), (line(1), Fault::Empty));
+        assert_eq!(fault("99999999999999999999 5\n"), (line(1), Fault::Header { words: u64::MAX, dims: 5 }));
+        assert_eq!(fault("TGWORDS\u{1} 1 2\n"), (line(1), Fault::Table));
         assert_eq!(fault("5 0\n"), (line(1), Fault::Header { words: 5, dims: 0 }));
         assert_eq!(fault("5 99999\n"), (line(1), Fault::Header { words: 5, dims: 99999 }));
         assert_eq!(fault("99999999999 5\n"), (line(1), Fault::Header { words: 99999999999, dims: 5 }));

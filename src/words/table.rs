@@ -16,7 +16,7 @@
 //! | 64 | 4 | CRC-32 of everything behind the rows |
 //! | 68 | 4 | CRC-32 of the 68 bytes before |
 //! | 72 | 56 | 0 |
-//! | 128 | `count * row_len` | rows: `dims` f32 or f16; or for int8 one f32, the step, and `dims` i8 |
+//! | 128 | `count * (row_len + 4)` | rows: `dims` f32 or f16; or for int8 one f32, the step, and `dims` i8; behind each the CRC-32 of the word and these bytes |
 //! | | `4 * count` | where each word ends in the text, u32 |
 //! | | `4 * n_slots` | index: 0, or 1 + the word's number in the low 25 bits and those of its hash in the others; a word is at its hash modulo `n_slots`, or in the next slot that is free |
 //! | | `text_len` | the words, UTF-8 |
@@ -40,6 +40,8 @@ use super::{MAX_DIMS, MAX_WORDS};
 
 const MAGIC: &[u8; 8] = b"TGWORDS\x01";
 const HEADER_LEN: usize = 128;
+/// Bytes behind each row.
+const CRC_LEN: usize = 4;
 /// Bytes of the header that its checksum is of.
 const CHECKED: usize = 68;
 
@@ -216,7 +218,7 @@ impl Vectors {
         if !in_range {
             return Err(damaged(8, "its sizes"));
         }
-        let rows_len = count as u64 * precision.row_len(dims) as u64;
+        let rows_len = count as u64 * (precision.row_len(dims) + CRC_LEN) as u64;
         let index_at = HEADER_LEN as u64 + rows_len;
         let index_len = 4 * (count + n_slots) as u64 + text_len;
         let file_len = file.metadata().map_err(read)?.len();
@@ -246,6 +248,13 @@ impl Vectors {
             return Err(damaged(index_at as usize, "its words or its index"));
         }
         let vocabulary = Vocabulary::from_parts(text, ends, slots).map_err(|what| damaged(index_at as usize, what))?;
+        if limits.top.is_some_and(|top| top < count as u64) {
+            return Err(WordsError::Format {
+                path: path.to_owned(),
+                place: Place::Byte(12),
+                fault: Fault::Whole { words: count as u64 },
+            });
+        }
         let digest = header[32..64].try_into().expect("32 bytes");
         let rows = Rows::File { file, precision };
         Ok(Self { path: path.to_owned(), vocabulary, dims, digest, rows, skipped: 0 })
@@ -343,7 +352,7 @@ impl Vectors {
         match &self.rows {
             Rows::Memory(all) => rows.copy_from_slice(&all[start * self.dims..][..rows.len()]),
             Rows::File { file, precision } => {
-                let row_len = precision.row_len(self.dims);
+                let row_len = precision.row_len(self.dims) + CRC_LEN;
                 let mut stack = [0; 2048];
                 let mut heap = Vec::new();
                 let len = rows.len() / self.dims * row_len;
@@ -357,15 +366,18 @@ impl Vectors {
                 let at = HEADER_LEN as u64 + start as u64 * row_len as u64;
                 let read = |source| WordsError::Read { path: self.path.clone(), source };
                 read_exact_at(file, bytes, at).map_err(read)?;
-                for (row, bytes) in rows.chunks_exact_mut(self.dims).zip(bytes.chunks_exact(row_len)) {
+                let rows = rows.chunks_exact_mut(self.dims).zip(bytes.chunks_exact(row_len));
+                for (number, (row, bytes)) in (start..).zip(rows) {
+                    let (bytes, crc) = bytes.split_at(row_len - CRC_LEN);
                     precision.decode(bytes, row);
-                }
-                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
-                    return Err(WordsError::Format {
-                        path: self.path.clone(),
-                        place: Place::Byte(at + (bad / self.dims * row_len) as u64),
-                        fault: Fault::Damaged { what: "a number is NaN or infinite" },
-                    });
+                    let is_sound = crc == row_crc(self.word(number), bytes).to_le_bytes();
+                    if !is_sound || row.iter().any(|x| !x.is_finite()) {
+                        return Err(WordsError::Format {
+                            path: self.path.clone(),
+                            place: Place::Byte(HEADER_LEN as u64 + number as u64 * row_len as u64),
+                            fault: Fault::Damaged { what: "a row" },
+                        });
+                    }
                 }
             }
         }
@@ -383,6 +395,14 @@ fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
     let mut file = file.try_clone()?;
     file.seek(SeekFrom::Start(at))?;
     file.read_exact(bytes)
+}
+
+/// CRC-32 of a word and the bytes of its row, so that a row that is damaged, or another word's, is noticed.
+fn row_crc(word: &str, row: &[u8]) -> u32 {
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(word.as_bytes());
+    checksum.update(row);
+    checksum.finalize()
 }
 
 /// What a conversion gave.
@@ -422,6 +442,7 @@ pub fn convert(
         }
         digester.add(word, &bytes);
         buffered.write_all(&bytes).map_err(failed)?;
+        buffered.write_all(&row_crc(word, &bytes).to_le_bytes()).map_err(failed)?;
         Ok(true)
     })?;
     let (text, ends, slots) = vocabulary.parts();
@@ -540,20 +561,31 @@ mod tests {
                 assert!(open(&good[..len]).is_err(), "{len} bytes of it");
             }
             assert!(open(&[&good[..], b"x"].concat()).is_err());
-            let rows = HEADER_LEN..HEADER_LEN + 4 * precision.row_len(3);
+            let rows = HEADER_LEN..HEADER_LEN + 4 * (precision.row_len(3) + CRC_LEN);
             for at in (7..CHECKED + 4).chain(rows.end..good.len()) {
                 let mut damaged = good.clone();
                 damaged[at] ^= 0x10;
                 assert!(open(&damaged).is_err(), "byte {at}");
             }
         }
-        // Rows are checked when they are read.
-        let mut damaged = table(Precision::Float32);
-        damaged[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-        let vectors = open(&damaged).expect("as far as can be seen");
-        let failed = vectors.row(0, &mut [0.0; 3]).expect_err("damaged");
-        assert!(matches!(failed, WordsError::Format { place: Place::Byte(128), fault: Fault::Damaged { .. }, .. }));
-        assert!(vectors.row(1, &mut [0.0; 3]).is_ok());
+        // Rows are checked when they are read, each byte of them; two that have changed places are noticed, too.
+        for precision in [Precision::Float32, Precision::Float16, Precision::Int8] {
+            let (good, len) = (table(precision), precision.row_len(3) + CRC_LEN);
+            for at in HEADER_LEN..HEADER_LEN + len {
+                let mut damaged = good.clone();
+                damaged[at] ^= 1;
+                let vectors = open(&damaged).expect("as far as can be seen");
+                let failed = vectors.row(0, &mut [0.0; 3]).expect_err("damaged");
+                assert!(matches!(
+                    failed,
+                    WordsError::Format { place: Place::Byte(128), fault: Fault::Damaged { .. }, .. }
+                ));
+                assert!(vectors.row(1, &mut [0.0; 3]).is_ok());
+            }
+            let mut swapped = good.clone();
+            swapped[HEADER_LEN..HEADER_LEN + 2 * len].rotate_left(len);
+            assert!(open(&swapped).expect("as far as can be seen").row(1, &mut [0.0; 3]).is_err());
+        }
     }
 
     #[test]

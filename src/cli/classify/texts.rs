@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use topgraft::learn::{Panel, TextTrunk};
 use topgraft::words::Recipe;
 
+use super::super::input::is_of_texts;
 use super::{Args, Item, Judge, Outcome, Said, print, refuse};
 
 /// Bytes of the longest text that is read from a line.
@@ -38,12 +39,24 @@ pub fn classify(args: &Args, judge: &Judge, recipe: &Recipe, top: usize) -> anyh
     for argument in &args.photos {
         if argument.as_os_str() == "-" {
             session.lines("standard input", std::io::stdin().lock())?;
-        } else if argument.is_file() {
-            let file = File::open(argument).with_context(|| argument.display().to_string())?;
-            session.lines(&argument.display().to_string(), BufReader::new(file))?;
-        } else {
-            let text = argument.to_str().with_context(|| format!("{}: is not UTF-8", argument.display()))?;
-            session.text(text)?;
+            continue;
+        }
+        match argument.metadata() {
+            Ok(data) if data.is_dir() => {
+                session.skip(&argument.display().to_string(), "is a folder; give a file with a text a line")?;
+            }
+            // A pipe as well, as bash's `<(...)` gives it.
+            Ok(_) => {
+                let file = File::open(argument).with_context(|| argument.display().to_string())?;
+                session.lines(&argument.display().to_string(), BufReader::new(file))?;
+            }
+            Err(_) if is_of_texts(argument) && !argument.as_os_str().as_encoded_bytes().contains(&b' ') => {
+                session.skip(&argument.display().to_string(), "no such file")?;
+            }
+            Err(_) => {
+                let text = argument.to_str().with_context(|| format!("{}: is not UTF-8", argument.display()))?;
+                session.text(text)?;
+            }
         }
     }
     Ok(session.outcome)
@@ -63,7 +76,7 @@ impl Session<'_> {
         let features = self.judge.row_features(&found.features)?;
         let mut predictions = self.judge.predict(features, self.args)?;
         // Of no word at all the head has nothing to go by, whatever it says.
-        for prediction in predictions.iter_mut().filter(|_| found.known == 0) {
+        for prediction in predictions.iter_mut().filter(|_| found.known == 0 && !self.args.no_unknown) {
             prediction.unknown = Some(true);
         }
         let said: Vec<Said<'_>> = self.judge.labels().into_iter().zip(&predictions).collect();
@@ -72,6 +85,13 @@ impl Session<'_> {
         print(&mut out, item, self.args, &said, self.top)?;
         // Who waits at the other end of a pipe waits for each line.
         Ok(out.flush()?)
+    }
+
+    /// Says what is wrong with a place.
+    fn skip(&mut self, place: &str, reason: &str) -> anyhow::Result<()> {
+        self.outcome = Outcome::SomeInputBad;
+        let reason = format!("{place}: {reason}");
+        Ok(refuse(&mut std::io::stdout().lock(), Path::new(place), &reason, self.args.json)?)
     }
 
     fn lines(&mut self, name: &str, mut source: impl BufRead) -> anyhow::Result<()> {
@@ -91,15 +111,20 @@ impl Session<'_> {
                     break;
                 }
             }
+            // No text has it: rather one message than one for each line of a photo.
+            if line.contains(&0) {
+                return self.skip(name, "is not a text: it has a zero byte in it");
+            }
             let place = format!("{name}:{number}");
-            let mut skip = |reason: &str| {
-                self.outcome = Outcome::SomeInputBad;
-                refuse(&mut std::io::stdout().lock(), Path::new(&place), &format!("{place}: {reason}"), self.args.json)
-            };
             match std::str::from_utf8(&line) {
-                _ if is_long => skip("a line of more than 1 MiB; give shorter texts")?,
-                Err(_) => skip("is not UTF-8")?,
-                Ok(text) => self.text(text.trim_end_matches(['\n', '\r']))?,
+                _ if is_long => self.skip(&place, "a line of more than 1 MiB; give shorter texts")?,
+                Err(_) => self.skip(&place, "is not UTF-8")?,
+                Ok(text) => {
+                    let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
+                    // Of a label and a text the text, as `learn` and `eval` read it.
+                    let is_labelled = name.to_ascii_lowercase().ends_with(".tsv");
+                    self.text(text.split_once('\t').filter(|_| is_labelled).map_or(text, |(_, text)| text))?;
+                }
             }
         }
         Ok(())

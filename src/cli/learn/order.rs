@@ -1,9 +1,9 @@
 //! What to fit, by the options.
 
-use topgraft::learn::{Model, Scaling, Views};
+use topgraft::learn::{Cost, Dataset, Model, Scaling, Settings, Views, takes_class_weights};
 use topgraft::topgraft_core::head::Kind;
 
-use super::super::budget::BudgetArgs;
+use super::super::budget::{self, BudgetArgs};
 use super::super::input::Input;
 use super::super::kinds::ScalingArg;
 use super::super::weights::ClassWeights;
@@ -37,6 +37,23 @@ impl<'a> Order<'a> {
             anyhow::bail!("--head nearest takes no --views: the nearest neighbours of a photo would be its own views");
         }
         Ok(Self { scalings, kinds, class_weights: args.class_weights.as_ref(), views, budget: &args.budget })
+    }
+
+    /// What a fit to so many samples of each class takes.
+    pub fn cost(&self, counts: &[usize], feature_dim: usize, kinds: &[Kind]) -> Cost {
+        let per_photo = self.views.map_or(1, |views| views.per_photo);
+        let counts: Vec<usize> = counts.iter().map(|count| count * per_photo).collect();
+        let settings = Settings { scalings: &self.scalings, kinds, class_weights: None };
+        Cost::of_fit(&counts, feature_dim, &settings, rayon::current_num_threads())
+    }
+
+    /// Refuses a fit that takes more memory than it may.
+    pub fn check(&self, dataset: &Dataset, noun: &str, feature_dim: usize) -> anyhow::Result<()> {
+        let weighted = self.class_weights.is_some();
+        let offered = Kind::LINEAR.into_iter().filter(|kind| !weighted || takes_class_weights(*kind));
+        let cost = |counts: &[usize], kinds: &[Kind]| self.cost(counts, feature_dim, kinds);
+        let remedy = |allowed| budget::remedy(&dataset.counts(), cost, &self.kinds, offered, allowed);
+        Ok(self.budget.check(dataset, noun, |counts| cost(counts, &self.kinds), remedy)?)
     }
 
     /// What is asked for, else what the head was taught with that is started from, else what suits the features.

@@ -102,6 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     writeln!(out, "{} of {} classes\n", counted(samples.len(), "text"), classes.len())?;
     write!(out, "{}", table(&rows, &[1, 2, 3, 4, 6, 7]))?;
-    writeln!(out, "\nThe best: topgraft learn --vectors {}", plain_path(&tried[0].path))?;
+    let (best, options) = (plain_path(&tried[0].path), args.pooling.text());
+    writeln!(out, "\nThe best: topgraft learn --vectors {best}{options}")?;
     Ok(Outcome::Done)
 }
