@@ -129,10 +129,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(shots) = args.shots {
         (dataset, spares) = dataset.shots_and_spares(shots as usize, args.seed)?;
     }
+    let mut choice_time = None;
     if args.trunk.chooses_pooling() && like.is_none() {
         // The most features that it may come to.
         order.check(&dataset, input.noun(), 2 * input.texts.as_ref().map_or(0, |texts| texts.recipe().dims))?;
+        let start = Instant::now();
         input = input.choose_pooling(&dataset, &order.kinds)?;
+        choice_time = Some(start.elapsed());
         order.scalings = Order::scalings(args, &input, source.as_ref());
     }
     let trunk = args.trunk.trunk(&input)?;
@@ -156,11 +159,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let mut summary = lesson.json(&model);
         summary["output"] = json!(args.output.display().to_string());
         summary["names"] = names.as_ref().map_or(Value::Null, MeasuredNames::json);
+        summary["seconds"]["pooling"] = json!(choice_time.map(|time: Duration| time.as_secs_f64()));
         summary["words"] = input.texts.as_ref().map_or(Value::Null, TextInput::json);
         writeln!(out, "{summary}")?;
     } else {
         if let Some(texts) = &input.texts {
             writeln!(out, "words      {}", texts.words())?;
+            if let Some(time) = choice_time {
+                let pooling = texts.recipe().pooling.name();
+                writeln!(out, "pooling    {pooling}, of the lower left-out log-loss ({})", duration(time))?;
+            }
         }
         lesson.print(&model, &mut out)?;
         if let Some(names) = &names {
