@@ -18,6 +18,7 @@ mod neighbours;
 mod pieces;
 mod precision;
 mod reader;
+mod suggest;
 mod table;
 mod tokenizer;
 mod vocabulary;
@@ -30,6 +31,7 @@ pub use neighbours::Neighbour;
 pub use pieces::{Encoded, Pieces, PiecesError};
 pub use precision::Precision;
 pub use reader::{Encoding, Record, VectorReader};
+pub use suggest::{Suggested, Suggester, Suggestion};
 pub use table::{Converted, Limits, Vectors, convert};
 pub use tokenizer::{Fold, tokens};
 

@@ -139,6 +139,12 @@ fn the_command_tells_neighbours_analogies_and_coverage() {
     assert!(missing[0]["count"].as_u64() >= missing[1]["count"].as_u64());
     let shown = topgraft(["words", "nearest", "king", "--vectors", &glove]).succeeds().stdout;
     assert!(shown.starts_with("prince") && shown.lines().count() == 10, "{shown}");
+    let next = words(&["suggest", "the room was", "--texts", &data("mood.tsv"), "--vectors", &glove, "--top", "4"]);
+    assert_eq!(next["suggested"].as_array().unwrap().len(), 4);
+    let share = |what: &str, at: usize| next["held_out"]["top"][at][what].as_f64().unwrap();
+    assert!(share("right", 2) > share("chance", 2) && share("right", 0) <= share("right", 1), "{next}");
+    topgraft(["words", "suggest", "xyzzy", "--texts", &data("mood.tsv"), "--vectors", &glove])
+        .refuses(&["no word of the text"]);
     topgraft(["words", "nearest", "kingg", "--vectors", &glove]).refuses(&["glove.txt.gz", "no word `kingg`"]);
     topgraft(["words", "nearest", "", "--vectors", &glove]).refuses(&["no word is given"]);
 }

@@ -1,11 +1,10 @@
 //! Texts by word vectors: accuracy beside scikit-learn's, speed beside gensim's, and what a table on disk takes.
 //!
 //! `cargo bench --bench texts -- SHARED`, SHARED being a folder with `data/text/`, `data/vectors/` and `data/splits/` (default
-//! `../shared`). With `accuracy`, `speed`, `suggest` or `table` behind it only that part.
+//! `../shared`). With `accuracy`, `speed` or `table` behind it only that part.
 
 mod accuracy;
 mod speed;
-mod suggest;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -28,9 +27,6 @@ fn main() -> Result<()> {
     }
     if wanted("speed") {
         speed::run(&shared)?;
-    }
-    if wanted("suggest") {
-        suggest::run(&shared)?;
     }
     if wanted("table") {
         table::run()?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use topgraft::learn::{Texts, Written};
-use topgraft::words::{Coverage, Fold, Neighbour, Precision, VectorReader, Vectors, convert, tokens};
+use topgraft::words::{
+    Coverage, Fold, Neighbour, Precision, Suggested, Suggester, Suggestion, VectorReader, Vectors, convert, tokens,
+};
 
 use super::Outcome;
 use super::guard::check_output;
@@ -26,6 +28,7 @@ pub struct Args {
 enum Command {
     Nearest(Nearest),
     Analogy(Analogy),
+    Suggest(Suggest),
     Coverage(CoverageArgs),
     Convert(Convert),
 }
@@ -46,7 +49,7 @@ struct Asked {
     json: bool,
 }
 
-/// The words that are used most like a word; of several words or a text, most like their mean: what might come next
+/// The words that are used most like a word; of several words or a text, most like their mean
 #[derive(clap::Args)]
 struct Nearest {
     /// A word, several, or a text
@@ -68,6 +71,18 @@ struct Analogy {
     /// What is put in its place
     #[arg(value_name = "C")]
     instead: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// What word may come next in a text, after texts of the same kind; and how often that is right
+#[derive(clap::Args)]
+struct Suggest {
+    /// The text
+    text: String,
+    /// Labelled texts to learn from: a .tsv (label TAB text), a .csv with a header, a folder of .txt files per class
+    #[arg(long, value_name = "TEXTS")]
+    texts: PathBuf,
     #[command(flatten)]
     asked: Asked,
 }
@@ -123,6 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Nearest(args) => nearest(args),
         Command::Analogy(args) => analogy(args),
+        Command::Suggest(args) => suggest(args),
         Command::Coverage(args) => coverage(args),
         Command::Convert(args) => make_table(args),
     }
@@ -163,6 +179,53 @@ fn analogy(args: &Analogy) -> anyhow::Result<Outcome> {
     let (plus, minus, instead) = (plus?, minus?, instead?);
     let direction = vectors.analogy(&[plus, instead], &[minus])?;
     answer(&vectors, &direction, &[plus, minus, instead], &args.asked)
+}
+
+fn suggest(args: &Suggest) -> anyhow::Result<Outcome> {
+    let texts = Texts::open(&args.texts)?;
+    let vectors = args.asked.limits.open(&args.asked.vectors)?;
+    let (fold, all) = (Fold::of(&vectors), texts.texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let measured = Suggester::measure(&vectors, fold, &all)?;
+    let suggester = Suggester::fit(&vectors, fold, all.iter().copied())?;
+    let found = suggester.suggest(&args.text, args.asked.top.into())?;
+    if found.is_empty() {
+        bail!("no word of the text is in {}", args.asked.vectors.display());
+    }
+    let share = |count: u32| f64::from(count) / f64::from(measured.asked.max(1));
+    let chance = |top: usize| (top as f64 / vectors.len() as f64).min(1.0);
+    let mut out = std::io::stdout().lock();
+    if args.asked.json {
+        let top = |at: usize| {
+            json!({
+                "top": Suggested::TOP[at],
+                "right": share(measured.right[at]),
+                "by_frequency": share(measured.by_frequency[at]),
+                "chance": chance(Suggested::TOP[at]),
+            })
+        };
+        let near = |near: &Suggestion| {
+            let (cosine, score) = (shortest(near.cosine), shortest(near.score));
+            json!({ "word": vectors.word(near.number), "cosine": cosine, "score": score })
+        };
+        let object = json!({
+            "text": args.text,
+            "suggested": found.iter().map(near).collect::<Value>(),
+            "held_out": { "asked": measured.asked, "top": (0..3).map(top).collect::<Value>() },
+        });
+        writeln!(out, "{object}")?;
+        return Ok(Outcome::Done);
+    }
+    let row = |near: &Suggestion| vec![vectors.word(near.number).to_owned(), format!("{:.4}", near.cosine)];
+    write!(out, "{}", table(&found.iter().map(row).collect::<Vec<_>>(), &[1]))?;
+    let heading = ["", "right", "by frequency alone", "chance"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for (at, top) in Suggested::TOP.into_iter().enumerate() {
+        let shares = [measured.right[at], measured.by_frequency[at]].map(|count| percent(share(count)));
+        rows.push([vec![format!("first {top}")], shares.to_vec(), vec![percent(chance(top))]].concat());
+    }
+    writeln!(out, "\nOf {} in texts that were held out:", counted(measured.asked as usize, "next word"))?;
+    write!(out, "{}", table(&rows, &[1, 2, 3]))?;
+    Ok(Outcome::Done)
 }
 
 fn answer(vectors: &Vectors, direction: &[f32], asked: &[usize], args: &Asked) -> anyhow::Result<Outcome> {
