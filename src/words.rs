@@ -9,6 +9,7 @@
 //! An [`Embedder`] makes features of texts as its [`Recipe`] says, which a head file holds: whose vectors, which case, how
 //! they are pooled. [`Vectors::nearest`] and [`Coverage`] tell what the vectors know.
 
+mod archive;
 mod component;
 mod coverage;
 mod embedder;

@@ -288,7 +288,7 @@ fn what_is_wrong_with_texts_or_vectors_is_one_line() {
     learn(&scene, &mood, &write("model.onnx", b"x"), &[]).refuses(&["model.onnx", "is a network"]);
     learn(&scene, &mood, "glove-6", &[]).refuses(&["glove-6b"]);
     learn(&scene, &mood, "efficientnet_lite0", &[]).refuses(&["is a network"]);
-    learn(&scene, &mood, &write("glove.zip", b"PK\x03\x04rest"), &[]).refuses(&["glove.zip", "unpack it"]);
+    learn(&scene, &mood, &write("glove.zip", b"PK\x03\x04rest"), &[]).refuses(&["glove.zip", "no zip archive"]);
     learn(&scene, &mood, "/nowhere/v.txt", &[]).refuses(&["/nowhere/v.txt"]);
     learn(&scene, &mood, &write("other.txt", "кот 1 2\n".as_bytes()), &[])
         .refuses(&["no word of these texts", "language"]);
@@ -383,6 +383,41 @@ fn names_that_were_never_taught_can_be_asked_for() {
         .refuses(&["word2vec.txt", "know no word of the name"]);
     topgraft(["learn", &photos, "-o", head, "--force"]).succeeds();
     topgraft(["classify", "-m", head, "--candidates", "lion", &photo]).refuses(&["zero.graft", "--words"]);
+}
+
+/// As GloVe and fastText are handed out.
+#[test]
+fn vectors_are_read_out_of_zip_archives() {
+    let scene = Scene::empty();
+    let path = scene.path("glove.zip");
+    let archive = path.to_str().unwrap().to_owned();
+    let nearest = |vectors: &str| topgraft(["words", "nearest", "king", "--vectors", vectors, "--top", "1"]);
+    let packed = |names: &[(&str, u32)]| {
+        // By Python, whose zipfile is everywhere that the tests are.
+        let script = "import sys, zipfile, gzip; z = zipfile.ZipFile(sys.argv[1], 'w'); t = gzip.open(sys.argv[2]).read(); \
+                      [z.writestr(n, t, int(m)) for n, m in (a.split(':') for a in sys.argv[3:])]; z.close()";
+        let members = names.iter().map(|(name, method)| format!("{name}:{method}"));
+        let mut python = Command::new(std::env::var("PYTHON").unwrap_or("python3".into()));
+        python.args(["-c", script, &archive, &glove()]).args(members);
+        python.status().is_ok_and(|status| status.success())
+    };
+    if !packed(&[("glove.50d.txt", 8)]) {
+        return crate::program::lacks("no python3 to make an archive");
+    }
+    assert!(nearest(&archive).succeeds().stdout.starts_with("prince"));
+    assert!(packed(&[("a/glove.50d.txt", 8), ("b.txt", 0), ("c.txt", 12)]));
+    nearest(&archive).refuses(&["glove.zip", "several files", "`a/glove.50d.txt`, `b.txt`"]);
+    for member in ["a/glove.50d.txt", "b.txt"] {
+        assert!(nearest(&format!("{archive}/{member}")).succeeds().stdout.starts_with("prince"));
+    }
+    nearest(&format!("{archive}/c.txt")).refuses(&["`c.txt`", "unpack it"]);
+    nearest(&format!("{archive}/d.txt")).refuses(&["no file `d.txt`", "`b.txt`"]);
+    let head = scene.path("mood.graft");
+    let member = format!("{archive}/b.txt");
+    topgraft(["learn", &data("mood.tsv"), "--vectors", &member, "-o", head.to_str().unwrap()]).succeeds();
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    nearest(&archive).refuses(&["glove.zip", "no zip archive"]);
 }
 
 /// As bash's `<(zcat glove.txt.gz)` gives them: what can be read only once.

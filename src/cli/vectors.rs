@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use topgraft::learn::TextTrunk;
-use topgraft::models::Store;
+use topgraft::models::{Store, StoreError};
 use topgraft::words::{Embedder, Fold, Limits, Recipe, TextPooling, Vectors};
 
 use super::budget::free_memory;
@@ -46,12 +46,22 @@ impl LimitArgs {
     }
 }
 
-/// The file that `given` is: the path of one, or a model's name.
+/// The file that `given` is: the path of one, or a model's name, with that of a file in it if it is an archive.
 pub fn place(given: &Path) -> anyhow::Result<PathBuf> {
-    let is_name = |text: &&str| !text.is_empty() && !text.contains(['/', '\\', '.']);
-    match given.to_str().filter(is_name) {
-        Some(name) if !given.exists() => Ok(Store::of_user()?.vectors(name)?),
-        _ => Ok(given.to_path_buf()),
+    let (name, inside) =
+        match given.to_str().map(|text| text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)))) {
+            Some((name, inside)) if !name.is_empty() && !name.contains(['\\', '.']) => (name, inside),
+            _ => return Ok(given.to_path_buf()),
+        };
+    if given.exists() || Path::new(name).exists() {
+        return Ok(given.to_path_buf());
+    }
+    match (Store::of_user()?.vectors(name), inside) {
+        (found, None) => Ok(found?),
+        (Ok(archive), Some(inside)) => Ok(archive.join(inside)),
+        // A path of folders that are not there.
+        (Err(StoreError::NoFileOrVectors { .. }), Some(_)) => Ok(given.to_path_buf()),
+        (Err(error), Some(_)) => Err(error.into()),
     }
 }
 

@@ -32,9 +32,6 @@ pub enum Fault {
         "neither a header, `words dimensions`, nor a word and its numbers; give a file as written by GloVe, word2vec or fastText"
     )]
     NotVectors,
-    /// An archive.
-    #[error("a zip archive; unpack it, and give one of the files in it")]
-    Zip,
     /// A table, where a file of another program should be.
     #[error("a table already, as made by `topgraft words convert`; give the file that it was made of")]
     Table,
@@ -159,6 +156,14 @@ pub enum WordsError {
         place: Place,
         /// What.
         fault: Fault,
+    },
+    /// A zip archive that has no such file, several, or one that cannot be unpacked here.
+    #[error("{}: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// A table cannot be written.
     #[error("{}: {source}; the table was not written", path.display())]

@@ -1,11 +1,11 @@
 //! Files of word vectors as other programs write them, read a word at a time.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::archive::{self, Opened};
 use super::error::{Fault, Place, WordsError};
 use super::{MAX_DIMS, MAX_WORDS};
 
@@ -60,13 +60,15 @@ pub struct VectorReader<'a> {
 }
 
 impl VectorReader<'static> {
-    /// Opens a file.
+    /// Opens a file; of a zip archive the only file in it, or as `ARCHIVE.zip/NAME` the one of that name.
     ///
     /// # Errors
-    /// [`WordsError::Read`], or [`WordsError::Format`] if it does not begin as word vectors do.
+    /// [`WordsError::Read`], [`WordsError::Archive`], or [`WordsError::Format`] if it does not begin as word vectors do.
     pub fn open(path: &Path) -> Result<Self, WordsError> {
-        let read = |source| WordsError::Read { path: path.to_owned(), source };
-        Self::new(path, File::open(path).map_err(read)?)
+        match archive::open(path)? {
+            Opened::File(file) => Self::new(path, file),
+            Opened::Member(member) => Self::new(path, member),
+        }
     }
 }
 
@@ -111,9 +113,6 @@ impl<'a> VectorReader<'a> {
         }
         if first.starts_with(b"TGWORDS") {
             return Err(self.wrong(Fault::Table));
-        }
-        if first.starts_with(b"PK\x03\x04") {
-            return Err(self.wrong(Fault::Zip));
         }
         let fields: Vec<&[u8]> = fields(&first).collect();
         // More digits than a number has are too many words.
@@ -488,7 +487,6 @@ mod tests {
         assert_eq!(fault("\n"), (line(1), Fault::NotVectors));
         assert_eq!(fault("hello\n"), (line(1), Fault::NotVectors));
         assert_eq!(fault("hello world\n"), (line(1), Fault::NotVectors));
-        assert_eq!(fault("PK\u{3}\u{4} 1 2\n"), (line(1), Fault::Zip));
         assert_eq!(fault("0 5\n"), (line(1), Fault::Empty));
         assert_eq!(fault("99999999999999999999 5\n"), (line(1), Fault::Header { words: u64::MAX, dims: 5 }));
         assert_eq!(fault("TGWORDS\u{1} 1 2\n"), (line(1), Fault::Table));

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::archive::{self, Opened};
 use super::error::{Fault, Place, WordsError};
 use super::precision::Precision;
 use super::reader::VectorReader;
@@ -152,7 +153,10 @@ impl Vectors {
     /// [`WordsError`], with the line or byte.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, WordsError> {
         let read = |source| WordsError::Read { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(read)?;
+        let mut file = match archive::open(path)? {
+            Opened::File(file) => file,
+            Opened::Member(member) => return Self::read(VectorReader::new(path, member)?, path, limits),
+        };
         // A pipe can be read only once: what was looked at is given back.
         let mut start = Vec::new();
         (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(read)?;
