@@ -35,6 +35,11 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Sen
     result
 }
 
+/// The first 200 characters of such a message, on one line.
+pub(crate) fn brief(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,7 @@ pub fn run() -> Result<()> {
     }
     out.into_inner()?.sync_all()?;
     println!("| {WORDS} x {DIMS}, text of {:.0} MB | time | most resident |\n|---|---|---|", size(&text)?);
+    println!("| read the text into memory | {} |", measured("open", &text)?);
     println!("| convert to float16 | {} |", measured("convert", &text)?);
     let table = text.with_extension("words");
     println!("| open the table of {:.0} MB | {} |", size(&table)?, measured("open", &table)?);

@@ -272,13 +272,18 @@ impl Input {
     }
 
     /// Texts whose words are pooled as suits those of `dataset`, which is all or some of them.
-    pub fn choose_pooling(self, dataset: &Dataset, kinds: &[Kind]) -> anyhow::Result<Self> {
+    pub fn choose_pooling(
+        self,
+        dataset: &Dataset,
+        scalings: Option<&[Scaling]>,
+        kinds: &[Kind],
+    ) -> anyhow::Result<Self> {
         let Self { path, dataset: all, texts: Some(TextInput { texts, trunk, coverage, unknown, .. }), .. } = self
         else {
             bail!("{}: these are no texts", self.path.display());
         };
         let embedder = trunk.into_words().with_context(|| format!("{}: no word vectors", path.display()))?;
-        let trunk = TextTrunk::from(choose_pooling(embedder, &texts, dataset, kinds)?);
+        let trunk = TextTrunk::from(choose_pooling(embedder, &texts, dataset, scalings, kinds)?);
         let start = Instant::now();
         let (rows, _) = texts.rows(&trunk, || {})?;
         let texts = TextInput { texts, trunk, coverage, time: start.elapsed(), unknown };
@@ -313,8 +318,7 @@ impl Input {
             return Ok(rows.check_teachable(&self.path, needed)?);
         }
         dataset.check_teachable()?;
-        let too_small = dataset.classes.iter().zip(dataset.counts()).find(|(_, photos)| *photos < needed);
-        match too_small {
+        match dataset.class_below(needed) {
             Some((class, photos)) => bail!(
                 "class `{class}` has {}, at least {needed} are needed; add photos or remove the folder",
                 counted(photos, "usable photo")

@@ -134,7 +134,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         // The most features that it may come to.
         order.check(&dataset, input.noun(), 2 * input.texts.as_ref().map_or(0, |texts| texts.recipe().dims))?;
         let start = Instant::now();
-        input = input.choose_pooling(&dataset, &order.kinds)?;
+        let given = args.scaling.map(|_| order.scalings.as_slice());
+        input = input.choose_pooling(&dataset, given, &order.kinds)?;
         choice_time = Some(start.elapsed());
         order.scalings = Order::scalings(args, &input, source.as_ref());
     }

@@ -64,7 +64,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let cost = cost(&extracted.dataset.counts());
     budget::state(&extracted.dataset, input.noun(), trunk.feature_dim(), &cost);
     let labels = extracted.labels();
-    let fitted = fit(extracted.features.view(), &labels, input.dataset.classes.len(), Scaling::L2)?;
+    // Of those that `learn` would try the first.
+    let scaling = input.scalings().first().copied().unwrap_or(Scaling::L2);
+    let fitted = fit(extracted.features.view(), &labels, input.dataset.classes.len(), scaling)?;
     let suspects = suspects(&fitted, &labels);
     let duplicates = near_duplicates(extracted.features.view(), &labels, DUPLICATE_COSINE);
     let findings = Findings { extracted, cost, fitted, suspects, duplicates, noun: input.noun() };

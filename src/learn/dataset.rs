@@ -1,6 +1,6 @@
 //! A folder of photos, one folder a class.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -179,6 +179,24 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Samples at these places with the names of their classes, sorted; without names all are of label 0, and there are no
+    /// classes. If labels cannot count the classes, how many they are.
+    pub(super) fn of_names(places: Vec<PathBuf>, names: &[String]) -> Result<Self, usize> {
+        let classes: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        if classes.len() > u16::MAX as usize {
+            return Err(classes.len());
+        }
+        let label = |at: usize| names.get(at).and_then(|name| classes.binary_search(name).ok()).unwrap_or(0) as u16;
+        let samples = places.into_iter().enumerate().map(|(at, path)| Sample { path, label: label(at) }).collect();
+        Ok(Self { classes, samples })
+    }
+
+    /// The first class with fewer than `needed` samples, and how many it has.
+    pub fn class_below(&self, needed: usize) -> Option<(&str, usize)> {
+        let counts = self.counts().into_iter();
+        self.classes.iter().map(String::as_str).zip(counts).find(|(_, samples)| *samples < needed)
+    }
+
     /// Photos of each class, in the order of the classes.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
@@ -196,9 +214,8 @@ impl Dataset {
         if let [class] = self.classes.as_slice() {
             return Err(TooFew::Classes { class: class.clone() });
         }
-        let too_small = self.classes.iter().zip(self.counts()).find(|(_, photos)| *photos < 2);
-        match too_small {
-            Some((class, photos)) => Err(TooFew::Photos { class: class.clone(), photos }),
+        match self.class_below(2) {
+            Some((class, photos)) => Err(TooFew::Photos { class: class.to_owned(), photos }),
             None => Ok(()),
         }
     }

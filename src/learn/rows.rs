@@ -1,19 +1,16 @@
 //! Labelled rows of numbers, from a CSV or NumPy file, in place of photos.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::Read;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
 use super::csv::{QuoteError, Records};
-use super::dataset::{Dataset, Sample};
+use super::dataset::Dataset;
+use super::lines::{self, has_ending};
 use super::npy::{self, NpyError};
 
-/// The largest file that is read.
-const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The column that holds the class, unless that is the last one.
 const LABEL: &str = "label";
 
@@ -258,10 +255,9 @@ impl Rows {
         if let [class] = self.dataset.classes.as_slice() {
             return Err(RowsError::OneClass { path: path.to_owned(), class: class.clone() });
         }
-        let too_small = self.dataset.classes.iter().zip(self.dataset.counts()).find(|(_, rows)| *rows < needed);
-        match too_small {
+        match self.dataset.class_below(needed) {
             Some((class, found)) => {
-                Err(RowsError::TooFew { path: path.to_owned(), class: class.clone(), found, needed })
+                Err(RowsError::TooFew { path: path.to_owned(), class: class.to_owned(), found, needed })
             }
             None => Ok(()),
         }
@@ -279,19 +275,12 @@ impl Rows {
         names: Vec<String>,
         column: &str,
     ) -> Result<Self, RowsError> {
-        let classes: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        if classes.len() > u16::MAX as usize {
+        let dataset = Dataset::of_names(places, &names).map_err(|count| {
             let (path, column) = (path.to_owned(), column.to_owned());
-            return Err(RowsError::TooManyClasses { path, count: classes.len(), column });
-        }
-        let label = |row: usize| names.get(row).and_then(|name| classes.binary_search(name).ok()).unwrap_or(0) as u16;
-        let samples = places.into_iter().enumerate().map(|(row, path)| Sample { path, label: label(row) }).collect();
-        Ok(Self { dataset: Dataset { classes, samples }, values })
+            RowsError::TooManyClasses { path, count, column }
+        })?;
+        Ok(Self { dataset, values })
     }
-}
-
-fn has_ending(path: &Path, ending: &str) -> bool {
-    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
 /// `x.npy[3]`
@@ -302,13 +291,8 @@ fn place(path: &Path, row: usize) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RowsError> {
-    let failed = |source| RowsError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    match bytes.len() as u64 {
-        ..=MAX_FILE_BYTES => Ok(bytes),
-        _ => Err(RowsError::TooLarge { path: path.to_owned() }),
-    }
+    let bytes = lines::read(path).map_err(|source| RowsError::Read { path: path.to_owned(), source })?;
+    bytes.ok_or_else(|| RowsError::TooLarge { path: path.to_owned() })
 }
 
 fn read_npy(path: &Path) -> Result<Array2<f32>, RowsError> {
@@ -349,11 +333,7 @@ impl Table {
     /// `label_at` tells from the header which column holds the class.
     fn read(path: &Path, label_at: impl Fn(&[Cow<'_, str>]) -> Option<usize>) -> Result<Self, RowsError> {
         let bytes = read(path)?;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let text = std::str::from_utf8(bytes).map_err(|error| RowsError::NotUtf8 {
-            path: path.to_owned(),
-            line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64,
-        })?;
+        let text = lines::utf8(&bytes).map_err(|line| RowsError::NotUtf8 { path: path.to_owned(), line })?;
         let wrong_quote = |QuoteError { line }| RowsError::Quote { path: path.to_owned(), line };
         let mut records = Records::new(text).map(|record| record.map_err(wrong_quote));
         let empty = |what| RowsError::Empty { path: path.to_owned(), what };
@@ -410,18 +390,13 @@ impl Table {
 
     fn rows(self, path: &Path) -> Result<Rows, RowsError> {
         let Self { lines, columns, values, labels } = self;
-        let place = |line: u64| {
-            let mut place = path.as_os_str().to_owned();
-            place.push(format!(":{line}"));
-            place.into()
-        };
         let (classes, column) = labels.unwrap_or_default();
         let class = |(text, line): (String, &u64)| {
             let wrong = || RowsError::Class { path: path.to_owned(), line: *line, column: column.clone() };
             plain_class(&text).ok_or_else(wrong)
         };
         let classes = classes.into_iter().zip(&lines).map(class).collect::<Result<Vec<_>, _>>()?;
-        let places: Vec<PathBuf> = lines.into_iter().map(place).collect();
+        let places: Vec<PathBuf> = lines.into_iter().map(|line| lines::place(path, line)).collect();
         let values = Array2::from_shape_vec((places.len(), columns), values).expect("a number for each column");
         Rows::new(path, places, values, classes, &column)
     }

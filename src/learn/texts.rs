@@ -1,25 +1,18 @@
 //! Labelled texts, in place of photos.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rayon::prelude::*;
-use topgraft_core::head::Kind;
 use walkdir::WalkDir;
 
 use super::csv::{QuoteError, Records};
-use super::dataset::{Dataset, Sample};
-use super::fit::{LearnError, Settings, fit_with};
+use super::dataset::Dataset;
+use super::lines::{self, has_ending};
 use super::rows::Rows;
-use super::scaling::Scaling;
 use super::text_trunk::{TextError, TextTrunk};
-use crate::words::{Embedder, TextFeatures, TextPooling, WordsError};
+use crate::words::TextFeatures;
 
-/// The largest file that is read.
-const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The columns of a table, by their names.
 const LABEL: &str = "label";
 const TEXT: &str = "text";
@@ -174,30 +167,23 @@ impl Texts {
     /// # Errors
     /// [`TextsError`], the first thing that is wrong.
     pub fn open(path: &Path) -> Result<Self, TextsError> {
-        let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         let labelled = match path.is_dir() {
             true => folder(path)?,
-            false => {
-                let text = read(path)?;
-                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-                if is_csv { csv(path, text)? } else { tsv(path, text)? }
-            }
+            false if has_ending(path, "csv") => csv(path, &read(path)?)?,
+            false => tsv(path, &read(path)?)?,
         };
         if labelled.is_empty() {
             return Err(TextsError::Empty { path: path.to_owned() });
         }
-        let classes: Vec<String> =
-            labelled.iter().map(|(_, class, _)| class).collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        if classes.len() > u16::MAX as usize {
-            return Err(TextsError::TooManyClasses { path: path.to_owned(), count: classes.len() });
-        }
-        let (mut samples, mut texts) = (Vec::new(), Vec::new());
-        for (path, class, text) in labelled {
-            let label = classes.binary_search(&class).expect("one of them") as u16;
-            samples.push(Sample { path, label });
+        let (mut places, mut names, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, class, text) in labelled {
+            places.push(place);
+            names.push(class);
             texts.push(text);
         }
-        Ok(Self { dataset: Dataset { classes, samples }, texts })
+        let dataset = Dataset::of_names(places, &names);
+        let dataset = dataset.map_err(|count| TextsError::TooManyClasses { path: path.to_owned(), count })?;
+        Ok(Self { dataset, texts })
     }
 
     /// Whether there are two classes and `needed` texts of each; `path` is for messages.
@@ -208,10 +194,9 @@ impl Texts {
         if let [class] = self.dataset.classes.as_slice() {
             return Err(TextsError::OneClass { path: path.to_owned(), class: class.clone() });
         }
-        let too_small = self.dataset.classes.iter().zip(self.dataset.counts()).find(|(_, texts)| *texts < needed);
-        match too_small {
+        match self.dataset.class_below(needed) {
             Some((class, found)) => {
-                Err(TextsError::TooFew { path: path.to_owned(), class: class.clone(), found, needed })
+                Err(TextsError::TooFew { path: path.to_owned(), class: class.to_owned(), found, needed })
             }
             None => Ok(()),
         }
@@ -232,81 +217,11 @@ impl Texts {
     }
 }
 
-/// Why no pooling could be chosen.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolingError {
-    /// The vectors cannot be read.
-    #[error(transparent)]
-    Words(#[from] WordsError),
-    /// A text has no features.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// No head can be fitted.
-    #[error(transparent)]
-    Learn(#[from] LearnError),
-}
-
-/// The scaling that suits features of this pooling. Of means the direction tells more than the length; the largest numbers have
-/// each a mean and a spread of its own.
-pub fn scaling_of(pooling: TextPooling) -> Scaling {
-    match pooling {
-        TextPooling::Mean | TextPooling::Sif | TextPooling::Encoder => Scaling::L2,
-        TextPooling::MaxMean => Scaling::Standard,
-    }
-}
-
-/// The pooling, mean or max+mean, each with [its scaling](scaling_of), whose head has the lower left-out log-loss on the texts of
-/// `dataset`, which are all or some of `texts`. docs/texts.md has what that gains.
-///
-/// # Errors
-/// [`PoolingError`].
-///
-/// # Panics
-/// If a sample of `dataset` is not one of `texts`.
-pub fn choose_pooling(
-    embedder: Embedder,
-    texts: &Texts,
-    dataset: &Dataset,
-    kinds: &[Kind],
-) -> Result<Embedder, PoolingError> {
-    let labels: Vec<u16> = dataset.samples.iter().map(|sample| sample.label).collect();
-    let mut embedder = embedder;
-    let mut best: Option<(f64, TextPooling)> = None;
-    for pooling in [TextPooling::Mean, TextPooling::MaxMean] {
-        let trunk = TextTrunk::from(embedder.repooled(pooling, &[])?);
-        let (rows, _) = texts.rows(&trunk, || {})?;
-        let index = rows.index();
-        let chosen: Vec<usize> = dataset.samples.iter().map(|sample| index[sample.path.as_path()]).collect();
-        let features = rows.values.select(Axis(0), &chosen);
-        let settings = Settings { scalings: &[scaling_of(pooling)], kinds, ..Settings::default() };
-        let loss = fit_with(features.view(), &labels, dataset.classes.len(), &settings)?.left_out.log_loss();
-        if best.is_none_or(|(least, _)| loss < least) {
-            best = Some((loss, pooling));
-        }
-        embedder = trunk.into_words().expect("is of words");
-    }
-    Ok(embedder.repooled(best.map_or(TextPooling::Mean, |(_, pooling)| pooling), &[])?)
-}
-
 fn read(path: &Path) -> Result<String, TextsError> {
-    let failed = |source| TextsError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(TextsError::TooLarge { path: path.to_owned() });
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count() as u64;
-        TextsError::NotUtf8 { path: path.to_owned(), line }
-    })
-}
-
-/// `reviews.tsv:17`
-fn place(path: &Path, line: u64) -> PathBuf {
-    let mut place = path.as_os_str().to_owned();
-    place.push(format!(":{line}"));
-    place.into()
+    let bytes = lines::read(path).map_err(|source| TextsError::Read { path: path.to_owned(), source })?;
+    let bytes = bytes.ok_or_else(|| TextsError::TooLarge { path: path.to_owned() })?;
+    let text = lines::utf8(&bytes).map_err(|line| TextsError::NotUtf8 { path: path.to_owned(), line })?;
+    Ok(text.to_owned())
 }
 
 /// A class and a text that were read from a line.
@@ -317,7 +232,7 @@ fn labelled(path: &Path, line: u64, class: &str, text: &str) -> Result<Labelled,
     }
     match text {
         "" => Err(TextsError::Blank { path: path.to_owned(), line }),
-        text => Ok((place(path, line), class.to_owned(), text.to_owned())),
+        text => Ok((lines::place(path, line), class.to_owned(), text.to_owned())),
     }
 }
 
@@ -381,7 +296,7 @@ fn folder(path: &Path) -> Result<Vec<Labelled>, TextsError> {
         let files = WalkDir::new(class.path()).min_depth(1).follow_links(true).sort_by_file_name();
         for file in files.into_iter().filter_entry(is_visible) {
             let file = file.map_err(walked)?.into_path();
-            if file.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt")) {
+            if file.is_file() && has_ending(&file, "txt") {
                 let text = read(&file)?;
                 if text.trim().is_empty() {
                     return Err(TextsError::BlankFile { path: file });
@@ -398,6 +313,7 @@ fn folder(path: &Path) -> Result<Vec<Labelled>, TextsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dataset::Sample;
     use super::*;
 
     fn open(name: &str, bytes: &[u8]) -> Result<Texts, TextsError> {

@@ -16,7 +16,7 @@ use tract_onnx::prelude::InferenceModelExt;
 #[cfg(feature = "encoder")]
 use super::encoder::Role;
 use super::onnx::{Graph, Node};
-use crate::panics::caught;
+use crate::panics::{brief, caught};
 
 /// What is known of a tensor of the graph.
 pub(super) struct Fact {
@@ -225,11 +225,6 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, Str
             Err(format!("tract panicked: {}", brief(text)))
         }
     }
-}
-
-/// The first 200 characters, on one line.
-fn brief(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
 #[cfg(test)]

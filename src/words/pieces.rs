@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::panics::caught;
+use crate::panics::{brief, caught};
 
 /// The largest tokenizer.json that is read; those with a quarter of a million pieces are 17 MB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -120,11 +120,6 @@ impl Pieces {
         let known = of_text().filter(|(id, _)| Some(**id) != self.unknown).count();
         Ok(Encoded { tokens: of_text().count(), known, ids, types })
     }
-}
-
-/// The first 200 characters, on one line.
-fn brief(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
 #[cfg(test)]

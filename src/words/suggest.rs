@@ -84,16 +84,22 @@ fn known(vectors: &Vectors, fold: Fold, text: &str) -> Vec<usize> {
 /// Writes the vector of a word at length 1.
 fn unit(vectors: &Vectors, number: usize, row: &mut [f32]) -> Result<(), WordsError> {
     vectors.row(number, row)?;
-    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-    row.iter_mut().for_each(|x| *x = if length > 0.0 { *x / length } else { 0.0 });
+    to_unit(row);
     Ok(())
 }
 
 /// A vector less the mean, at length 1.
 fn less_mean(vector: &[f32], mean: &[f32]) -> Vec<f32> {
-    let less: Vec<f32> = vector.iter().zip(mean).map(|(x, mean)| x - mean).collect();
-    let length = less.iter().map(|x| x * x).sum::<f32>().sqrt();
-    less.iter().map(|x| if length > 0.0 { x / length } else { 0.0 }).collect()
+    let mut less: Vec<f32> = vector.iter().zip(mean).map(|(x, mean)| x - mean).collect();
+    to_unit(&mut less);
+    less
+}
+
+/// Makes a vector one of length 1; one of length 0 stays so.
+fn to_unit(vector: &mut [f32]) {
+    let kernels = Kernels::detect();
+    let length = kernels.dot(vector, vector).sqrt();
+    vector.iter_mut().for_each(|x| *x = if length > 0.0 { *x / length } else { 0.0 });
 }
 
 impl<'a> Suggester<'a> {
@@ -159,8 +165,8 @@ impl<'a> Suggester<'a> {
         Ok(context)
     }
 
-    /// What a cosine of 1 is worth beside the logarithm of a word's frequency; by trial on questions and short messages
-    /// (docs/texts.md): with 8 the frequency alone is often better.
+    /// What a cosine of 1 is worth beside the logarithm of a word's frequency; by trial on questions and short messages;
+    /// docs/texts.md has how often it is right with it.
     pub const WEIGHT: f32 = 4.0;
 
     /// The `k` words that are most likely to come next, the likeliest first; none if no word of the text is known.

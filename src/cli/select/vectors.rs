@@ -26,7 +26,7 @@ impl Tried {
         let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
         let mut embedder = args.pooling.embedder(path, &all)?;
         if args.pooling.is_open() {
-            embedder = choose_pooling(embedder, texts, &texts.dataset, Settings::default().kinds)?;
+            embedder = choose_pooling(embedder, texts, &texts.dataset, None, Settings::default().kinds)?;
         }
         let feature_dim = embedder.recipe().feature_dim();
         let start = Instant::now();

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::from_hex;
 
-/// One file of word vectors. It can be listed and downloaded; nothing reads it yet.
+/// One file of word vectors. `words::Vectors` reads it.
 ///
 /// ```
 /// use topgraft::trunk::Catalog;
