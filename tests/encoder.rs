@@ -70,6 +70,11 @@ fn a_head_on_an_encoder_is_taught_and_asked() {
     assert_eq!((&asked[0]["known"], &asked[1]["unknown"]), (&3.into(), &true.into()));
     let eval = topgraft(["eval", &mood, "-m", head, "--encoder", &model, "--json"]).succeeds().json();
     assert_eq!(eval["n_samples"], 40);
+    for name in ["model.onnx", "tokenizer.json"] {
+        fs::copy(format!("{DATA}/encoder/{name}"), scene.path(&name.replace("model", "a\nb"))).unwrap();
+    }
+    let odd = scene.path("a\nb.onnx");
+    topgraft(["learn", &mood, "--encoder", odd.to_str().unwrap(), "-o", head, "--force"]).refuses(&["rename it"]);
     topgraft(["classify", "-m", head, "x"]).refuses(&["model.onnx", "--encoder"]);
     let glove = format!("{DATA}/words/glove.txt.gz");
     topgraft(["classify", "-m", head, "x", "--vectors", &glove]).refuses(&["taught on a sentence encoder"]);

@@ -415,7 +415,11 @@ fn vectors_are_read_out_of_zip_archives() {
     let head = scene.path("mood.graft");
     let member = format!("{archive}/b.txt");
     topgraft(["learn", &data("mood.tsv"), "--vectors", &member, "-o", head.to_str().unwrap()]).succeeds();
+    // What is read is not written over, in an archive either.
     let bytes = fs::read(&path).unwrap();
+    topgraft(["words", "convert", &member, "-o", &archive, "--force"]).refuses(&["cannot be the table too"]);
+    topgraft(["learn", &data("mood.tsv"), "--vectors", &member, "-o", &archive, "--force"]).refuses(&["head file too"]);
+    assert!(fs::read(&path).unwrap() == bytes);
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     nearest(&archive).refuses(&["glove.zip", "no zip archive"]);
 }

@@ -16,7 +16,7 @@ use topgraft::words::{Coverage, Embedder, Recipe};
 use super::backbone::BackboneArgs;
 use super::photos::{extract, name_skipped, progress_bar_of};
 use super::text::{counted, percent, plain};
-use super::vectors::VectorsArgs;
+use super::vectors::{VectorsArgs, check_name};
 
 /// The options that say what the features are.
 #[derive(clap::Args)]
@@ -83,6 +83,7 @@ impl TrunkArgs {
         let texts = Texts::open(path)?;
         let all: Vec<&str> = texts.texts.iter().map(String::as_str).collect();
         let trunk = self.vectors.trunk(&all, like)?;
+        check_name(trunk.recipe())?;
         Input::of_texts(path, texts, trunk)
     }
 

@@ -28,6 +28,7 @@ use super::message::message;
 use super::names::{MeasuredNames, Names};
 use super::photos::skipped_json;
 use super::text::{counted, duration, hex, percent, plain, plain_path, shortest};
+use super::vectors::file_of;
 use super::views::ViewsArgs;
 use super::weights::ClassWeights;
 use order::Order;
@@ -108,7 +109,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("{}: no such folder to write the head file to; make it first", folder.display());
     }
-    let given = args.cache.iter().chain(&args.warm_start).chain(&args.words).chain([&args.photos]).cloned();
+    let given = args.cache.iter().chain(&args.warm_start).chain([&args.photos]).cloned();
+    let given = given.chain(args.words.as_deref().map(file_of));
     let files: Vec<PathBuf> = given.chain(args.trunk.files()).collect();
     check_output(&args.output, files, None, "the head file", "--output")?;
     let source = args.warm_start.as_deref().map(Model::open).transpose()?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use topgraft::learn::TextTrunk;
 use topgraft::models::{Store, StoreError};
+use topgraft::topgraft_core::format::is_plain;
 use topgraft::words::{Embedder, Fold, Limits, Recipe, TextPooling, Vectors};
 
 use super::budget::free_memory;
@@ -65,6 +66,21 @@ pub fn place(given: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// Refuses a file whose name a head file cannot hold: before the work.
+pub fn check_name(recipe: &Recipe) -> anyhow::Result<()> {
+    match is_plain(&recipe.file) {
+        true => Ok(()),
+        false => bail!("{:?}: a head file cannot hold the name of this file; rename it", recipe.file),
+    }
+}
+
+/// The file of the file system that is read for `given`: the archive, if that is a file in one.
+pub fn file_of(given: &Path) -> PathBuf {
+    let path = place(given).unwrap_or_else(|_| given.to_path_buf());
+    let file = path.ancestors().find(|path| path.is_file()).map(Path::to_path_buf);
+    file.unwrap_or(path)
+}
+
 /// How the vectors of a text's words become its features.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PoolingArg {
@@ -108,7 +124,8 @@ pub struct PoolingArgs {
 impl PoolingArgs {
     /// What makes vectors of the names of classes, of the words in `path`.
     pub fn names(&self, path: &Path) -> anyhow::Result<Embedder> {
-        Ok(Embedder::fit(self.limits.open(path)?, TextPooling::Mean, None, &[])?)
+        let embedder = Embedder::fit(self.limits.open(path)?, TextPooling::Mean, None, &[])?;
+        check_name(embedder.recipe()).map(|()| embedder)
     }
 
     /// Whether the pooling is left to the texts.
@@ -142,11 +159,7 @@ impl PoolingArgs {
             CaseArg::Cased => Fold::Cased,
         });
         let pooling = self.pooling.map_or(TextPooling::Mean, TextPooling::from);
-        let embedder = Embedder::fit(vectors, pooling, fold, texts)?;
-        if !topgraft::topgraft_core::format::is_plain(&embedder.recipe().file) {
-            bail!("{}: a head file cannot hold the name of this file; rename it", path.display());
-        }
-        Ok(embedder)
+        Ok(Embedder::fit(vectors, pooling, fold, texts)?)
     }
 }
 
@@ -166,7 +179,7 @@ pub struct VectorsArgs {
 impl VectorsArgs {
     /// The files, if texts are learned from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.vectors.clone().into_iter().chain(self.encoder.files())
+        self.vectors.as_deref().map(file_of).into_iter().chain(self.encoder.files())
     }
 
     /// What makes vectors of the names of classes, of the words in `path`.

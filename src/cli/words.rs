@@ -15,7 +15,7 @@ use super::guard::check_output;
 use super::input::coverage_json;
 use super::message::message;
 use super::text::{bytes, counted, percent, plain, plain_path, shortest, table};
-use super::vectors::{LimitArgs, place};
+use super::vectors::{LimitArgs, file_of, place};
 
 /// Look into word vectors: nearest words, analogies, how much of some texts they know; make a table for small boards
 #[derive(clap::Args)]
@@ -283,7 +283,7 @@ fn coverage(args: &CoverageArgs) -> anyhow::Result<Outcome> {
 }
 
 fn make_table(args: &Convert) -> anyhow::Result<Outcome> {
-    check_output(&args.output, [args.vectors.clone()], None, "the table", "--output")?;
+    check_output(&args.output, [file_of(&args.vectors)], None, "the table", "--output")?;
     let reader = VectorReader::open(&place(&args.vectors)?)?;
     let precision = match args.precision {
         PrecisionArg::Float32 => Precision::Float32,
