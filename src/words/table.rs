@@ -113,7 +113,7 @@ impl Digester {
     }
 }
 
-/// Gives `take` the words that the limits leave, each with its number; how many were left out as bad.
+/// Gives `take` the words that the limits leave, which says whether a word is new; how many were left out as bad.
 fn read_words(
     reader: &mut VectorReader<'_>,
     limits: &Limits,
