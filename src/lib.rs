@@ -14,6 +14,7 @@
 //! | [`export`] | what was learned, in the formats of other programs |
 //! | [`models`] | source models by name: catalogs, the folder that keeps them, downloads |
 //! | [`report`] | how good it is, as pictures and a page |
+//! | [`store`] | samples, their features and heads in one SQLite file |
 //! | [`topgraft_core`] | kernels, solvers, the head file; no operating system needed |
 //!
 //! ```no_run
@@ -49,6 +50,7 @@ pub mod models;
 mod panics;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod store;
 pub mod trunk;
 pub mod vision;
 pub mod words;

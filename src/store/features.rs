@@ -1,0 +1,112 @@
+//! Features of the samples, so that the trunk runs once on each.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::error::SampleStoreError;
+use super::open::{Failed, SampleStore};
+
+/// What a trunk made of a photo.
+#[derive(Clone, Copy, Debug)]
+pub struct Features<'a> {
+    /// Fingerprint of the trunk.
+    pub trunk: [u8; 32],
+    /// `[feature_dim]`
+    pub numbers: &'a [f32],
+}
+
+/// Samples with the features that a trunk made of them, sorted by class and number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Featured {
+    /// `[n_samples]`, their numbers,
+    pub ids: Vec<i64>,
+    /// and the names of their classes.
+    pub classes: Vec<String>,
+    /// `[n_samples, feature_dim]`, row-major.
+    pub rows: Vec<f32>,
+    /// Samples that have no features of this trunk: none were made, or they are damaged.
+    pub missing: Vec<i64>,
+}
+
+impl SampleStore {
+    /// Keeps features of samples; those of samples that are gone by now are passed over.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`]; then none were kept.
+    pub fn put_features(&mut self, features: &[(i64, Features<'_>)]) -> Result<(), SampleStoreError> {
+        self.write(|transaction| {
+            for (id, features) in features {
+                let is_there = "SELECT 1 FROM sample WHERE id = ?";
+                if transaction.query_row(is_there, [id], |_| Ok(())).optional()?.is_some() {
+                    put(transaction, *id, features)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// All samples with what the trunk of that fingerprint made of them. Damaged numbers are found by their checksum, and
+    /// count as missing: the photo is there to make them anew.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn features(&self, trunk: [u8; 32], feature_dim: usize) -> Result<Featured, SampleStoreError> {
+        let read = || {
+            let mut query = self.db.prepare(
+                "SELECT sample.id, name, crc, numbers FROM sample JOIN class ON class.id = sample.class
+                 LEFT JOIN feature ON feature.sample = sample.id
+                 AND feature.trunk = (SELECT id FROM trunk WHERE fingerprint = ?)
+                 ORDER BY name, sample.id",
+            )?;
+            let mut rows = query.query([&trunk])?;
+            let mut featured = Featured::default();
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                let numbers = row.get_ref(3)?.as_blob_or_null()?.filter(|numbers| {
+                    numbers.len() == 4 * feature_dim && row.get(2) == Ok(i64::from(crc32fast::hash(numbers)))
+                });
+                match numbers {
+                    None => featured.missing.push(id),
+                    Some(numbers) => {
+                        featured.ids.push(id);
+                        featured.classes.push(row.get(1)?);
+                        let (numbers, _) = numbers.as_chunks();
+                        featured.rows.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+                    }
+                }
+            }
+            Ok(featured)
+        };
+        self.sql(read())
+    }
+}
+
+/// Keeps them, in place of earlier ones.
+pub(super) fn put(transaction: &Transaction<'_>, sample: i64, features: &Features<'_>) -> Result<(), Failed> {
+    let trunk = trunk_id(transaction, features)?;
+    let numbers = to_bytes(features.numbers);
+    transaction.execute(
+        "INSERT OR REPLACE INTO feature (trunk, sample, crc, numbers) VALUES (?, ?, ?, ?)",
+        params![trunk, sample, crc32fast::hash(&numbers), numbers],
+    )?;
+    Ok(())
+}
+
+/// The trunk that made them; it always gives as many numbers.
+pub(super) fn trunk_id(transaction: &Transaction<'_>, features: &Features<'_>) -> Result<i64, Failed> {
+    let got = features.numbers.len();
+    transaction.execute(
+        "INSERT OR IGNORE INTO trunk (fingerprint, feature_dim) VALUES (?, ?)",
+        params![&features.trunk, got as i64],
+    )?;
+    let query = "SELECT id, feature_dim FROM trunk WHERE fingerprint = ?";
+    let (id, wanted) =
+        transaction.query_row(query, [&features.trunk], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as usize)))?;
+    match wanted == got {
+        true => Ok(id),
+        false => Err(SampleStoreError::FeatureDim { wanted, got }.into()),
+    }
+}
+
+pub(super) fn to_bytes(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}

@@ -1,0 +1,105 @@
+//! What was done, and how to undo it.
+
+use std::time::SystemTime;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::error::SampleStoreError;
+use super::open::{Failed, SampleStore, milliseconds};
+
+/// Changes that are undone together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch(pub(super) i64);
+
+/// What was undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undone {
+    /// What it was: `teach cat`, `remove 3 samples`.
+    pub what: String,
+    /// Samples that are of another class now, or there again, or not there any more.
+    pub samples: usize,
+}
+
+impl SampleStore {
+    /// Undoes the last thing that was done and is not undone yet; called again, the one before. Every sample that it concerned
+    /// is again of the class that it was of before.
+    ///
+    /// # Errors
+    /// [`SampleStoreError::NothingToUndo`], or what failed.
+    pub fn undo(&mut self) -> Result<Undone, SampleStoreError> {
+        self.change(|transaction| {
+            let last = transaction
+                .query_row(
+                    "SELECT id, what FROM batch AS done WHERE undoes IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM batch WHERE undoes = done.id)
+                     AND EXISTS (SELECT 1 FROM change WHERE batch = done.id) ORDER BY id DESC LIMIT 1",
+                    [],
+                    |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+                )
+                .optional()?;
+            let Some((id, what)) = last else { return Err(SampleStoreError::NothingToUndo.into()) };
+            let undoing = new_batch(transaction, &format!("undo: {what}"), Some(Batch(id)))?;
+            let first = "SELECT sample, old FROM change WHERE id IN
+                         (SELECT min(id) FROM change WHERE batch = ? GROUP BY sample)";
+            Ok(Undone { what, samples: set_back(transaction, undoing, first, id)? })
+        })
+    }
+
+    /// Makes the samples those that a version of the head knew; returns how many are of another class now, there again, or
+    /// not there any more. This can be undone, too. Samples that are gone for good stay so.
+    ///
+    /// # Errors
+    /// [`SampleStoreError::NoHead`], [`SampleStoreError::Forgotten`], or what failed.
+    pub fn roll_back(&mut self, version: i64) -> Result<usize, SampleStoreError> {
+        self.change(|transaction| {
+            let query = "SELECT change FROM head WHERE id = ?";
+            let known = transaction.query_row(query, [version], |row| row.get::<_, Option<i64>>(0)).optional()?;
+            let known = known.ok_or(SampleStoreError::NoHead { version })?;
+            let known = known.ok_or(SampleStoreError::Forgotten { version })?;
+            let batch = new_batch(transaction, &format!("roll back to head {version}"), None)?;
+            let first = "SELECT sample, old FROM change WHERE id IN
+                         (SELECT min(id) FROM change WHERE id > ? GROUP BY sample)";
+            set_back(transaction, batch, first, known)
+        })
+    }
+}
+
+/// Gives samples the classes that a query has for them; returns how many had another one.
+fn set_back(transaction: &Transaction<'_>, batch: Batch, query: &str, parameter: i64) -> Result<usize, Failed> {
+    let mut query = transaction.prepare(query)?;
+    let pairs = query.query_map([parameter], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let pairs = pairs.collect::<rusqlite::Result<Vec<(i64, Option<i64>)>>>()?;
+    let mut count = 0;
+    for (sample, old) in pairs {
+        count += usize::from(set_class(transaction, batch, sample, old)?);
+    }
+    Ok(count)
+}
+
+pub(super) fn new_batch(transaction: &Transaction<'_>, what: &str, undoes: Option<Batch>) -> rusqlite::Result<Batch> {
+    transaction.execute(
+        "INSERT INTO batch (time, what, undoes) VALUES (?, ?, ?)",
+        params![milliseconds(SystemTime::now()), what, undoes.map(|batch| batch.0)],
+    )?;
+    Ok(Batch(transaction.last_insert_rowid()))
+}
+
+/// Gives a sample a class, or none, and logs it; whether it had another one.
+pub(super) fn set_class(
+    transaction: &Transaction<'_>,
+    batch: Batch,
+    sample: i64,
+    new: Option<i64>,
+) -> rusqlite::Result<bool> {
+    let query = "SELECT class FROM sample WHERE id = ?";
+    let old: Option<i64> = transaction.query_row(query, [sample], |row| row.get(0))?;
+    if old == new {
+        return Ok(false);
+    }
+    transaction.execute("UPDATE sample SET class = ? WHERE id = ?", params![new, sample])?;
+    transaction.execute(
+        "INSERT INTO change (batch, sample, old, new) VALUES (?, ?, ?, ?)",
+        params![batch.0, sample, old, new],
+    )?;
+    Ok(true)
+}
