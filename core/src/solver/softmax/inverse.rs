@@ -35,6 +35,19 @@ impl<'a> Inverse<'a> {
         Self { matrix, root, total: 0.0 }
     }
 
+    /// The inverse that a buffer holds in which it was made, with the sum of its curvatures.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn resume(n: usize, buffer: &'a mut [f32], total: f32) -> Self {
+        Self { total, ..Self::new(n, buffer) }
+    }
+
+    /// Sum of the curvatures.
+    pub fn total(&self) -> f32 {
+        self.total
+    }
+
     /// The inverse that a copy of another one's buffer holds.
     ///
     /// # Panics

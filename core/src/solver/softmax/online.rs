@@ -57,6 +57,22 @@ pub struct Online<'a> {
     has_point: bool,
 }
 
+/// What an [`Online`] knows beside its buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Paused {
+    kernels: Kernels,
+    n_classes: usize,
+    feature_dim: usize,
+    bias_unit: f32,
+    /// Of the inverse: sum of the samples' curvatures.
+    curvature: f32,
+    inverse_l2: Option<f32>,
+    fresh_steps: Option<u32>,
+    excess_steps: u32,
+    is_fitted: bool,
+    has_point: bool,
+}
+
 impl<'a> Online<'a> {
     /// Length of `floats` for [`new`](Self::new); `None` where that overflows.
     pub const fn buffer_len(capacity: usize, n_classes: usize, feature_dim: usize) -> Option<usize> {
@@ -96,18 +112,71 @@ impl<'a> Online<'a> {
         if floats.len() < expected {
             return Err(FitError::Length { what: "floats", expected, got: floats.len() });
         }
+        let state = Paused {
+            kernels,
+            n_classes,
+            feature_dim,
+            bias_unit: 1.0,
+            curvature: 0.0,
+            inverse_l2: None,
+            fresh_steps: None,
+            excess_steps: 0,
+            is_fitted: false,
+            has_point: false,
+        };
+        let online = Self::over(state, floats, labels);
+        online.weights.fill(0.0);
+        online.features.fill(0.0);
+        online.labels.fill(0);
+        Ok(online)
+    }
+
+    /// What it knows beside its buffers, which the caller may keep beside it: so a value can own both.
+    ///
+    /// ```
+    /// # use topgraft_core::kernel::Kernels;
+    /// # use topgraft_core::solver::softmax::online::Online;
+    /// # let (mut floats, mut labels) = (vec![0.0; Online::buffer_len(8, 2, 1).unwrap()], [0; 8]);
+    /// let mut online = Online::new(Kernels::detect(), 2, 1, &mut floats, &mut labels)?;
+    /// online.add(&[1.0], 0)?;
+    /// let paused = online.pause();
+    /// assert_eq!(Online::resume(paused, &mut floats, &mut labels).len(), 1);
+    /// # Ok::<(), topgraft_core::solver::FitError>(())
+    /// ```
+    pub fn pause(self) -> Paused {
+        Paused {
+            kernels: self.kernels,
+            n_classes: self.n_classes,
+            feature_dim: self.feature_dim,
+            bias_unit: self.bias_unit,
+            curvature: self.inverse.total(),
+            inverse_l2: self.inverse_l2,
+            fresh_steps: self.fresh_steps,
+            excess_steps: self.excess_steps,
+            is_fitted: self.is_fitted,
+            has_point: self.has_point,
+        }
+    }
+
+    /// Goes on with the buffers that it had, which must be where they were and as they were: with others it computes nonsense.
+    ///
+    /// # Panics
+    /// If they are shorter.
+    pub fn resume(paused: Paused, floats: &'a mut [f32], labels: &'a mut [u16]) -> Self {
+        Self::over(paused, floats, labels)
+    }
+
+    fn over(state: Paused, floats: &'a mut [f32], labels: &'a mut [u16]) -> Self {
+        let (capacity, feature_dim) = (labels.len(), state.feature_dim);
         // The matrices first, which gain most from being aligned.
         let (gram, rest) = aligned(floats).split_at_mut(capacity * capacity);
         let (inverse, rest) = rest.split_at_mut(Inverse::buffer_len(capacity).unwrap_or(0));
         let (features, rest) = rest.split_at_mut(capacity * feature_dim);
         let (weights, rest) = rest.split_at_mut(capacity);
         let (center, point_and_scratch) = rest.split_at_mut(feature_dim);
-        weights.fill(0.0);
-        features.fill(0.0);
-        labels.fill(0);
-        Ok(Self {
-            kernels,
-            n_classes,
+        Self {
+            kernels: state.kernels,
+            n_classes: state.n_classes,
             feature_dim,
             labels,
             weights,
@@ -115,14 +184,14 @@ impl<'a> Online<'a> {
             features,
             gram,
             point_and_scratch,
-            bias_unit: 1.0,
-            inverse: Inverse::new(capacity, inverse),
-            inverse_l2: None,
-            fresh_steps: None,
-            excess_steps: 0,
-            is_fitted: false,
-            has_point: false,
-        })
+            bias_unit: state.bias_unit,
+            inverse: Inverse::resume(capacity, inverse, state.curvature),
+            inverse_l2: state.inverse_l2,
+            fresh_steps: state.fresh_steps,
+            excess_steps: state.excess_steps,
+            is_fitted: state.is_fitted,
+            has_point: state.has_point,
+        }
     }
 
     /// Samples.

@@ -165,3 +165,34 @@ fn online_refuses_what_is_no_sample() {
     assert_eq!(online.fit(&Settings::new(0.0)), Err(FitError::L2 { l2: 0.0 }));
     assert!(online.fit(&Settings::new(1.0)).expect("sound").converged);
 }
+
+/// The same bits whether it was put away between the steps or not.
+#[test]
+fn online_goes_on_where_it_was_paused() {
+    let (features, labels) = few_samples(40);
+    let row = |i: usize| &features[i * 200..][..200];
+    let steps = |pauses: bool| {
+        let mut floats = vec![f32::NAN; Online::buffer_len(64, 3, 200).expect("small")];
+        let mut slots = [7; 64];
+        let mut paused = Online::new(Kernels::detect(), 3, 200, &mut floats, &mut slots).expect("fits").pause();
+        let mut heads = Vec::new();
+        for range in [0..30, 30..31, 31..36, 36..40] {
+            let mut online = Online::resume(paused, &mut floats, &mut slots);
+            for i in range {
+                online.add(row(i), labels[i]).expect("there is room");
+                if pauses {
+                    online = Online::resume(online.pause(), &mut floats, &mut slots);
+                }
+            }
+            online.fit(&Settings::new(0.01)).expect("fits");
+            online.remove(5);
+            online.fit(&Settings::new(0.01)).expect("fits");
+            let mut head = Head::new(3, 200, vec![0.0; 3 * 201]).expect("shape");
+            online.head(&mut head);
+            heads.push(head.parameters().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+            paused = online.pause();
+        }
+        heads
+    };
+    assert_eq!(steps(true), steps(false));
+}
