@@ -5,7 +5,7 @@
 //!                                  Model + Trunk = Classifier --> Prediction
 //! ```
 //!
-//! Trunk, vision and words meet here and nowhere else.
+//! Trunk, vision, words and store meet here and nowhere else.
 
 mod cache;
 mod calibration;
@@ -26,6 +26,7 @@ mod lines;
 mod model;
 mod neighbours;
 mod npy;
+mod online_head;
 mod panel;
 mod pixels;
 mod probe;
@@ -38,9 +39,11 @@ mod scaling;
 mod select;
 #[cfg(feature = "encoder")]
 mod sentence_encoder;
+mod settle;
 mod span;
 mod spectrum;
 mod subsets;
+mod teacher;
 mod text_pooling;
 mod text_trunk;
 mod texts;
@@ -73,6 +76,8 @@ pub use scaling::Scaling;
 pub use select::{Candidate, pareto_front, ranking};
 #[cfg(feature = "encoder")]
 pub use sentence_encoder::SentenceEncoder;
+pub use settle::{Settled, Snapshot, settle};
+pub use teacher::{Lesson, TeachError, Teacher};
 pub use text_pooling::{PoolingError, choose_pooling, scaling_of};
 pub use text_trunk::{TextError, TextTrunk};
 pub use texts::{Texts, TextsError};

@@ -26,6 +26,7 @@
 
 mod augment;
 mod decode;
+mod encode;
 mod jpeg;
 mod preprocessor;
 mod resize;
@@ -35,4 +36,5 @@ pub use decode::{
     DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, decoding_memory,
     dimensions, is_photo_name, open,
 };
+pub use encode::encode_jpeg;
 pub use preprocessor::{InputTensor, Preprocessor};

@@ -78,6 +78,41 @@ impl SampleStore {
         };
         self.sql(read())
     }
+
+    /// The samples that have features of that trunk, with the names of their classes, sorted by class and number; without reading
+    /// the features.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn featured(&self, trunk: [u8; 32]) -> Result<Vec<(i64, String)>, SampleStoreError> {
+        let read = || {
+            let mut query = self.db.prepare(
+                "SELECT sample.id, name FROM trunk JOIN feature ON feature.trunk = trunk.id
+                 JOIN sample ON sample.id = feature.sample JOIN class ON class.id = sample.class
+                 WHERE fingerprint = ? ORDER BY name, sample.id",
+            )?;
+            let rows = query.query_map([&trunk], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        self.sql(read())
+    }
+
+    /// `[feature_dim]`: what the trunk made of one sample; `None` if it has not, or if that is damaged.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn features_of(&self, trunk: [u8; 32], id: i64) -> Result<Option<Vec<f32>>, SampleStoreError> {
+        let query = "SELECT crc, numbers FROM trunk JOIN feature ON feature.trunk = trunk.id
+                     WHERE fingerprint = ? AND sample = ?";
+        let read = |row: &rusqlite::Row<'_>| {
+            let numbers = row.get_ref(1)?.as_blob()?;
+            let is_sound = row.get::<_, i64>(0)? == i64::from(crc32fast::hash(numbers));
+            let (numbers, _) = numbers.as_chunks();
+            Ok(is_sound.then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+        };
+        let found = self.sql(self.db.query_row(query, params![&trunk, id], read).optional())?;
+        Ok(found.flatten())
+    }
 }
 
 /// Keeps them, in place of earlier ones.

@@ -1,0 +1,565 @@
+//! Teaching on the device: samples in a store, and a head that follows them at once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use topgraft_core::format::Calibration;
+use topgraft_core::head::{Head, Kind};
+use topgraft_core::kernel::Kernels;
+use topgraft_core::rejection::Rejection;
+use topgraft_core::scaler::Scaler;
+use topgraft_core::solver::FitError;
+
+use super::model::{Model, PRODUCER};
+use super::online_head::{MOST_SAMPLES, OnlineHead};
+use super::scaling;
+use super::settle::{Settled, Snapshot};
+use crate::store::{
+    Batch, Featured, Features, Limits, MadeRoom, NewSample, SampleStore, SampleStoreError, Taught, Undone,
+};
+use crate::trunk::{RunError, Trunk};
+use crate::vision::{self, DecodeError, Preprocessor};
+
+/// Penalty until one is chosen by left-out samples: what most sets of a few photos come to.
+const FIRST_L2: f32 = 1e-3;
+/// Photos whose features are made before they are kept.
+const BATCH: usize = 16;
+
+/// Why something was not taught. The store and the head are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum TeachError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] SampleStoreError),
+    /// The photo cannot be read.
+    #[error("the photo cannot be taught: {0}")]
+    Decode(#[from] DecodeError),
+    /// The trunk failed on it.
+    #[error("the photo cannot be taught: {0}")]
+    Run(#[from] RunError),
+    /// The head cannot be fitted.
+    #[error("the head cannot be fitted: {0}")]
+    Fit(#[from] FitError),
+    /// The store holds more samples than are fitted at once.
+    #[error("the head file cannot be kept: {0}")]
+    Emit(#[from] topgraft_core::format::EmitError),
+}
+
+/// What came of a photo that was taught.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// Whether it is new.
+    pub taught: Taught,
+    /// What it is undone with.
+    pub batch: Batch,
+    /// What had to go for it.
+    pub made_room: MadeRoom,
+    /// Time of decoding and of the trunk,
+    pub trunk_time: Duration,
+    /// until it was on the disk,
+    pub store_time: Duration,
+    /// and until the head knew it.
+    pub fit_time: Duration,
+}
+
+/// What the last measured head has chosen: later ones use it until the next is measured.
+#[derive(Clone, Debug, Default)]
+struct Basis {
+    l2: Option<f32>,
+    calibration: Option<Calibration>,
+    /// Scale, threshold, rate.
+    rejection: Option<[f32; 3]>,
+}
+
+impl Basis {
+    fn of(model: &Model) -> Self {
+        let rejection = model.rejection.as_ref().map(|r| [r.scale, r.threshold, r.rate]);
+        Self { l2: (model.kind == Kind::Softmax).then_some(model.l2), calibration: model.calibration, rejection }
+    }
+}
+
+/// A store, the trunk for its photos, and the head of the samples in it. Each call that changes the samples has the new head when it
+/// returns: the exact optimum of softmax regression, with the penalty that was chosen last. [`snapshot`](Self::snapshot), [`settle`] and
+/// [`settled`](Self::settled) choose it anew, and measure.
+///
+/// [`settle`]: super::settle()
+pub struct Teacher {
+    store: SampleStore,
+    trunk: Arc<Trunk>,
+    preprocessor: Preprocessor,
+    limits: Limits,
+    /// Revision of the store that the head is of.
+    revision: i64,
+    /// `None` while there are fewer than two classes, or more samples than it takes.
+    online: Option<OnlineHead>,
+    basis: Basis,
+    model: Option<Arc<Model>>,
+    /// Samples whose photo gives no features.
+    unreadable: HashSet<i64>,
+}
+
+impl Teacher {
+    /// Takes over a store; the head is that of the samples whose features are known. [`extract`](Self::extract) makes those that are
+    /// missing.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    ///
+    /// # Panics
+    /// If the trunk takes no photos.
+    pub fn new(store: SampleStore, trunk: Arc<Trunk>, limits: Limits) -> Result<Self, TeachError> {
+        let preprocessor = Preprocessor::new(trunk.preprocess()).expect("a trunk has checked its preprocessing");
+        let latest = store.latest_head()?.and_then(|(_, file)| Model::parse(&file).ok());
+        let latest = latest.filter(|model| model.fingerprint == trunk.fingerprint());
+        let basis = latest.as_ref().map(Basis::of).unwrap_or_default();
+        let (online, model, unreadable) = (None, None, HashSet::new());
+        let mut teacher = Self { store, trunk, preprocessor, limits, revision: -1, online, basis, model, unreadable };
+        teacher.rebuild()?;
+        Ok(teacher)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &SampleStore {
+        &self.store
+    }
+
+    /// The store, for what does not concern the samples; what does is seen by [`refresh`](Self::refresh).
+    pub fn store_mut(&mut self) -> &mut SampleStore {
+        &mut self.store
+    }
+
+    /// The trunk.
+    pub fn trunk(&self) -> &Arc<Trunk> {
+        &self.trunk
+    }
+
+    /// The head of the samples as they are, unless they are of fewer than two classes.
+    pub fn model(&self) -> Option<&Arc<Model>> {
+        self.model.as_ref()
+    }
+
+    /// Teaches what a photo shows. When this returns it is on the disk, and the head knows it. With `batch` it is undone together
+    /// with what else is part of that.
+    ///
+    /// # Errors
+    /// [`TeachError`]; then nothing was taught.
+    pub fn teach(
+        &mut self,
+        class: &str,
+        photo: &[u8],
+        source: &str,
+        time: SystemTime,
+        batch: Option<Batch>,
+    ) -> Result<Lesson, TeachError> {
+        let start = Instant::now();
+        let features = self.trunk.features(self.preprocessor.apply(&vision::decode(photo)?))?;
+        if !features.iter().all(|feature| feature.is_finite()) {
+            return Err(FitError::NotFinite { sample: 0 }.into());
+        }
+        let trunk_time = start.elapsed();
+        let start = Instant::now();
+        let numbers = Features { trunk: self.trunk.fingerprint(), numbers: &features };
+        let sample = NewSample { photo, class, source, time, features: Some(numbers) };
+        let (batch, taught) = self.store.teach(&[sample], &format!("teach {class}"), batch)?;
+        let taught = taught.into_iter().next().expect("one for each sample");
+        let made_room = self.store.make_room(&self.limits)?;
+        let store_time = start.elapsed();
+        let start = Instant::now();
+        self.follow(Some((taught.id(), &features)))?;
+        Ok(Lesson { taught, batch, made_room, trunk_time, store_time, fit_time: start.elapsed() })
+    }
+
+    /// [`SampleStore::undo`], and the head of what is left.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn undo(&mut self) -> Result<Undone, TeachError> {
+        let undone = self.store.undo()?;
+        self.follow(None)?;
+        Ok(undone)
+    }
+
+    /// [`SampleStore::relabel`], and the head of it.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn relabel(&mut self, ids: &[i64], class: &str) -> Result<(), TeachError> {
+        self.store.relabel(ids, class)?;
+        self.follow(None)
+    }
+
+    /// [`SampleStore::remove`], and the head of what is left.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn remove(&mut self, ids: &[i64]) -> Result<(), TeachError> {
+        self.store.remove(ids)?;
+        self.follow(None)
+    }
+
+    /// [`SampleStore::roll_back`], and the head of these samples; returns how many changed.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn roll_back(&mut self, version: i64) -> Result<usize, TeachError> {
+        let changed = self.store.roll_back(version)?;
+        // What was chosen for those samples suits them.
+        if let Ok(model) = Model::parse(&self.store.head(version)?)
+            && model.fingerprint == self.trunk.fingerprint()
+        {
+            self.basis = Basis::of(&model);
+        }
+        self.rebuild()?;
+        Ok(changed)
+    }
+
+    /// Sees what others have changed in the store, another program or [`store_mut`](Self::store_mut); whether there was anything.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn refresh(&mut self) -> Result<bool, TeachError> {
+        let changed = self.store.revision()? != self.revision;
+        if changed {
+            self.follow(None)?;
+        }
+        Ok(changed)
+    }
+
+    /// Samples that have no features of this trunk yet, as after another trunk was chosen.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn missing(&self) -> Result<Vec<i64>, TeachError> {
+        let mut missing = self.featured()?.missing;
+        missing.retain(|id| !self.unreadable.contains(id));
+        Ok(missing)
+    }
+
+    /// Makes features of a few of the samples that have none, and keeps them: what is done is done, whatever stops this. Returns
+    /// how many are left, and those whose photo cannot be used with the reason; the head knows all when none is left.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn extract(&mut self) -> Result<(usize, Vec<(i64, TeachError)>), TeachError> {
+        let mut missing = self.missing()?;
+        let rest = missing.split_off(missing.len().min(BATCH));
+        let photos = missing.iter().map(|id| self.store.photo(*id)).collect::<Result<Vec<_>, _>>()?;
+        let (trunk, preprocess) = (&self.trunk, *self.trunk.preprocess());
+        let features = |preprocessor: &mut Preprocessor, photo: &Vec<u8>| -> Result<Vec<f32>, TeachError> {
+            Ok(trunk.features(preprocessor.apply(&vision::decode(photo)?))?)
+        };
+        let preprocessor = || Preprocessor::new(&preprocess).expect("a trunk has checked its preprocessing");
+        let made: Vec<_> = photos.par_iter().map_init(preprocessor, features).collect();
+        let fingerprint = self.trunk.fingerprint();
+        let good = missing.iter().zip(&made).filter_map(|(id, row)| Some((*id, row.as_ref().ok()?)));
+        let good: Vec<_> = good.map(|(id, numbers)| (id, Features { trunk: fingerprint, numbers })).collect();
+        self.store.put_features(&good)?;
+        let bad = missing.into_iter().zip(made).filter_map(|(id, row)| Some((id, row.err()?)));
+        let bad: Vec<(i64, TeachError)> = bad.collect();
+        self.unreadable.extend(bad.iter().map(|(id, _)| *id));
+        if rest.is_empty() {
+            self.rebuild()?;
+        }
+        Ok((rest.len(), bad))
+    }
+
+    /// The samples as they are, to [`settle`](super::settle()) them, perhaps on another thread.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn snapshot(&self) -> Result<Snapshot, TeachError> {
+        let revision = self.store.revision()?;
+        Ok(Snapshot::new(self.featured()?, revision))
+    }
+
+    /// Takes what was chosen for them. If they have not changed since, the head is this one, and the store keeps it as a new version,
+    /// which is returned.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn settled(&mut self, settled: Settled) -> Result<Option<i64>, TeachError> {
+        self.basis = Basis::of(&settled.model);
+        let samples = settled.evaluation.n_samples() as usize;
+        let file = settled.model.to_bytes()?;
+        let version = self.store.save_head(&file, samples, settled.revision, self.limits.heads)?;
+        match version {
+            Some(_) if self.revision == settled.revision => self.model = Some(Arc::new(settled.model)),
+            _ if self.online.is_some() => self.refit()?,
+            _ => self.rebuild()?,
+        }
+        Ok(version)
+    }
+
+    /// The head of the samples as they are in the store, from the one that there is. The features of one of them may be known.
+    fn follow(&mut self, known: Option<(i64, &[f32])>) -> Result<(), TeachError> {
+        let (revision, trunk) = (self.store.revision()?, self.trunk.fingerprint());
+        let wanted = self.store.featured(trunk)?;
+        let Some(online) = &mut self.online else { return self.rebuild() };
+        let Some((other, gone)) = online.difference(&wanted) else { return self.rebuild() };
+        let mut rows = Vec::with_capacity(other.len());
+        for (id, _) in &other {
+            let features = match known.filter(|(known, _)| known == id) {
+                Some((_, features)) => Some(features.to_vec()),
+                None => self.store.features_of(trunk, *id)?,
+            };
+            // Damaged ones are made anew.
+            let Some(mut row) = features else { return self.rebuild() };
+            Scaler::<Vec<f32>>::L2.apply(Kernels::detect(), &mut row);
+            rows.push(row);
+        }
+        for ((id, class), row) in other.iter().zip(&rows) {
+            online.add(*id, class, row)?;
+        }
+        gone.iter().for_each(|id| online.remove(*id));
+        self.revision = revision;
+        self.refit()
+    }
+
+    /// The head of the samples as they are in the store.
+    fn rebuild(&mut self) -> Result<(), TeachError> {
+        let revision = self.store.revision()?;
+        let featured = self.featured()?;
+        let feature_dim = self.trunk.feature_dim();
+        (self.online, self.model, self.revision) = (None, None, revision);
+        let mut classes: Vec<&String> = featured.classes.iter().collect();
+        classes.dedup();
+        if classes.len() < 2 {
+            return Ok(());
+        }
+        if featured.ids.len() > MOST_SAMPLES {
+            return self.fit_from_nothing(featured, revision);
+        }
+        let (kernels, mut rows) = (Kernels::detect(), featured.rows);
+        rows.chunks_exact_mut(feature_dim.max(1)).for_each(|row| Scaler::<Vec<f32>>::L2.apply(kernels, row));
+        let rows = rows.chunks_exact(feature_dim.max(1));
+        let samples = featured.ids.iter().zip(&featured.classes).zip(rows);
+        let samples: Vec<_> = samples.map(|((id, class), row)| (*id, class.as_str(), row)).collect();
+        self.online = Some(OnlineHead::new(feature_dim, &samples)?);
+        self.refit()
+    }
+
+    fn refit(&mut self) -> Result<(), TeachError> {
+        let l2 = self.basis.l2.unwrap_or(FIRST_L2);
+        let Some(online) = &mut self.online else { return Ok(()) };
+        let (head, _) = online.fit(l2)?;
+        let (labels, means) = (online.labels(), online.means());
+        self.model = Some(Arc::new(self.model_of(labels, head, means)));
+        Ok(())
+    }
+
+    /// Too many samples to keep their inner products.
+    fn fit_from_nothing(&mut self, featured: Featured, revision: i64) -> Result<(), TeachError> {
+        let snapshot = Snapshot::new(featured, revision);
+        let (n_classes, feature_dim) = (snapshot.classes.len(), self.trunk.feature_dim());
+        let shape = (snapshot.labels.len(), feature_dim);
+        let rows = ArrayView2::from_shape(shape, &snapshot.rows).expect("rows of this trunk");
+        let scaled = scaling::Scaled::new(rows, scaling::Scaling::L2);
+        let samples = scaled.samples(&snapshot.labels, None, n_classes);
+        let (head, _) = samples.fit(Kind::Softmax, self.basis.l2.unwrap_or(FIRST_L2))?;
+        let means = super::subsets::class_means(&scaled.rows, feature_dim, &snapshot.labels, n_classes);
+        let mut codes = vec![0; means.len()];
+        let rows = means.chunks_exact(feature_dim.max(1)).zip(codes.chunks_exact_mut(feature_dim.max(1)));
+        let steps = rows.map(|(mean, codes)| topgraft_core::rejection::quantize(mean, codes)).collect();
+        let head = head.linear().expect("softmax regression is linear").clone();
+        self.model = Some(Arc::new(self.model_of(snapshot.classes, head, (steps, codes))));
+        Ok(())
+    }
+
+    fn model_of(&self, labels: Vec<String>, head: Head<Vec<f32>>, means: (Vec<f32>, Vec<i8>)) -> Model {
+        let (steps, means) = means;
+        Model {
+            fingerprint: self.trunk.fingerprint(),
+            neck: self.trunk.neck().cloned(),
+            recipe: None,
+            names: None,
+            backbone: self.trunk.backbone_name().to_owned(),
+            cut: self.trunk.cut().to_owned(),
+            preprocess: *self.trunk.preprocess(),
+            labels,
+            scaler: Scaler::L2,
+            head: head.into(),
+            l2: self.basis.l2.unwrap_or(FIRST_L2),
+            kind: Kind::Softmax,
+            // It is measured when it is settled.
+            evaluation: None,
+            calibration: self.basis.calibration,
+            rejection: self.basis.rejection.map(|[scale, threshold, rate]| Rejection {
+                steps,
+                means,
+                scale,
+                threshold,
+                rate,
+                auroc: None,
+            }),
+            producer: PRODUCER.to_owned(),
+        }
+    }
+
+    fn featured(&self) -> Result<Featured, TeachError> {
+        Ok(self.store.features(self.trunk.fingerprint(), self.trunk.feature_dim())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::settle::settle;
+    use crate::vision::encode_jpeg;
+    use image::{Rgb, RgbImage};
+
+    /// A photo that is bright on one side, the class, and differs from all others.
+    fn photo(class: usize, number: usize) -> Vec<u8> {
+        let bright = |x: u32, y: u32| match class {
+            0 => x < 24,
+            1 => y < 24,
+            _ => x >= 40,
+        };
+        let noise = |x: u32, y: u32| (x * 7 + y * 13 + number as u32 * 29) % 61;
+        encode_jpeg(&RgbImage::from_fn(64, 64, |x, y| {
+            let level = if bright(x, y) { 190 } else { 20 };
+            Rgb([(level + noise(x, y)) as u8; 3])
+        }))
+    }
+
+    const NAMES: [&str; 3] = ["left", "top", "right"];
+
+    fn trunk() -> Arc<Trunk> {
+        Arc::new(Trunk::pixels(8))
+    }
+
+    fn open(folder: &tempfile::TempDir) -> Teacher {
+        let store = SampleStore::open_or_create(&folder.path().join("x.store")).expect("opens");
+        Teacher::new(store, trunk(), Limits::default()).expect("opens")
+    }
+
+    fn teach(teacher: &mut Teacher, class: usize, number: usize) -> Lesson {
+        teacher.teach(NAMES[class], &photo(class, number), "test", SystemTime::now(), None).expect("teaches")
+    }
+
+    fn class(teacher: &Teacher, class: usize, number: usize) -> String {
+        let model = teacher.model().expect("a head");
+        let trunk = teacher.trunk();
+        let input = Preprocessor::new(trunk.preprocess())
+            .expect("sound")
+            .apply(&vision::decode(&photo(class, number)).expect("a photo"));
+        let (probabilities, _) = model.judge(Kernels::detect(), &trunk.features(input).expect("runs")).expect("finite");
+        let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+        model.labels[best.expect("classes")].clone()
+    }
+
+    fn near(a: &Teacher, b: &Teacher) {
+        let [a, b] = [a, b].map(|teacher| teacher.model().expect("a head").clone());
+        assert_eq!((&a.labels, a.l2, &a.calibration), (&b.labels, b.l2, &b.calibration));
+        let [a, b] = [&a, &b].map(|model| model.head.linear().expect("linear").parameters().to_vec());
+        a.iter().zip(&b).for_each(|(a, b)| assert!((a - b).abs() < 3e-2, "{a} {b}"));
+    }
+
+    #[test]
+    fn the_head_follows_every_photo() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut teacher = open(&folder);
+        for number in 0..2 {
+            teach(&mut teacher, 0, number);
+            assert!(teacher.model().is_none(), "one class alone has no head");
+        }
+        teach(&mut teacher, 1, 0);
+        assert_eq!(class(&teacher, 1, 9), "top");
+        teach(&mut teacher, 2, 0);
+        for number in 1..4 {
+            (0..3).for_each(|class| drop(teach(&mut teacher, class, number)));
+        }
+        (0..3).for_each(|of| assert_eq!(class(&teacher, of, 20), NAMES[of]));
+        // The same head as one that is made of the store at once.
+        near(&teacher, &open(&folder));
+        let before = teacher.model().expect("a head").clone();
+        let wrong = teacher.teach("top", &photo(2, 7), "test", SystemTime::now(), None).expect("teaches");
+        assert_ne!(teacher.model().expect("a head").head, before.head);
+        teacher.relabel(&[wrong.taught.id()], "right").expect("relabels");
+        near(&teacher, &open(&folder));
+        assert_eq!(teacher.undo().expect("undoes").what, "relabel 1 sample as right");
+        assert_eq!(teacher.undo().expect("undoes").what, "teach top");
+        near(&teacher, &open(&folder));
+        let ids: Vec<i64> =
+            teacher.store().samples().expect("lists").iter().filter(|s| s.class == "right").map(|s| s.id).collect();
+        teacher.remove(&ids).expect("removes");
+        assert_eq!(teacher.model().expect("a head").labels, ["left", "top"]);
+        let not_a_photo = teacher.teach("top", b"no photo", "test", SystemTime::now(), None);
+        assert!(matches!(not_a_photo, Err(TeachError::Decode(_))));
+    }
+
+    #[test]
+    fn a_measured_head_is_that_of_the_samples_whatever_the_way_to_them() {
+        let folders = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        let [mut straight, mut roundabout] = [0, 1].map(|at| open(&folders[at]));
+        for number in 0..7 {
+            (0..3).for_each(|class| drop(teach(&mut straight, class, number)));
+        }
+        assert!(!roundabout.snapshot().expect("reads").is_measurable());
+        for number in 0..7 {
+            (0..3).for_each(|class| drop(teach(&mut roundabout, class, number)));
+            teach(&mut roundabout, number % 3, number + 30);
+            roundabout.undo().expect("undoes");
+            let snapshot = roundabout.snapshot().expect("reads");
+            if snapshot.is_measurable() {
+                let settled = settle(&snapshot, &trunk()).expect("fits");
+                assert!(roundabout.settled(settled).expect("keeps").is_some());
+            }
+        }
+        let settled = settle(&straight.snapshot().expect("reads"), &trunk()).expect("fits");
+        assert!(settled.evaluation.accuracy() > 0.9);
+        straight.settled(settled).expect("keeps");
+        let [a, b] = [&straight, &roundabout].map(|teacher| teacher.model().expect("a head").clone());
+        assert_eq!(a, b, "the same bits");
+        assert!(a.evaluation.is_some() && a.rejection.is_some());
+        // What was chosen holds for the next one, also for whom opens the store anew.
+        teach(&mut straight, 0, 50);
+        let quick = straight.model().expect("a head").clone();
+        assert_eq!((quick.l2, quick.calibration, quick.evaluation), (a.l2, a.calibration, None));
+        let means = |model: &Model| model.rejection.as_ref().map(|r| r.means.len());
+        assert_eq!(means(&quick), means(&a));
+        near(&straight, &open(&folders[0]));
+        assert_eq!(straight.roll_back(1).expect("rolls back"), 1);
+        near(&straight, &roundabout);
+    }
+
+    #[test]
+    fn what_was_measured_too_late_is_not_kept_but_its_choice_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut teacher = open(&folder);
+        for number in 0..6 {
+            (0..2).for_each(|class| drop(teach(&mut teacher, class, number)));
+        }
+        let settled = settle(&teacher.snapshot().expect("reads"), &trunk()).expect("fits");
+        let l2 = settled.model.l2;
+        teach(&mut teacher, 0, 9);
+        assert_eq!(teacher.settled(settled).expect("takes the choice"), None);
+        assert_eq!(teacher.model().expect("a head").l2, l2);
+        assert!(teacher.store().heads().expect("lists").is_empty());
+    }
+
+    #[test]
+    fn another_program_and_another_trunk_are_seen() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut teacher = open(&folder);
+        let mut other = open(&folder);
+        for number in 0..3 {
+            (0..2).for_each(|class| drop(teach(&mut other, class, number)));
+        }
+        assert!(teacher.refresh().expect("reads") && !teacher.refresh().expect("reads"));
+        near(&teacher, &other);
+        let store = SampleStore::open(&folder.path().join("x.store")).expect("opens");
+        let mut moved = Teacher::new(store, Arc::new(Trunk::pixels(16)), Limits::default()).expect("opens");
+        assert!(moved.model().is_none());
+        // A photo that cannot be read is named once.
+        let bad = NewSample { photo: b"no photo", class: "left", source: "", time: SystemTime::now(), features: None };
+        moved.store_mut().teach(&[bad], "teach left", None).expect("teaches");
+        let (left, bad) = moved.extract().expect("extracts");
+        assert_eq!((left, bad.len()), (0, 1));
+        assert!(moved.missing().expect("reads").is_empty());
+        assert_eq!(moved.model().expect("a head").labels, ["left", "top"]);
+        assert_eq!(moved.model().expect("a head").head.feature_dim(), 256);
+    }
+}
