@@ -3,6 +3,7 @@
 mod backbone;
 mod budget;
 mod classify;
+mod config;
 mod demo;
 mod develop;
 mod eval;
@@ -13,6 +14,7 @@ mod inspect;
 mod kinds;
 mod layers;
 mod learn;
+mod live;
 mod message;
 mod models;
 mod names;
@@ -21,9 +23,13 @@ mod probe;
 mod report;
 mod review;
 mod select;
+mod signals;
+mod store;
+mod teach;
 mod text;
 mod vectors;
 mod views;
+mod watch;
 mod weights;
 mod words;
 
@@ -36,6 +42,7 @@ use topgraft::learn::SaveError;
 #[cfg(feature = "pull")]
 use topgraft::models::PullError;
 use topgraft::models::StoreError;
+use topgraft::store::SampleStoreError;
 use topgraft::trunk::RunError;
 use topgraft::words::WordsError;
 
@@ -64,6 +71,10 @@ enum Command {
     Export(export::Args),
     Models(models::Args),
     Words(words::Args),
+    Teach(teach::Args),
+    Watch(watch::Args),
+    Store(store::Args),
+    Config(config::Args),
 }
 
 /// How a command ended that did its work.
@@ -96,6 +107,10 @@ pub fn run() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Words(args) => words::run(&args),
+        Command::Teach(args) => teach::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Store(args) => store::run(&args),
+        Command::Config(args) => config::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -132,7 +147,8 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let save_failed = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(SaveError::Write { .. })));
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
     let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure)
-        || error.downcast_ref().is_some_and(WordsError::is_failure);
+        || error.downcast_ref().is_some_and(WordsError::is_failure)
+        || error.chain().any(|cause| cause.downcast_ref().is_some_and(SampleStoreError::is_failure));
     #[cfg(feature = "pull")]
     let store_failed = store_failed || error.downcast_ref().is_some_and(PullError::is_failure);
     ExitCode::from(if save_failed || run_failed || store_failed || report::failed(error) { 1 } else { 2 })

@@ -11,6 +11,7 @@
 //! | [`trunk`] | ONNX file -> backbone -> trunk, cut at a layer |
 //! | [`words`] | text -> features, by word vectors |
 //! | [`learn`] | folder of photos -> head, and how good it is |
+//! | [`live`] | camera -> trunk -> head, all the time; teaching by showing |
 //! | [`export`] | what was learned, in the formats of other programs |
 //! | [`models`] | source models by name: catalogs, the folder that keeps them, downloads |
 //! | [`report`] | how good it is, as pictures and a page |
@@ -40,12 +41,15 @@
 //!
 //! `pull` (default): [`models::Store`] can download. Without it there is no code for networks and no TLS.
 //!
+//! `screen` (default): [`live::display`]'s SPI and I2C screens, on Linux. Without it there are the framebuffer and PNG files.
+//!
 //! `report` (default): [`report`]. Without it there are no pictures and no pages.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod export;
 pub mod learn;
+pub mod live;
 pub mod models;
 mod panics;
 #[cfg(feature = "report")]

@@ -22,6 +22,7 @@
 
 mod check;
 mod error;
+mod export;
 mod features;
 mod heads;
 mod limits;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use check::Fault;
 pub use error::SampleStoreError;
+pub use export::ExportError;
 pub use features::{Featured, Features};
 pub use heads::HeadVersion;
 pub use limits::{Limits, MadeRoom, Usage};

@@ -31,6 +31,12 @@ mod words;
 mod encoder;
 // Necks that are developed on a source task.
 mod develop;
+// Cameras: what ffmpeg and rpicam-vid send.
+#[cfg(target_os = "linux")]
+mod camera;
+// Teaching and watching.
+#[cfg(target_os = "linux")]
+mod live;
 // Exported files, in the programs that they are for.
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.

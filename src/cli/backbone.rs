@@ -23,6 +23,11 @@ pub struct BackboneArgs {
 }
 
 impl BackboneArgs {
+    /// As if it had been given by the option.
+    pub fn of(backbone: Option<PathBuf>) -> Self {
+        Self { backbone }
+    }
+
     /// The network's file, if it is not the built-in one; of a name that is not good, nothing.
     pub fn file(&self) -> Option<PathBuf> {
         place(self.backbone.as_ref()).ok().flatten()

@@ -10,7 +10,7 @@ use crate::trunk::Trunk;
 /// A model on the trunk that it was fitted on.
 pub struct Classifier {
     trunk: Arc<Trunk>,
-    model: Model,
+    model: Arc<Model>,
     kernels: Kernels,
 }
 
@@ -57,7 +57,7 @@ impl Classifier {
         if model.fingerprint != trunk.fingerprint() || model.head.feature_dim() != trunk.feature_dim() {
             return Err(WrongTrunk::new(&model, trunk.backbone_name()));
         }
-        Ok(Self { trunk, model, kernels: Kernels::detect() })
+        Ok(Self { trunk, model: Arc::new(model), kernels: Kernels::detect() })
     }
 
     /// The trunk, to turn photos into features with.
@@ -65,9 +65,19 @@ impl Classifier {
         &self.trunk
     }
 
+    /// The trunk, to be kept elsewhere, too.
+    pub fn shared_trunk(&self) -> Arc<Trunk> {
+        self.trunk.clone()
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The model, to be kept elsewhere, too.
+    pub fn shared_model(&self) -> Arc<Model> {
+        self.model.clone()
     }
 
     /// What the head says of features `[feature_dim]` of this classifier's trunk.

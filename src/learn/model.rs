@@ -337,6 +337,18 @@ impl Model {
         Ok((p, unknown))
     }
 
+    /// How much features `[feature_dim]`, whose most probable class has `probability`, look like the classes: the score that the
+    /// threshold of `unknown` is compared with. `None` if the head has nothing to tell that by.
+    ///
+    /// # Panics
+    /// If the features are not of the head's `feature_dim`.
+    pub fn score(&self, kernels: Kernels, features: &[f32], probability: f32) -> Option<f32> {
+        let rejection = self.rejection.as_ref()?;
+        let mut scaled = features.to_vec();
+        self.scaler.apply(kernels, &mut scaled);
+        Some(rejection.score(&scaled, probability))
+    }
+
     /// Logits `[n_classes]` for features `[feature_dim]` as the trunk gives them: before the temperature and the softmax.
     ///
     /// # Errors

@@ -87,6 +87,12 @@ impl OnlineHead {
         self.samples.get(&id).map(|held| self.classes[held.class].as_str())
     }
 
+    /// The largest cosine between scaled features of length 1 and those of a sample, -1..=1.
+    pub fn likest(&self, row: &[f32]) -> f32 {
+        let kernels = Kernels::detect();
+        self.samples.values().map(|held| kernels.dot(&held.row, row)).fold(-1.0, f32::max)
+    }
+
     /// Adds a sample with scaled features `[feature_dim]`.
     ///
     /// # Errors

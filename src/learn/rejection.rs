@@ -84,6 +84,11 @@ impl Novelty {
         Some(self.with_threshold(self.scores[k - 1], share(k) as f32))
     }
 
+    /// Scores of the samples, each left out, the lowest first.
+    pub fn scores(&self) -> &[f32] {
+        &self.scores
+    }
+
     fn with_threshold(&self, threshold: f32, rate: f32) -> Rejection<Vec<f32>, Vec<i8>> {
         let (steps, means) = (self.steps.clone(), self.means.clone());
         Rejection { steps, means, scale: self.scale, threshold, rate, auroc: None }

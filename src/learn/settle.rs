@@ -46,6 +46,8 @@ pub struct Settled {
     pub model: Model,
     /// What it says of samples that were left out.
     pub evaluation: Evaluation,
+    /// How much each left-out sample looks like its class ([`Model::score`]), the lowest first.
+    pub scores: Vec<f32>,
     pub(super) revision: i64,
 }
 
@@ -63,5 +65,6 @@ pub fn settle(snapshot: &Snapshot, trunk: &Trunk) -> Result<Settled, LearnError>
     let settings = Settings { scalings: &[Scaling::L2], kinds: &[Kind::Softmax], ..Settings::default() };
     let fitted = fit_with(rows, &snapshot.labels, snapshot.classes.len(), &settings)?;
     let model = Model::new(trunk, snapshot.classes.clone(), &fitted);
-    Ok(Settled { model, evaluation: fitted.evaluation, revision: snapshot.revision })
+    let scores = fitted.novelty.scores().to_vec();
+    Ok(Settled { model, evaluation: fitted.evaluation, scores, revision: snapshot.revision })
 }

@@ -121,6 +121,16 @@ impl Teacher {
         Ok(teacher)
     }
 
+    /// How much the store may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Revision of the store that the head is of.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
     /// The store.
     pub fn store(&self) -> &SampleStore {
         &self.store
@@ -139,6 +149,16 @@ impl Teacher {
     /// The head of the samples as they are, unless they are of fewer than two classes.
     pub fn model(&self) -> Option<&Arc<Model>> {
         self.model.as_ref()
+    }
+
+    /// The largest cosine between features `[feature_dim]` and those of a sample, -1..=1; `None` where the samples are not in memory.
+    ///
+    /// # Panics
+    /// If the features are of another length.
+    pub fn likest(&self, features: &[f32]) -> Option<f32> {
+        let mut row = features.to_vec();
+        Scaler::<Vec<f32>>::L2.apply(Kernels::detect(), &mut row);
+        self.online.as_ref().map(|online| online.likest(&row))
     }
 
     /// Teaches what a photo shows. When this returns it is on the disk, and the head knows it. With `batch` it is undone together

@@ -14,14 +14,12 @@ pub struct Limits {
     pub bytes: u64,
     /// Versions of the head.
     pub heads: usize,
-    /// Frames that wait for a label.
-    pub pending: usize,
 }
 
 impl Default for Limits {
-    /// 5,000 samples and 1 GB: half an hour's leave-one-out on a Pi, and a small part of its card.
+    /// 2,000 samples, as many as the head follows at once, and 1 GB, a small part of a card.
     fn default() -> Self {
-        Self { samples: 5_000, bytes: 1_000_000_000, heads: 50, pending: 100 }
+        Self { samples: 2_000, bytes: 1_000_000_000, heads: 50 }
     }
 }
 

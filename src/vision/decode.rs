@@ -210,8 +210,11 @@ pub fn is_photo_name(path: &Path) -> bool {
         })
 }
 
-/// The file's bytes, at most [`MAX_FILE_BYTES`] of them.
-fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
+/// The bytes of a photo's file, at most [`MAX_FILE_BYTES`] of them, not decoded.
+///
+/// # Errors
+/// [`OpenError`], with the path.
+pub fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     let failed = |error| read_error(path, error);
     let too_long = || OpenError::TooLong { path: path.into() };
     let file = File::open(path).map_err(failed)?;

@@ -1,0 +1,101 @@
+//! What the commands with a camera have in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use topgraft::learn::{Model, Teacher};
+use topgraft::live::Config;
+use topgraft::live::camera::{Camera, Settings, Source};
+use topgraft::store::SampleStore;
+use topgraft::trunk::{Backbone, Trunk};
+
+use super::backbone;
+use super::message::message;
+use super::photos::progress_bar_of;
+
+/// Settings, and where the samples are.
+#[derive(clap::Args)]
+pub struct LiveArgs {
+    /// File of settings; options go before what is in it
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// File that holds the samples; made if it is not there
+    #[arg(short, long, value_name = "FILE.store")]
+    pub store: Option<PathBuf>,
+    /// Pretrained network, an ONNX file or a name of `topgraft models list` [default: the built-in EfficientNet-Lite0]
+    #[arg(long, value_name = "MODEL.onnx|NAME")]
+    pub backbone: Option<PathBuf>,
+    /// Layer whose output are the features [default: the last before the network's own classifier]
+    #[arg(long, value_name = "LAYER")]
+    pub cut: Option<String>,
+}
+
+impl LiveArgs {
+    /// The settings that hold.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::open(path)?,
+            None => Config::default(),
+        };
+        config.store = self.store.clone().or(config.store);
+        config.backbone = self.backbone.clone().or(config.backbone);
+        config.cut = self.cut.clone().or(config.cut);
+        Ok(config)
+    }
+}
+
+/// The store with its trunk, and the head of what is in it.
+pub fn teacher(config: &Config, store: &Path) -> anyhow::Result<Teacher> {
+    let samples = SampleStore::open_or_create(store)?;
+    Ok(Teacher::new(samples, Arc::new(trunk(config)?), config.limits())?)
+}
+
+fn trunk(config: &Config) -> anyhow::Result<Trunk> {
+    let opened: Backbone = backbone::open(config.backbone.as_ref())?;
+    let preprocess = backbone::preprocess_of(&opened);
+    let cut = match &config.cut {
+        Some(cut) => cut,
+        None => &opened.penultimate().context("use --cut LAYER; `topgraft layers` lists them")?.output,
+    };
+    Ok(opened.cut(cut, &preprocess)?)
+}
+
+/// Features of samples that have none of this trunk, with a bar; photos that cannot be used are named. Whether all could.
+pub fn extract(teacher: &mut Teacher) -> anyhow::Result<bool> {
+    let missing = teacher.missing()?.len();
+    let bar = progress_bar_of(missing, "photos");
+    let (mut left, mut all_good) = (missing, true);
+    while left > 0 {
+        let (rest, bad) = teacher.extract()?;
+        for (id, error) in bad {
+            all_good = false;
+            bar.suspend(|| message(format_args!("sample {id}: {error}")));
+        }
+        bar.inc((left - rest) as u64);
+        left = rest;
+    }
+    bar.finish_and_clear();
+    Ok(all_good)
+}
+
+/// Refuses a path for head files that is something else's: it will be written over.
+pub fn check_head_path(path: &Path) -> anyhow::Result<()> {
+    if path.is_file() && path.metadata().is_ok_and(|file| file.len() > 0) && Model::open(path).is_err() {
+        bail!("{}: is there, and is no head file; give another name for the head", path.display());
+    }
+    Ok(())
+}
+
+/// Starts to capture.
+pub fn camera(source: &Source, settings: Settings) -> anyhow::Result<Camera> {
+    Ok(Camera::start(source, settings)?)
+}
+
+/// The source that was asked for: `camera` is that of the settings.
+pub fn source(from: Option<&str>, config: &Config) -> anyhow::Result<Source> {
+    Ok(match from {
+        None | Some("camera") => config.source()?,
+        Some(text) => text.parse()?,
+    })
+}

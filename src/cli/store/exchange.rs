@@ -1,0 +1,161 @@
+//! Into a store and out of it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::json;
+use topgraft::learn::{import as import_photos, save};
+use topgraft::store::SampleStore;
+
+use super::StoreArgs;
+use crate::cli::Outcome;
+use crate::cli::message::message;
+use crate::cli::photos::progress_bar_of;
+use crate::cli::text::{bytes, counted, plain, plain_path};
+
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// Folder or zip archive
+    #[arg(value_name = "FOLDER|ZIP")]
+    from: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// Folder to make
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(clap::Args)]
+pub struct PhotoArgs {
+    /// Its number
+    #[arg(value_name = "NUMBER")]
+    id: i64,
+    /// It is the number of a frame that waits for a label
+    #[arg(long)]
+    pending: bool,
+    /// File to write
+    #[arg(short, long, value_name = "FILE.jpg")]
+    output: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(clap::Args)]
+pub struct HeadArgs {
+    /// Number of the head, as `topgraft store heads` lists them [default: the latest]
+    #[arg(value_name = "HEAD")]
+    version: Option<i64>,
+    /// File to write
+    #[arg(short, long, value_name = "HEAD.graft")]
+    output: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(clap::Args)]
+pub struct MergeArgs {
+    /// The other store, which stays as it is
+    #[arg(value_name = "OTHER.store")]
+    other: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
+    let was_there = args.store.store.exists();
+    let mut store = SampleStore::open_or_create(&args.store.store)?;
+    // How many there will be is known only at the end.
+    let bar = progress_bar_of(0, "photos");
+    let imported = import_photos(&mut store, &args.from, || {
+        bar.inc_length(1);
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    if imported.is_err() && !was_there && store.samples().is_ok_and(|samples| samples.is_empty()) {
+        drop(store);
+        // Made for nothing.
+        let _ = std::fs::remove_file(&args.store.store);
+        imported?;
+        return Ok(Outcome::Done);
+    }
+    let imported = imported?;
+    for skipped in &imported.skipped {
+        message(format_args!("skipped {skipped}"));
+    }
+    let mut out = std::io::stdout().lock();
+    if args.store.json {
+        let moved = imported.moved.iter().map(|(id, from)| json!({ "id": id, "from": from }));
+        let summary = json!({
+            "new": imported.new,
+            "known": imported.known,
+            "moved": moved.collect::<serde_json::Value>(),
+            "skipped": imported.skipped,
+        });
+        writeln!(out, "{summary}")?;
+    } else {
+        writeln!(out, "new        {}", counted(imported.new, "sample"))?;
+        writeln!(out, "known      {}", counted(imported.known, "photo"))?;
+        for (id, from) in &imported.moved {
+            writeln!(out, "moved      sample {id} was {}", plain(from))?;
+        }
+    }
+    Ok(if imported.skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
+}
+
+pub fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
+    let count = SampleStore::open(&args.store.store)?.export(&args.folder)?;
+    let mut out = std::io::stdout().lock();
+    match args.store.json {
+        true => writeln!(out, "{}", json!({ "folder": args.folder.display().to_string(), "photos": count }))?,
+        false => writeln!(out, "written    {} ({})", plain_path(&args.folder), counted(count, "photo"))?,
+    }
+    Ok(Outcome::Done)
+}
+
+pub fn photo(args: &PhotoArgs) -> anyhow::Result<Outcome> {
+    let store = SampleStore::open(&args.store.store)?;
+    let photo = if args.pending { store.pending_photo(args.id)? } else { store.photo(args.id)? };
+    write_file(&args.store, &args.output, &photo)
+}
+
+pub fn head(args: &HeadArgs) -> anyhow::Result<Outcome> {
+    let store = SampleStore::open(&args.store.store)?;
+    let version = args.version.or(store.heads()?.first().map(|head| head.version));
+    let Some(version) = version else { anyhow::bail!("no head was measured yet; `topgraft teach` does it") };
+    write_file(&args.store, &args.output, &store.head(version)?)
+}
+
+pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
+    let other = SampleStore::open(&args.other)?;
+    let merged = SampleStore::open_or_create(&args.store.store)?.merge(&other)?;
+    let mut out = std::io::stdout().lock();
+    if args.store.json {
+        let conflicts =
+            merged.conflicts.iter().map(|(id, here, there)| json!({ "id": id, "here": here, "there": there }));
+        let conflicts = conflicts.collect::<serde_json::Value>();
+        writeln!(out, "{}", json!({ "new": merged.new, "known": merged.known, "conflicts": conflicts }))?;
+        return Ok(Outcome::Done);
+    }
+    writeln!(out, "new        {}", counted(merged.new, "sample"))?;
+    writeln!(out, "known      {}", counted(merged.known, "sample"))?;
+    for (id, here, there) in &merged.conflicts {
+        writeln!(out, "conflict   sample {id} stays {}, it is {} there", plain(here), plain(there))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn write_file(args: &StoreArgs, path: &std::path::Path, content: &[u8]) -> anyhow::Result<Outcome> {
+    save(path, content, false)?;
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", json!({ "path": path.display().to_string(), "bytes": content.len() }))?,
+        false => writeln!(out, "written    {} ({})", plain_path(path), bytes(content.len() as u64))?,
+    }
+    Ok(Outcome::Done)
+}

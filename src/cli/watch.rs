@@ -1,0 +1,181 @@
+//! `topgraft watch`: what the camera sees, all the time.
+
+mod screen;
+mod service;
+mod terminal;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+use topgraft::learn::{Classifier, Model};
+use topgraft::live::{Config, LiveEvent, Mind, NamedCamera, Newer, Seen, Session};
+
+use super::Outcome;
+use super::backbone::BackboneArgs;
+use super::live::{self, LiveArgs};
+use super::message::message;
+use super::signals;
+use super::text::{percent, plain};
+
+/// Say what the camera sees, all the time; samples that `teach` adds meanwhile are known at once
+#[derive(clap::Args)]
+pub struct Args {
+    /// `camera` (that of the settings, rpicam if they name none), or another source: rpicam:1, /dev/video0, http://..., rtsp://...,
+    /// a folder of photos, a video file, `-`
+    #[arg(short, long, value_name = "SOURCE", default_value = "camera")]
+    from: String,
+    #[command(flatten)]
+    live: LiveArgs,
+    /// Head file to use where there is no store
+    #[arg(short, long, value_name = "HEAD.graft", conflicts_with = "store")]
+    model: Option<PathBuf>,
+    /// Small screen beside the camera: st7789, ili9341, ssd1306, framebuffer, or a file whose name ends in .png; docs/live.md lists
+    /// their settings
+    #[arg(long, value_name = "SCREEN")]
+    screen: Option<String>,
+    /// End after so many frames
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+    /// Print one JSON object a frame
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long to wait for a frame before looking at everything else.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut config = args.live.config()?;
+    config.screen = args.screen.clone().or(config.screen);
+    config.check().map_err(anyhow::Error::msg)?;
+    let source = live::source(Some(&args.from), &config)?;
+    let screen = config.screen()?.map(|settings| screen::Shown::start(&settings)).transpose()?;
+    let mind = mind(args, &config)?;
+    // Last, as the camera has a light that says that it is on.
+    let camera = live::camera(&source, config.camera_settings().map_err(anyhow::Error::msg)?)?;
+    let session = Session::start(NamedCamera(camera, source.to_string()), mind, config.session())?;
+    watch(args, &session, screen)
+}
+
+fn mind(args: &Args, config: &Config) -> anyhow::Result<Mind> {
+    if let (None, Some(store)) = (&args.model, &config.store) {
+        if let Some(head) = &config.head {
+            live::check_head_path(head)?;
+        }
+        return Ok(Mind::Teacher(Box::new(live::teacher(config, store)?)));
+    }
+    let Some(path) = args.model.as_ref().or(config.head.as_ref()) else {
+        bail!("there is nothing to watch with; give --store FILE.store, or --model HEAD.graft");
+    };
+    let model = Model::open(path)?;
+    if model.recipe.is_some() || model.raw_trunk().is_some_and(|trunk| trunk.columns().is_some()) {
+        bail!("{}: a head for texts or rows sees nothing; give one for photos", path.display());
+    }
+    let trunk = BackboneArgs::of(config.backbone.clone()).trunk_of(&model, path)?;
+    let classifier = Classifier::new(model, Arc::new(trunk)).with_context(|| path.display().to_string())?;
+    Ok(Mind::Fixed(Box::new(classifier)))
+}
+
+fn watch(args: &Args, session: &Session, screen: Option<screen::Shown>) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout();
+    let mut terminal = (!args.json && out.is_terminal()).then(terminal::Bars::default);
+    let mut service = service::Service::new();
+    let stop = signals::stop().context("signals")?;
+    let (mut seen_number, mut frames, mut last_frame) = (0, 0u64, None);
+    let mut last_label: Option<Option<String>> = None;
+    let mut last = Instant::now();
+    loop {
+        for event in session.events() {
+            match &mut terminal {
+                Some(bars) => bars.note(&event.to_string()),
+                None => message(&event),
+            }
+            if let (Some(screen), LiveEvent::Camera(_)) = (&screen, &event) {
+                screen.say(&event.to_string());
+            }
+        }
+        let newer = session.newer(seen_number, PATIENCE);
+        service.beat(session, &newer);
+        match newer {
+            Newer::Over => break,
+            Newer::Waiting => {
+                if let Some(screen) = screen.as_ref().filter(|_| last.elapsed() > Duration::from_secs(3)) {
+                    screen.no_camera();
+                }
+            }
+            Newer::Value(number, seen) => {
+                (seen_number, last) = (number, Instant::now());
+                let is_new_frame = last_frame != Some(seen.number);
+                (last_frame, frames) = (Some(seen.number), frames + u64::from(is_new_frame));
+                if args.json {
+                    writeln!(out, "{}", to_json(&seen))?;
+                    out.flush()?;
+                } else if let Some(bars) = &mut terminal {
+                    bars.show(&mut out, &seen)?;
+                } else if last_label.as_ref() != Some(&seen.label) {
+                    writeln!(out, "{}", line(&seen))?;
+                    out.flush()?;
+                    last_label = Some(seen.label.clone());
+                }
+                if let Some(screen) = &screen {
+                    screen.show(seen);
+                }
+            }
+        }
+        if let Some(screen) = &screen {
+            screen.failed()?;
+        }
+        if stop.load(Ordering::Relaxed) {
+            // That no frame has come is no failure then.
+            frames = frames.max(1);
+            break;
+        }
+        if args.frames.is_some_and(|most| frames >= most) {
+            break;
+        }
+    }
+    if let Some(bars) = &mut terminal {
+        bars.end(&mut out)?;
+    }
+    for event in session.events() {
+        message(&event);
+    }
+    match frames {
+        0 => bail!("no frame has come from {}", args.from),
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// `cat        93.1 %`, for a label that has come to stay.
+fn line(seen: &Seen) -> String {
+    let Some(label) = &seen.label else { return "-".to_owned() };
+    let class = seen.labels.iter().position(|name| name == label);
+    let probability = class.zip(seen.prediction.as_ref()).map(|(class, prediction)| prediction.probabilities[class]);
+    format!("{:<10} {}", plain(label), probability.map_or(String::new(), |p| percent(p.into())))
+}
+
+fn to_json(seen: &Seen) -> Value {
+    let probabilities = seen.prediction.as_ref().map(|prediction| {
+        let pairs = seen.labels.iter().zip(&prediction.probabilities);
+        pairs.map(|(label, p)| (label.clone(), json!(p))).collect::<Map<_, _>>()
+    });
+    json!({
+        "frame": seen.number,
+        "time": seen.time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis() as f64 / 1e3,
+        "label": seen.label,
+        "class": seen.prediction.as_ref().map(|prediction| &seen.labels[usize::from(prediction.class())]),
+        "unknown": seen.prediction.as_ref().and_then(|prediction| prediction.unknown),
+        "probabilities": probabilities,
+        "drift": seen.drift,
+        "taught": seen.taught,
+        "trunk_ms": seen.trunk_time.as_secs_f64() * 1e3,
+        "head_ms": seen.head_time.as_secs_f64() * 1e3,
+        "fps": seen.fps,
+        "dropped": seen.counts.dropped,
+    })
+}

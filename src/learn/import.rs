@@ -1,0 +1,224 @@
+//! Photos of other programs into a store.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rayon::prelude::*;
+use zip::ZipArchive;
+
+use super::dataset::{Dataset, DatasetError, Sample};
+use crate::store::{Batch, NewSample, SampleStore, SampleStoreError, Taught};
+use crate::vision::{self, MAX_FILE_BYTES};
+
+/// Photos that are read before they are kept, together.
+const BATCH: usize = 16;
+/// The most files in an archive.
+const MAX_ENTRIES: usize = 200_000;
+/// What Teachable Machine adds to the name of a class.
+const SAMPLES: &str = "-samples";
+
+/// What came of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Samples that are new.
+    pub new: usize,
+    /// Photos that were samples of that class.
+    pub known: usize,
+    /// Samples that were of another class: number, its name.
+    pub moved: Vec<(i64, String)>,
+    /// Photos that cannot be used, with the reason.
+    pub skipped: Vec<String>,
+}
+
+/// Why nothing, or nothing more, was imported. What was before is in the store, and is not taken twice.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The folder is not one of photos.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The archive cannot be read.
+    #[error("{}: cannot be read as a zip archive: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There are no photos in the archive.
+    #[error("{}: no photos are in this archive; it should hold one folder of photos per class", path.display())]
+    Empty {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] SampleStoreError),
+}
+
+/// Adds photos to a store, of any of these:
+///
+/// - a folder that holds one folder of photos per class;
+/// - the folder of a classification model of Frigate, `clips/NAME`, or its `dataset` folder;
+/// - a zip archive that holds such folders, however deep;
+/// - a zip archive of photos alone, which are of the class that it is named after: what Teachable Machine downloads as
+///   `NAME-samples.zip`;
+/// - a folder of such archives.
+///
+/// The photos' files are kept as they are. `done` is called after each. All of it is undone at once; if it is interrupted it can be called
+/// again.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn import(store: &mut SampleStore, from: &Path, done: impl Fn() + Sync) -> Result<Imported, ImportError> {
+    let mut import =
+        Import { store, what: format!("import {}", from.display()), batch: None, done, imported: Imported::default() };
+    if is_archive(from) {
+        import.archive(from)?;
+        return Ok(import.imported);
+    }
+    let archives = archives_in(from);
+    if !archives.is_empty() {
+        archives.iter().try_for_each(|archive| import.archive(archive))?;
+        return Ok(import.imported);
+    }
+    // Frigate's folder of a model has those that wait to be labelled beside them, in `train`.
+    let dataset = from.join("dataset");
+    let dataset = Dataset::open(if dataset.is_dir() { &dataset } else { from })?;
+    import.folder(&dataset)?;
+    Ok(import.imported)
+}
+
+struct Import<'a, F> {
+    store: &'a mut SampleStore,
+    what: String,
+    batch: Option<Batch>,
+    done: F,
+    imported: Imported,
+}
+
+/// A photo that is on its way.
+struct Photo {
+    place: String,
+    class: String,
+    time: SystemTime,
+    bytes: Result<Vec<u8>, String>,
+}
+
+impl<F: Fn() + Sync> Import<'_, F> {
+    fn folder(&mut self, dataset: &Dataset) -> Result<(), ImportError> {
+        for samples in dataset.samples.chunks(BATCH) {
+            let read = |Sample { path, label }: &Sample| {
+                let too_large = path.metadata().is_ok_and(|file| file.len() > MAX_FILE_BYTES);
+                let bytes = match too_large {
+                    true => Err(format!("{}: larger than {} MB", path.display(), MAX_FILE_BYTES >> 20)),
+                    false => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display())),
+                };
+                let time = path.metadata().and_then(|file| file.modified()).unwrap_or_else(|_| SystemTime::now());
+                let class = dataset.classes[usize::from(*label)].clone();
+                Photo { place: path.display().to_string(), class, time, bytes }
+            };
+            self.keep(samples.par_iter().map(read).collect())?;
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, path: &Path) -> Result<(), ImportError> {
+        let failed = |reason: String| ImportError::Archive { path: path.to_path_buf(), reason };
+        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let mut archive = ZipArchive::new(file).map_err(|error| failed(error.to_string()))?;
+        if archive.len() > MAX_ENTRIES {
+            return Err(failed(format!("{} files are more than {MAX_ENTRIES}", archive.len())));
+        }
+        let own_name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let own_name = own_name.strip_suffix(SAMPLES).unwrap_or(&own_name).to_owned();
+        let (mut photos, mut found) = (Vec::new(), 0);
+        for at in 0..archive.len() {
+            let entry = archive.by_index(at).map_err(|error| failed(error.to_string()))?;
+            let name = entry.name().map_err(|error| failed(error.to_string()))?.replace('\\', "/");
+            let name = PathBuf::from(name);
+            let hidden = name.components().any(|part| {
+                let part = part.as_os_str().to_string_lossy();
+                part.starts_with('.') || part == "__MACOSX"
+            });
+            if entry.is_dir() || hidden || !vision::is_photo_name(&name) {
+                continue;
+            }
+            let class = name.parent().and_then(Path::file_name).map(|class| class.to_string_lossy().into_owned());
+            let place = format!("{}/{}", path.display(), name.display());
+            // What an entry says of its length binds nobody.
+            let mut bytes = Vec::new();
+            let read = entry.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
+            let bytes = match read {
+                Ok(length) if length as u64 > MAX_FILE_BYTES => {
+                    Err(format!("{place}: larger than {} MB", MAX_FILE_BYTES >> 20))
+                }
+                Ok(_) => Ok(bytes),
+                Err(error) => Err(format!("{place}: {error}")),
+            };
+            found += 1;
+            photos.push(Photo {
+                place,
+                class: class.unwrap_or_else(|| own_name.clone()),
+                time: SystemTime::now(),
+                bytes,
+            });
+            if photos.len() == BATCH {
+                self.keep(std::mem::take(&mut photos))?;
+            }
+        }
+        if found == 0 {
+            return Err(ImportError::Empty { path: path.to_path_buf() });
+        }
+        self.keep(photos)
+    }
+
+    /// Keeps those that are photos.
+    fn keep(&mut self, photos: Vec<Photo>) -> Result<(), ImportError> {
+        let done = &self.done;
+        let checked: Vec<_> = photos
+            .into_par_iter()
+            .map(|photo| {
+                let checked = photo.bytes.and_then(|bytes| match vision::decode(&bytes) {
+                    Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
+                    Err(error) => Err(format!("{}: {error}", photo.place)),
+                });
+                done();
+                checked
+            })
+            .collect();
+        let (good, bad): (Vec<_>, Vec<_>) = checked.into_iter().partition(Result::is_ok);
+        self.imported.skipped.extend(bad.into_iter().filter_map(Result::err));
+        let good: Vec<_> = good.into_iter().filter_map(Result::ok).collect();
+        if good.is_empty() {
+            return Ok(());
+        }
+        let samples: Vec<NewSample<'_>> = good
+            .iter()
+            .map(|(place, class, time, photo)| NewSample { photo, class, source: place, time: *time, features: None })
+            .collect();
+        let (batch, taught) = self.store.teach(&samples, &self.what, self.batch)?;
+        self.batch = Some(batch);
+        for taught in taught {
+            match taught {
+                Taught::New { .. } => self.imported.new += 1,
+                Taught::Known { .. } => self.imported.known += 1,
+                Taught::Moved { id, from } => self.imported.moved.push((id, from)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_archive(path: &Path) -> bool {
+    path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
+}
+
+/// Archives in a folder, sorted.
+fn archives_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut archives: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_archive(path)).collect();
+    archives.sort();
+    archives
+}

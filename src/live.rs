@@ -1,0 +1,27 @@
+//! A camera that is watched and taught all the time.
+//!
+//! ```text
+//! camera --newest frame--> trunk --newest features--> head --Seen--> screen, terminal, page
+//!                                                       ^ teach, undo, roll back
+//! ```
+//!
+//! [`Session`] joins a [`camera`], a [`Teacher`](crate::learn::Teacher) and who looks; [`display`] is a small screen beside it. [`Config`]
+//! is the file that says all of it.
+
+pub mod camera;
+mod config;
+pub mod display;
+mod drift;
+mod event;
+mod latest;
+mod session;
+mod smoothing;
+
+pub use config::{CameraConfig, Config, ConfigError, LimitsConfig};
+pub use drift::{Drift, DriftSettings};
+pub use event::LiveEvent;
+pub use latest::{Latest, Newer};
+pub use session::{
+    Frames, KeepSettings, Mind, NamedCamera, Seen, Session, SessionError, SessionSettings, TeachingSettings, UNKNOWN,
+};
+pub use smoothing::{Smoother, SmoothingSettings};

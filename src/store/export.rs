@@ -1,0 +1,89 @@
+//! A store as a folder of photos.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::SampleStoreError;
+use super::open::SampleStore;
+
+/// Why a store was not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The folder is there already.
+    #[error("{}: is there already; give the name of a new folder", path.display())]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] SampleStoreError),
+}
+
+impl SampleStore {
+    /// Writes all photos into a new folder, one folder a class, as `topgraft learn`, scikit-learn's `load_files` and torchvision's
+    /// `ImageFolder` read them; returns how many. The folder has its name only when all of it is there.
+    ///
+    /// # Errors
+    /// [`ExportError`]; then there is no such folder.
+    pub fn export(&self, folder: &Path) -> Result<usize, ExportError> {
+        if folder.symlink_metadata().is_ok() {
+            return Err(ExportError::Exists { path: folder.to_path_buf() });
+        }
+        let write = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| ExportError::Write { path, source }
+        };
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = tempfile::Builder::new().prefix(".topgraft-").tempdir_in(parent).map_err(write(folder))?;
+        let samples = self.samples()?;
+        for sample in &samples {
+            let class = temporary.path().join(&sample.class);
+            fs::create_dir_all(&class).map_err(write(&class))?;
+            let photo = self.photo(sample.id)?;
+            let path = class.join(format!("{:06}.{}", sample.id, extension(&photo)));
+            fs::write(&path, photo).map_err(write(&path))?;
+        }
+        let finished = temporary.keep();
+        let renamed = open_to_others(&finished).and_then(|()| fs::rename(&finished, folder));
+        renamed.map_err(|source| {
+            // The photos are in the store still.
+            let _ = fs::remove_dir_all(&finished);
+            ExportError::Write { path: folder.to_path_buf(), source }
+        })?;
+        Ok(samples.len())
+    }
+}
+
+/// A temporary folder is its owner's alone; this one shall be as any new folder.
+fn open_to_others(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What the umask leaves of a folder, as it did with the first class.
+        let class = fs::read_dir(folder)?.filter_map(Result::ok).find(|entry| entry.path().is_dir());
+        let mode = class.map_or(Ok(0o755), |class| class.metadata().map(|metadata| metadata.permissions().mode()))?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+    }
+    let _ = folder;
+    Ok(())
+}
+
+/// Ending of the file's name, by its first bytes.
+fn extension(photo: &[u8]) -> &'static str {
+    match photo {
+        [0x89, b'P', b'N', b'G', ..] => "png",
+        [b'G', b'I', b'F', ..] => "gif",
+        [b'B', b'M', ..] => "bmp",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "webp",
+        _ => "jpg",
+    }
+}
