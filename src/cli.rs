@@ -38,11 +38,11 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind as ClapError;
 use clap::{Parser, Subcommand};
-use topgraft::learn::SaveError;
+use topgraft::learn::{ImportError, SaveError, TeachError};
 #[cfg(feature = "pull")]
 use topgraft::models::PullError;
 use topgraft::models::StoreError;
-use topgraft::store::SampleStoreError;
+use topgraft::store::{ExportError, SampleStoreError};
 use topgraft::trunk::RunError;
 use topgraft::words::WordsError;
 
@@ -148,10 +148,18 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let run_failed = error.chain().any(|cause| cause.is::<RunError>());
     let store_failed = error.downcast_ref().is_some_and(StoreError::is_failure)
         || error.downcast_ref().is_some_and(WordsError::is_failure)
-        || error.chain().any(|cause| cause.downcast_ref().is_some_and(SampleStoreError::is_failure));
+        || error.chain().any(samples_failed);
     #[cfg(feature = "pull")]
     let store_failed = store_failed || error.downcast_ref().is_some_and(PullError::is_failure);
     ExitCode::from(if save_failed || run_failed || store_failed || report::failed(error) { 1 } else { 2 })
+}
+
+/// Whether it is the machine that failed a store of samples.
+fn samples_failed(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(SampleStoreError::is_failure)
+        || cause.downcast_ref().is_some_and(TeachError::is_failure)
+        || cause.downcast_ref().is_some_and(ImportError::is_failure)
+        || cause.downcast_ref().is_some_and(ExportError::is_failure)
 }
 
 /// The error and its causes, without those that the message before them has told already.

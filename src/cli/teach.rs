@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use topgraft::learn::{Evaluation, TeachError, Teacher, photos_below, settle};
 use topgraft::live::Config;
-use topgraft::live::camera::{Next, Source};
+use topgraft::live::camera::{Camera, Next, Source};
 use topgraft::store::{Batch, Taught};
 use topgraft::vision::encode_jpeg;
 
@@ -76,13 +76,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // Before the network is loaded.
     let source = live::source(Some(&args.from), &config)?;
     let photos = photos_of(&source)?;
+    let settings = config.camera_settings().map_err(anyhow::Error::msg)?;
+    // Before a store is made for nothing.
+    let camera = photos.is_none().then(|| live::camera(&source, settings)).transpose()?;
     let mut teacher = live::teacher(&config, &store)?;
     let mut all_good = live::extract(&mut teacher)?;
     let mut lessons = Lessons::default();
-    match &photos {
-        Some(photos) => teach_photos(&mut teacher, &args.class, photos, &mut lessons)?,
-        None => teach_frames(&mut teacher, args, &config, &source, &mut lessons)?,
+    match &camera {
+        Some(camera) => teach_frames(&mut teacher, args, &config, (camera, &source), &mut lessons)?,
+        None => teach_photos(&mut teacher, &args.class, &photos.unwrap_or_default(), &mut lessons)?,
     }
+    drop(camera);
     all_good &= lessons.skipped.is_empty();
     let measured = if args.no_measure { None } else { measure(&mut teacher, output.as_deref())? };
     let summary = Summary { store, lessons, measured, output };
@@ -132,11 +136,9 @@ fn teach_frames(
     teacher: &mut Teacher,
     args: &Args,
     config: &Config,
-    source: &Source,
+    (camera, source): (&Camera, &Source),
     lessons: &mut Lessons,
 ) -> anyhow::Result<()> {
-    let settings = config.camera_settings().map_err(anyhow::Error::msg)?;
-    let camera = live::camera(source, settings)?;
     let bar = progress_bar_of(args.shots as usize, "frames");
     let every = Duration::from_secs_f64(config.teaching.every);
     let mut last: Option<Instant> = None;

@@ -57,6 +57,13 @@ pub enum ImportError {
     Store(#[from] SampleStoreError),
 }
 
+impl ImportError {
+    /// Whether the machine failed, and not what was asked for.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_failure())
+    }
+}
+
 /// Adds photos to a store, of any of these:
 ///
 /// - a folder that holds one folder of photos per class;

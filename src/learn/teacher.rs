@@ -43,9 +43,19 @@ pub enum TeachError {
     /// The head cannot be fitted.
     #[error("the head cannot be fitted: {0}")]
     Fit(#[from] FitError),
-    /// The store holds more samples than are fitted at once.
+    /// The head does not fit the format of head files.
     #[error("the head file cannot be kept: {0}")]
     Emit(#[from] topgraft_core::format::EmitError),
+}
+
+impl TeachError {
+    /// Whether the machine failed, and not what was asked for.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_failure(),
+            other => matches!(other, Self::Run(_)),
+        }
+    }
 }
 
 /// What came of a photo that was taught.

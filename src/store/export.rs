@@ -28,6 +28,17 @@ pub enum ExportError {
     Store(#[from] SampleStoreError),
 }
 
+impl ExportError {
+    /// Whether the machine failed, and not what was asked for.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Exists { .. } => false,
+            Self::Write { .. } => true,
+            Self::Store(error) => error.is_failure(),
+        }
+    }
+}
+
 impl SampleStore {
     /// Writes all photos into a new folder, one folder a class, as `topgraft learn`, scikit-learn's `load_files` and torchvision's
     /// `ImageFolder` read them; returns how many. The folder has its name only when all of it is there.

@@ -41,10 +41,10 @@ impl SampleStore {
         }
         let opened = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
         match opened {
-            // A write-ahead log wants a file beside the store. On a disk that is read-only there is none, nor does the store change.
-            Err(SampleStoreError::Io { .. } | SampleStoreError::ReadOnly { .. }) if !has_log(path) => {
-                Self::connect_immutable(path)
-            }
+            // A write-ahead log wants files beside the store, which a disk that is full or read-only does not take.
+            Err(
+                SampleStoreError::Io { .. } | SampleStoreError::ReadOnly { .. } | SampleStoreError::DiskFull { .. },
+            ) if !has_log(path) => Self::connect_immutable(path),
             other => other,
         }
     }

@@ -181,6 +181,6 @@ pub fn raw_pictures(folder: &Path, n: u8) {
     ffmpeg(&[&args[..], &["-f", "rawvideo"]].concat(), &all);
     let all = fs::read(all).unwrap();
     let frames = all.chunks((WIDTH * HEIGHT * 3 / 2) as usize);
-    assert_eq!(frames.len(), n.into());
+    assert_eq!(frames.len(), usize::from(n));
     frames.enumerate().for_each(|(i, frame)| fs::write(folder.join(format!("frame_{i}.yuv")), frame).unwrap());
 }

@@ -1,0 +1,80 @@
+//! `topgraft watch`.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Bench, names, photos};
+use crate::program::{Run, topgraft};
+
+fn watch(bench: &Bench, from: &str, more: &[&str]) -> Run {
+    let (store, tiny) = (bench.store(), bench.tiny());
+    topgraft(["watch", "-s", &store, "--backbone", &tiny, "--from", from].iter().chain(more))
+}
+
+#[test]
+fn frames_are_named_a_line_each() {
+    let bench = Bench::taught(&["fish", "birds"]);
+    let run = watch(&bench, &photos("fish"), &["--json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let lines = run.json_lines();
+    let last = lines.last().expect("frames");
+    assert_eq!(last["frame"], 4, "five photos, the newest wins");
+    for line in &lines {
+        let class = line["class"].as_str().expect("a class");
+        let probabilities = line["probabilities"].as_object().expect("of each class");
+        assert_eq!(probabilities.keys().collect::<Vec<_>>(), ["birds", "fish"]);
+        let sum: f64 = probabilities.values().filter_map(Value::as_f64).sum();
+        assert!((sum - 1.0).abs() < 1e-5 && probabilities[class].as_f64() >= Some(0.5), "{line}");
+        assert!(line["trunk_ms"].as_f64() > Some(0.0) && line["drift"] == false, "{line}");
+    }
+    assert!(run.stderr.contains("camera: started"), "{}", run.stderr);
+}
+
+#[test]
+fn a_head_alone_is_enough_and_the_screen_shows_it() {
+    let bench = Bench::taught(&["fish", "birds"]);
+    let head = bench.path("x.graft");
+    let [head, png] = [head.clone(), bench.path("screen.png")].map(|path| path.to_str().unwrap().to_owned());
+    bench.teach("birds", &photos("birds"), &["-o", &head]).succeeds();
+    let run =
+        topgraft(["watch", "-m", &head, "--backbone", &bench.tiny(), "--from", &photos("fish"), "--screen", &png]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let picture = image::open(&png).expect("a picture").into_rgb8();
+    assert_eq!(picture.dimensions(), (320, 240));
+    let colours: std::collections::HashSet<_> = picture.pixels().collect();
+    assert!(colours.len() > 200, "the photo is in it: {} colours", colours.len());
+    assert!(!names(bench.folder.path()).iter().any(|name| name.ends_with(".part")));
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused() {
+    let bench = Bench::new();
+    topgraft(["watch", "--from", "-"]).refuses(&["nothing to watch with", "--store", "--model"]);
+    watch(&bench, "/no/such/video.mp4", &[]).refuses(&["/no/such/video.mp4"]);
+    watch(&bench, &photos("fish"), &["--screen", "lcd"]).refuses(&["lcd: no kind of screen"]);
+    watch(&bench, &photos("fish"), &["--screen", "framebuffer:/dev/none"]).refuses(&["/dev/none"]);
+    let texts = topgraft(["watch", "-m", "tests/data/mood.tsv", "--from", &photos("fish")]);
+    texts.refuses(&["mood.tsv"]);
+}
+
+/// Standard input is a camera, too; and a camera that shows nothing taught is no failure.
+#[test]
+fn jpegs_on_standard_input_are_frames_and_a_signal_ends_it() {
+    let bench = Bench::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_topgraft"));
+    let (store, tiny) = (bench.store(), bench.tiny());
+    command.args(["watch", "-s", &store, "--backbone", &tiny, "--from", "-", "--json"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let photo = names(std::path::Path::new(&photos("fish"))).remove(0);
+    let photo = std::fs::read(format!("{}/{photo}", photos("fish"))).expect("a photo");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, &photo).expect("is read");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("piped")));
+    let line: Value = serde_json::from_str(&lines.next().expect("a frame").expect("UTF-8")).expect("JSON");
+    assert!(line["class"].is_null() && line["label"].is_null(), "{line}");
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("runs");
+    assert!(killed.success());
+    assert!(child.wait().expect("ends").success(), "it was asked to end");
+    drop(stdin);
+}
