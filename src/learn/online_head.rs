@@ -15,6 +15,8 @@ use super::fit::zero_head;
 pub const MOST_SAMPLES: usize = 2048;
 /// Room beyond the samples that are there, so that few of those that come need a new place for all.
 const SPARE: usize = 64;
+/// Steps that are enough to know of one sample more. What is left to gain then is a part in ten thousand of the objective or so.
+pub const QUICK: u32 = 8;
 /// A multiple that the solver is fastest with.
 const BLOCK: usize = 32;
 
@@ -122,15 +124,18 @@ impl OnlineHead {
         labels
     }
 
-    /// The optimum of the samples that are there, with that penalty.
+    /// The optimum of the samples that are there, with that penalty, or what is nearest to it after at most so many steps from where the
+    /// last fit ended.
     ///
     /// # Errors
     /// [`FitError::EmptyClass`], or what else a fit says.
-    pub fn fit(&mut self, l2: f32) -> Result<(Head<Vec<f32>>, FitReport), FitError> {
+    pub fn fit(&mut self, l2: f32, most: Option<u32>) -> Result<(Head<Vec<f32>>, FitReport), FitError> {
         let (n_classes, feature_dim) = (self.classes.len(), self.feature_dim);
         let mut head = zero_head(0, n_classes, feature_dim).0;
         let report = self.online(|online| {
-            let report = online.fit(&Settings::new(l2))?;
+            let settings = Settings::new(l2);
+            let max_iterations = most.unwrap_or(settings.max_iterations);
+            let report = online.fit(&Settings { max_iterations, ..settings })?;
             online.head(&mut head);
             Ok::<_, FitError>(report)
         })?;
@@ -181,10 +186,10 @@ mod tests {
         let rows: Vec<[f32; 4]> = (0..30).map(row).collect();
         let sample = |i: usize| (i as i64, name(i), &rows[i][..]);
         let mut head = OnlineHead::new(4, &(0..12).map(sample).collect::<Vec<_>>()).expect("sound");
-        head.fit(0.01).expect("fits");
+        head.fit(0.01, None).expect("fits");
         for i in 12..30 {
             head.add(i as i64, name(i), &rows[i]).expect("there is room");
-            head.fit(0.01).expect("fits");
+            head.fit(0.01, None).expect("fits");
         }
         head.add(7, "owl", &rows[7]).expect("is moved");
         head.remove(99);
@@ -198,11 +203,11 @@ mod tests {
         assert_eq!(BTreeSet::from_iter(gone), BTreeSet::from([1, 2]));
         (0..6).for_each(|id| head.remove(id));
         assert_eq!(head.difference(&wanted), Some((vec![], vec![])));
-        let (came_and_went, report) = head.fit(0.01).expect("fits");
+        let (came_and_went, report) = head.fit(0.01, None).expect("fits");
         assert!(report.converged);
         let left: Vec<_> = (6..30).map(|i| (i as i64, if i == 7 { "owl" } else { name(i) }, &rows[i][..])).collect();
         let mut fresh = OnlineHead::new(4, &left).expect("sound");
-        let (expected, _) = fresh.fit(0.01).expect("fits");
+        let (expected, _) = fresh.fit(0.01, None).expect("fits");
         let pairs = came_and_went.parameters().iter().zip(expected.parameters());
         pairs.for_each(|(a, b)| assert!((a - b).abs() < 2e-3, "{a} {b}"));
         assert_eq!(head.means(), fresh.means());
@@ -217,6 +222,6 @@ mod tests {
         let mut head = OnlineHead::new(4, &[(1, "cat", &rows[0]), (2, "dog", &rows[1])]).expect("sound");
         assert!(head.add(3, "cat", &[f32::NAN; 4]).is_err() && head.class_of(3).is_none());
         head.remove(2);
-        assert!(matches!(head.fit(0.1), Err(FitError::EmptyClass { class: 1 })));
+        assert!(matches!(head.fit(0.1, None), Err(FitError::EmptyClass { class: 1 })));
     }
 }

@@ -14,7 +14,7 @@ use topgraft_core::scaler::Scaler;
 use topgraft_core::solver::FitError;
 
 use super::model::{Model, PRODUCER};
-use super::online_head::{MOST_SAMPLES, OnlineHead};
+use super::online_head::{MOST_SAMPLES, OnlineHead, QUICK};
 use super::scaling;
 use super::settle::{Settled, Snapshot};
 use crate::store::{
@@ -91,8 +91,9 @@ impl Basis {
     }
 }
 
-/// A store, the trunk for its photos, and the head of the samples in it. Each call that changes the samples has the new head when it
-/// returns: the exact optimum of softmax regression, with the penalty that was chosen last. [`snapshot`](Self::snapshot), [`settle`] and
+/// A store, the trunk for its photos, and the head of the samples in it. Each call that changes the samples has a head that knows it
+/// when it returns: softmax regression, with the penalty that was chosen last, a few steps from the optimum, which
+/// [`polish`](Self::polish) goes to. [`snapshot`](Self::snapshot), [`settle`] and
 /// [`settled`](Self::settled) choose it anew, and measure.
 ///
 /// [`settle`]: super::settle()
@@ -105,6 +106,8 @@ pub struct Teacher {
     revision: i64,
     /// `None` while there are fewer than two classes, or more samples than it takes.
     online: Option<OnlineHead>,
+    /// Whether the head is a few steps from its optimum.
+    is_rough: bool,
     basis: Basis,
     model: Option<Arc<Model>>,
     /// Samples whose photo gives no features.
@@ -125,8 +128,9 @@ impl Teacher {
         let latest = store.latest_head()?.and_then(|(_, file)| Model::parse(&file).ok());
         let latest = latest.filter(|model| model.fingerprint == trunk.fingerprint());
         let basis = latest.as_ref().map(Basis::of).unwrap_or_default();
-        let (online, model, unreadable) = (None, None, HashSet::new());
-        let mut teacher = Self { store, trunk, preprocessor, limits, revision: -1, online, basis, model, unreadable };
+        let (online, is_rough, model, unreadable) = (None, false, None, HashSet::new());
+        let mut teacher =
+            Self { store, trunk, preprocessor, limits, revision: -1, online, is_rough, basis, model, unreadable };
         teacher.rebuild()?;
         Ok(teacher)
     }
@@ -296,6 +300,23 @@ impl Teacher {
         Ok((rest.len(), bad))
     }
 
+    /// Whether [`polish`](Self::polish) has something to do.
+    pub fn is_rough(&self) -> bool {
+        self.is_rough
+    }
+
+    /// Goes all the way to the optimum, if the last change was followed only a few steps; whether it was.
+    ///
+    /// # Errors
+    /// [`TeachError`].
+    pub fn polish(&mut self) -> Result<bool, TeachError> {
+        let was_rough = std::mem::take(&mut self.is_rough);
+        if was_rough {
+            self.refit(None)?;
+        }
+        Ok(was_rough)
+    }
+
     /// The samples as they are, to [`settle`](super::settle()) them, perhaps on another thread.
     ///
     /// # Errors
@@ -316,8 +337,10 @@ impl Teacher {
         let file = settled.model.to_bytes()?;
         let version = self.store.save_head(&file, samples, settled.revision, self.limits.heads)?;
         match version {
-            Some(_) if self.revision == settled.revision => self.model = Some(Arc::new(settled.model)),
-            _ if self.online.is_some() => self.refit()?,
+            Some(_) if self.revision == settled.revision => {
+                (self.is_rough, self.model) = (false, Some(Arc::new(settled.model)));
+            }
+            _ if self.online.is_some() => self.refit(None)?,
             _ => self.rebuild()?,
         }
         Ok(version)
@@ -345,7 +368,7 @@ impl Teacher {
         }
         gone.iter().for_each(|id| online.remove(*id));
         self.revision = revision;
-        self.refit()
+        self.refit(Some(QUICK))
     }
 
     /// The head of the samples as they are in the store.
@@ -353,7 +376,7 @@ impl Teacher {
         let revision = self.store.revision()?;
         let featured = self.featured()?;
         let feature_dim = self.trunk.feature_dim();
-        (self.online, self.model, self.revision) = (None, None, revision);
+        (self.online, self.is_rough, self.model, self.revision) = (None, false, None, revision);
         let mut classes: Vec<&String> = featured.classes.iter().collect();
         classes.dedup();
         if classes.len() < 2 {
@@ -368,13 +391,15 @@ impl Teacher {
         let samples = featured.ids.iter().zip(&featured.classes).zip(rows);
         let samples: Vec<_> = samples.map(|((id, class), row)| (*id, class.as_str(), row)).collect();
         self.online = Some(OnlineHead::new(feature_dim, &samples)?);
-        self.refit()
+        self.refit(None)
     }
 
-    fn refit(&mut self) -> Result<(), TeachError> {
+    /// At most so many steps towards the optimum.
+    fn refit(&mut self, most: Option<u32>) -> Result<(), TeachError> {
         let l2 = self.basis.l2.unwrap_or(FIRST_L2);
         let Some(online) = &mut self.online else { return Ok(()) };
-        let (head, _) = online.fit(l2)?;
+        let (head, report) = online.fit(l2, most)?;
+        self.is_rough = most.is_some() && !report.converged;
         let (labels, means) = (online.labels(), online.means());
         self.model = Some(Arc::new(self.model_of(labels, head, means)));
         Ok(())
@@ -503,14 +528,18 @@ mod tests {
         }
         (0..3).for_each(|of| assert_eq!(class(&teacher, of, 20), NAMES[of]));
         // The same head as one that is made of the store at once.
+        teacher.polish().expect("fits");
+        assert!(!teacher.polish().expect("has nothing to do"));
         near(&teacher, &open(&folder));
         let before = teacher.model().expect("a head").clone();
         let wrong = teacher.teach("top", &photo(2, 7), "test", SystemTime::now(), None).expect("teaches");
         assert_ne!(teacher.model().expect("a head").head, before.head);
         teacher.relabel(&[wrong.taught.id()], "right").expect("relabels");
+        teacher.polish().expect("fits");
         near(&teacher, &open(&folder));
         assert_eq!(teacher.undo().expect("undoes").what, "relabel 1 sample as right");
         assert_eq!(teacher.undo().expect("undoes").what, "teach top");
+        teacher.polish().expect("fits");
         near(&teacher, &open(&folder));
         let ids: Vec<i64> =
             teacher.store().samples().expect("lists").iter().filter(|s| s.class == "right").map(|s| s.id).collect();
@@ -550,8 +579,10 @@ mod tests {
         assert_eq!((quick.l2, quick.calibration, quick.evaluation), (a.l2, a.calibration, None));
         let means = |model: &Model| model.rejection.as_ref().map(|r| r.means.len());
         assert_eq!(means(&quick), means(&a));
+        straight.polish().expect("fits");
         near(&straight, &open(&folders[0]));
         assert_eq!(straight.roll_back(1).expect("rolls back"), 1);
+        straight.polish().expect("fits");
         near(&straight, &roundabout);
     }
 

@@ -1,7 +1,7 @@
 //! RGB pixels to the bytes of a photo file.
 
 use image::RgbImage;
-use image::codecs::jpeg::JpegEncoder;
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 /// Quality of the JPEGs that are kept, 1..=100: the features of one are those of the frame but for a few parts in a thousand.
 const QUALITY: u8 = 92;
@@ -20,8 +20,11 @@ const QUALITY: u8 = 92;
 /// ```
 pub fn encode_jpeg(frame: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(frame.as_raw().len() / 8);
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode_image(frame)
-        .expect("pixels of a size that a JPEG can have");
+    let mut encoder = Encoder::new(&mut bytes, QUALITY);
+    // Colours as fine as the rest, which the encoder does only at higher qualities by itself.
+    encoder.set_sampling_factor(SamplingFactor::F_1_1);
+    let side = |side: u32| u16::try_from(side).expect("a side that a JPEG can have");
+    let [width, height] = [frame.width(), frame.height()].map(side);
+    encoder.encode(frame, width, height, ColorType::Rgb).expect("pixels of that size");
     bytes
 }

@@ -116,7 +116,8 @@ impl HeadThread {
                     let is_quiet = inbox.featured.is_none() && inbox.work.is_empty() && inbox.settled.is_none();
                     is_quiet && !inbox.is_closed
                 };
-                let patience = if self.is_missing { Duration::ZERO } else { PATIENCE };
+                let has_work = self.is_missing || matches!(&self.mind, Mind::Teacher(teacher) if teacher.is_rough());
+                let patience = if has_work { Duration::ZERO } else { PATIENCE };
                 let waited = self.shared.changed.wait_timeout_while(inbox, patience, nothing);
                 let (mut inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 if inbox.is_closed {
@@ -137,6 +138,7 @@ impl HeadThread {
             self.refresh();
             self.settle();
             if is_idle {
+                self.polish();
                 self.extract();
                 if is_over {
                     // Readers have seen the last frame. Work on the samples can still come.
@@ -350,6 +352,16 @@ impl HeadThread {
                 self.shared.events.add(LiveEvent::Refreshed);
                 self.has_changed();
             }
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    /// The last steps to the optimum, when there is time.
+    fn polish(&mut self) {
+        let Mind::Teacher(teacher) = &mut self.mind else { return };
+        match teacher.polish() {
+            Ok(true) => self.see(false),
+            Ok(false) => {}
             Err(error) => self.fail(error.to_string()),
         }
     }

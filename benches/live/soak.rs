@@ -1,0 +1,84 @@
+//! A day of frames.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use image::{Rgb, RgbImage};
+use topgraft::learn::Teacher;
+use topgraft::live::{KeepSettings, Mind, Newer, Session, SessionSettings, TeachingSettings};
+use topgraft::store::{Limits, SampleStore};
+use topgraft::trunk::Trunk;
+
+use super::scene::{Camera, resident, trunk};
+
+const DAY: u64 = 24 * 3600 * 10;
+
+pub fn run() -> Result<()> {
+    println!("| frames | seconds | resident, MB | store, MB | samples | frames kept |\n|---|---|---|---|---|---|");
+    println!("| a trunk of 8 x 8 pixels | | | | | |");
+    watch(Arc::new(Trunk::pixels(8)), DAY, 160, 120)?;
+    println!("| the default network | | | | | |");
+    watch(Arc::new(trunk()?), 6_000, 640, 480)
+}
+
+fn watch(trunk: Arc<Trunk>, frames: u64, width: u32, height: u32) -> Result<()> {
+    let folder = tempfile::tempdir_in(".")?;
+    let path = folder.path().join("x.store");
+    let limits = Limits { samples: 200, bytes: 4_000_000, heads: 10 };
+    let teacher = Teacher::new(SampleStore::open_or_create(&path)?, trunk, limits)?;
+    // Stripes of eight directions: three are taught, the others are novel.
+    let picture = |i: u32| {
+        RgbImage::from_fn(width, height, |x, y| {
+            let on = ((x * (i + 1) + y * (8 - i)) / 64).is_multiple_of(2);
+            Rgb(if on { [200, 180, 40 + 20 * i as u8] } else { [20, 40, 60] })
+        })
+    };
+    let camera = Camera::new((0..8).map(picture).collect(), Duration::ZERO, frames);
+    let settings = SessionSettings {
+        keep: KeepSettings { every: 0.0, frames: 50, ..KeepSettings::default() },
+        teaching: TeachingSettings { every: 0.0, settle: 0.2 },
+        ..SessionSettings::default()
+    };
+    let session = Session::start(camera, Mind::Teacher(Box::new(teacher)), settings)?;
+    let (mut number, mut next, mut taught) = (0, frames / 10, 0u64);
+    let start = Instant::now();
+    let mut sizes = Vec::new();
+    loop {
+        let frame = match session.newer(number, Duration::from_secs(60)) {
+            Newer::Over => break,
+            Newer::Waiting => continue,
+            Newer::Value(newer, seen) => {
+                number = newer;
+                seen.number
+            }
+        };
+        // A sample every 500 frames or so, a thing undone now and then.
+        if frame / 500 >= taught {
+            taught += 1;
+            session.teach(["a", "b", "c"][(taught % 3) as usize])?;
+            if taught.is_multiple_of(7) {
+                session.with(Teacher::undo)??;
+            }
+        }
+        if frame >= next {
+            next += frames / 10;
+            let (usage, pending) =
+                session.with(|teacher| (teacher.store().usage(), teacher.store().pending().map(|p| p.len())))?;
+            let usage = usage?;
+            let memory = resident()? / 1e6;
+            println!(
+                "| {frame} | {:.0} | {memory:.1} | {:.1} | {} | {} |",
+                start.elapsed().as_secs_f64(),
+                usage.file_bytes as f64 / 1e6,
+                usage.samples,
+                pending?
+            );
+            sizes.push(memory);
+        }
+    }
+    let growth = sizes.last().zip(sizes.first()).map_or(0.0, |(last, first)| 100.0 * (last / first - 1.0));
+    println!("| growth from the first tenth to the last | | {growth:+.1} % | | | |");
+    ensure!(!sizes.is_empty());
+    Ok(())
+}
