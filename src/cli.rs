@@ -15,6 +15,7 @@ mod kinds;
 mod layers;
 mod learn;
 mod live;
+mod memory;
 mod message;
 mod models;
 mod names;

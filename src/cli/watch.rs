@@ -18,6 +18,7 @@ use topgraft::live::{Config, LiveEvent, Mind, NamedCamera, Newer, Seen, Session}
 use super::Outcome;
 use super::backbone::BackboneArgs;
 use super::live::{self, LiveArgs};
+use super::memory;
 use super::message::message;
 use super::signals;
 use super::text::{percent, plain};
@@ -50,6 +51,7 @@ pub struct Args {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    memory::give_back();
     let mut config = args.live.config()?;
     config.screen = args.screen.clone().or(config.screen);
     config.check().map_err(anyhow::Error::msg)?;
