@@ -103,7 +103,8 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
     // The script is not installed here.
     let service = copy("topgraft-inbox.service", "/usr/lib/topgraft/inbox", &format!("{DEPLOY}/inbox"));
     let path = copy("topgraft-inbox.path", "", "");
-    let run = match Command::new("systemd-analyze").arg("verify").args([service, path]).output() {
+    let watch = copy("topgraft-watch.service", "/usr/bin/topgraft", env!("CARGO_BIN_EXE_topgraft"));
+    let run = match Command::new("systemd-analyze").arg("verify").args([service, path, watch]).output() {
         Ok(run) => run,
         Err(error) => return program::lacks(&format!("systemd-analyze does not run: {error}")),
     };

@@ -187,7 +187,9 @@ pub struct Seen {
     pub trunk_time: Duration,
     /// and of the head.
     pub head_time: Duration,
-    /// Frames a second that were looked at, over the last few.
+    /// Frames that were looked at since the start,
+    pub looked: u64,
+    /// and how many of them a second, over the last few.
     pub fps: f64,
     /// Frames since the start.
     pub counts: Counts,

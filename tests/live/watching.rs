@@ -58,6 +58,46 @@ fn what_cannot_be_watched_is_refused() {
     texts.refuses(&["mood.tsv"]);
 }
 
+/// What systemd is told: ready with the first frame, what is seen, and that it is alive.
+#[test]
+fn systemd_is_told() {
+    let bench = Bench::taught(&["fish", "birds"]);
+    let socket = bench.path("notify");
+    let listener = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
+    listener.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("sets");
+    let config = bench.path("t.toml");
+    std::fs::write(&config, "[camera]\nrepeat = true\nfps = 20.0").expect("writes");
+    let (store, tiny) = (bench.store(), bench.tiny());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_topgraft"));
+    command.args([
+        "watch",
+        "--config",
+        config.to_str().unwrap(),
+        "-s",
+        &store,
+        "--backbone",
+        &tiny,
+        "--from",
+        &photos("fish"),
+    ]);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "300000").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("starts");
+    let mut told = std::collections::HashSet::new();
+    let mut buffer = [0; 500];
+    while told.len() < 3 {
+        let length = listener.recv(&mut buffer).expect("is told");
+        for line in std::str::from_utf8(&buffer[..length]).expect("UTF-8").lines() {
+            if let Some((key, value)) = line.split_once('=') {
+                assert!(key != "STATUS" || value.contains("sees "), "{line}");
+                told.insert(key.to_owned());
+            }
+        }
+    }
+    assert!(["READY", "STATUS", "WATCHDOG"].iter().all(|key| told.contains(*key)), "{told:?}");
+    child.kill().expect("runs");
+    child.wait().expect("ends");
+}
+
 /// Standard input is a camera, too; and a camera that shows nothing taught is no failure.
 #[test]
 fn jpegs_on_standard_input_are_frames_and_a_signal_ends_it() {

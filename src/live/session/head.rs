@@ -66,7 +66,8 @@ pub(super) struct HeadThread {
     /// The store failed, which is said once.
     has_failed: bool,
     kept: Option<Instant>,
-    /// When the last frames were looked at.
+    /// Frames that were looked at, and when the last few were.
+    looked: u64,
     frames: Vec<Instant>,
 }
 
@@ -95,6 +96,7 @@ impl HeadThread {
             refreshed: now,
             has_failed: false,
             kept: None,
+            looked: 0,
             frames: Vec::new(),
         }
     }
@@ -158,6 +160,7 @@ impl HeadThread {
     /// A new frame.
     fn look(&mut self, featured: Featured) {
         let Featured { frame: Frame { image, number, time }, features, trunk_time, counts } = featured;
+        self.looked += 1;
         self.frames.push(Instant::now());
         if self.frames.len() > RATE_FRAMES {
             self.frames.remove(0);
@@ -227,6 +230,7 @@ impl HeadThread {
             taught: self.taught,
             trunk_time: current.trunk_time,
             head_time,
+            looked: self.looked,
             fps: self.fps(),
             counts: current.counts,
         };
