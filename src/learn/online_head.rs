@@ -45,6 +45,9 @@ struct Held {
 /// A sample: its number, the name of its class, its scaled features `[feature_dim]`.
 pub type Scaled<'a> = (i64, &'a str, &'a [f32]);
 
+/// A sample's number, the name of its class.
+type Labelled<'a> = (i64, &'a str);
+
 impl OnlineHead {
     /// Takes in samples of two classes or more.
     ///
@@ -72,7 +75,7 @@ impl OnlineHead {
 
     /// Samples with their classes that it lacks or has in another class, and those that it has and should not have: what is to be done so
     /// that it holds `wanted`. `None` if that is not possible, or not worth it: it is to be made anew then.
-    pub fn difference<'a>(&self, wanted: &'a [(i64, String)]) -> Option<(Vec<(i64, &'a str)>, Vec<i64>)> {
+    pub fn difference<'a>(&self, wanted: &'a [(i64, String)]) -> Option<(Vec<Labelled<'a>>, Vec<i64>)> {
         let classes: BTreeSet<&str> = wanted.iter().map(|(_, class)| class.as_str()).collect();
         let same_classes = classes.len() == self.classes.len() && self.labels().iter().map(String::as_str).eq(classes);
         let is_other = |(id, class): &&'a (i64, String)| self.class_of(*id) != Some(class.as_str());
@@ -187,8 +190,8 @@ mod tests {
         let sample = |i: usize| (i as i64, name(i), &rows[i][..]);
         let mut head = OnlineHead::new(4, &(0..12).map(sample).collect::<Vec<_>>()).expect("sound");
         head.fit(0.01, None).expect("fits");
-        for i in 12..30 {
-            head.add(i as i64, name(i), &rows[i]).expect("there is room");
+        for (i, row) in rows.iter().enumerate().skip(12) {
+            head.add(i as i64, name(i), row).expect("there is room");
             head.fit(0.01, None).expect("fits");
         }
         head.add(7, "owl", &rows[7]).expect("is moved");

@@ -137,7 +137,7 @@ mod tests {
             let mut total = 0;
             for _ in 0..200 {
                 let mut drift = drift(samples, 500.0);
-                let alarm = (0..20_000).position(|step| drift.see(random.unit() as f32, Duration::from_secs(step)));
+                let alarm = (0..20_000).position(|step| drift.see(random.unit(), Duration::from_secs(step)));
                 total += alarm.unwrap_or(20_000);
             }
             // Few samples have no small p-values, and so fewer alarms still.

@@ -108,6 +108,12 @@ impl SampleStore {
                 (held, count) = (held.saturating_sub(len), count - 1);
                 made.samples.push((id, name));
             }
+            // What was done to nothing but these cannot be undone any more.
+            transaction.execute(
+                "DELETE FROM batch WHERE id NOT IN (SELECT batch FROM change)
+                 AND id NOT IN (SELECT undoes FROM batch WHERE undoes IS NOT NULL)",
+                [],
+            )?;
             Ok(made)
         })
     }

@@ -197,6 +197,18 @@ fn the_largest_class_makes_room_and_removed_samples_first() {
     assert_eq!(state(&store), "cat:4,5 dog:7,8", "two of each are the least that a head can be measured with");
     let usage = store.usage().expect("reads");
     assert_eq!((usage.samples, usage.removed, usage.bytes), (4, 0, 4));
+    // The log does not grow for ever, either.
+    for i in 0..100 {
+        teach(&mut store, "cat", &[&format!("photo {i}")]);
+        if i % 10 == 0 {
+            store.undo().expect("undoes");
+        }
+        store.make_room(&Limits { samples: 4, bytes: 40, ..limits }).expect("makes room");
+    }
+    let count = |table: &str| -> i64 {
+        store.db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("counts")
+    };
+    assert!(count("batch") < 20 && count("change") < 20, "{} {}", count("batch"), count("change"));
 }
 
 #[test]
