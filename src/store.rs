@@ -44,4 +44,4 @@ pub use log::{Batch, Undone};
 pub use merge::Merged;
 pub use open::SampleStore;
 pub use pending::{NewPending, Pending};
-pub use samples::{NewSample, StoredSample, Taught};
+pub use samples::{NewSample, StoredSample, Taught, check_name};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use topgraft::learn::{Model, Teacher};
+use topgraft::learn::{Model, Teacher, check_path, is_same_file};
 use topgraft::live::Config;
 use topgraft::live::camera::{Camera, Settings, Source};
 use topgraft::store::SampleStore;
@@ -48,7 +48,20 @@ impl LiveArgs {
 /// The store with its trunk, and the head of what is in it.
 pub fn teacher(config: &Config, store: &Path) -> anyhow::Result<Teacher> {
     let samples = SampleStore::open_or_create(store)?;
-    Ok(Teacher::new(samples, Arc::new(trunk(config)?), config.limits())?)
+    let mut limits = config.limits();
+    // Limits that were lowered, or an import: nothing goes in masses without a word.
+    let usage = samples.usage()?;
+    if usage.samples > limits.samples {
+        message(format_args!(
+            "{}: holds {} samples, more than the {} of the settings; none goes for that, but each new one takes the place of an \
+             old one",
+            store.display(),
+            usage.samples,
+            limits.samples
+        ));
+        limits.samples = usage.samples;
+    }
+    Ok(Teacher::new(samples, Arc::new(trunk(config)?), limits)?)
 }
 
 fn trunk(config: &Config) -> anyhow::Result<Trunk> {
@@ -80,7 +93,20 @@ pub fn extract(teacher: &mut Teacher) -> anyhow::Result<bool> {
 }
 
 /// Refuses a path for head files that is something else's: it will be written over.
-pub fn check_head_path(path: &Path) -> anyhow::Result<()> {
+pub fn check_head_path(path: &Path, store: &Path) -> anyhow::Result<()> {
+    check_path(path, true)?;
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let beside = ["", "-wal", "-shm"].map(|ending| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    });
+    if beside.iter().any(|file| is_same_file(path, file) || absolute(path) == absolute(file)) {
+        bail!("{}: cannot be the head file and the store; give the head another name", path.display());
+    }
+    if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        bail!("{}: there is no such folder for the head; make it first", path.display());
+    }
     if path.is_file() && path.metadata().is_ok_and(|file| file.len() > 0) && Model::open(path).is_err() {
         bail!("{}: is there, and is no head file; give another name for the head", path.display());
     }

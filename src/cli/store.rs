@@ -64,7 +64,8 @@ enum Command {
     Merge(exchange::MergeArgs),
     /// Read all of it, and say what is damaged
     Check(StoreArgs),
-    /// Give the room of removed samples back to the disk; what was done before cannot be undone then
+    /// Give the room of removed samples back to the disk: what was done before can be neither undone nor rolled back to then. Takes as much
+    /// room as the store while it runs
     Compact(StoreArgs),
 }
 

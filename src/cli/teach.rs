@@ -1,8 +1,9 @@
 //! `topgraft teach`: what a camera or photos show -> samples in a store, and the head of them.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use topgraft::learn::{Evaluation, TeachError, Teacher, photos_below, settle};
 use topgraft::live::Config;
 use topgraft::live::camera::{Camera, Next, Source};
-use topgraft::store::{Batch, Taught};
+use topgraft::store::{Batch, Taught, check_name};
 use topgraft::vision::encode_jpeg;
 
 use super::Outcome;
@@ -71,24 +72,39 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(store) = config.store.clone() else { bail!("there is no store to teach in; name one by --store") };
     let output = args.output.clone().or(config.head.clone()).filter(|_| !args.no_measure);
     if let Some(path) = &output {
-        live::check_head_path(path)?;
+        live::check_head_path(path, &store)?;
     }
+    check_name(&args.class)?;
     // Before the network is loaded.
     let source = live::source(Some(&args.from), &config)?;
     let photos = photos_of(&source)?;
     let settings = config.camera_settings().map_err(anyhow::Error::msg)?;
     // Before a store is made for nothing.
     let camera = photos.is_none().then(|| live::camera(&source, settings)).transpose()?;
+    let stop = signals::stop().context("signals")?;
+    let was_there = store.exists();
     let mut teacher = live::teacher(&config, &store)?;
     let mut all_good = live::extract(&mut teacher)?;
     let mut lessons = Lessons::default();
-    match &camera {
-        Some(camera) => teach_frames(&mut teacher, args, &config, (camera, &source), &mut lessons)?,
-        None => teach_photos(&mut teacher, &args.class, &photos.unwrap_or_default(), &mut lessons)?,
-    }
+    let taught = match &camera {
+        Some(camera) => teach_frames(&mut teacher, args, &config, (camera, &source), &stop, &mut lessons),
+        None => teach_photos(&mut teacher, &args.class, &photos.unwrap_or_default(), &stop, &mut lessons),
+    };
     drop(camera);
+    if taught.is_err() && !was_there && teacher.store().samples().is_ok_and(|samples| samples.is_empty()) {
+        drop(teacher);
+        // Made for nothing.
+        let _ = std::fs::remove_file(&store);
+        taught?;
+        return Ok(Outcome::Done);
+    }
+    taught?;
     all_good &= lessons.skipped.is_empty();
-    let measured = if args.no_measure { None } else { measure(&mut teacher, output.as_deref())? };
+    // Who is in a hurry does not wait for it; the next one measures.
+    let measured = match args.no_measure || stop.load(Ordering::Relaxed) {
+        true => Measured::NotAsked,
+        false => measure(&mut teacher, output.as_deref())?,
+    };
     let summary = Summary { store, lessons, measured, output };
     summary.print(args, &teacher)?;
     Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
@@ -102,14 +118,31 @@ fn photos_of(source: &Source) -> anyhow::Result<Option<Vec<PathBuf>>> {
         if photos.is_empty() {
             bail!("{}: there are no photos in this folder", path.display());
         }
+        let folders: BTreeSet<_> = photos.iter().map(|photo| photo.parent()).collect();
+        if folders.len() > 1 && !folders.contains(&Some(path.as_path())) {
+            message(format_args!(
+                "{}: the photos of its {} folders are taken for one class; `topgraft store import` makes a class of each",
+                path.display(),
+                folders.len()
+            ));
+        }
         return Ok(Some(photos));
     }
     Ok(topgraft::vision::is_photo_name(path).then(|| vec![path.clone()]))
 }
 
-fn teach_photos(teacher: &mut Teacher, class: &str, photos: &[PathBuf], lessons: &mut Lessons) -> anyhow::Result<()> {
+fn teach_photos(
+    teacher: &mut Teacher,
+    class: &str,
+    photos: &[PathBuf],
+    stop: &AtomicBool,
+    lessons: &mut Lessons,
+) -> anyhow::Result<()> {
     let bar = progress_bar_of(photos.len(), "photos");
     for path in photos {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let place = path.display();
         let time = path.metadata().and_then(|file| file.modified()).unwrap_or_else(|_| SystemTime::now());
         let taught = topgraft::vision::read(path).map_err(|error| error.to_string()).map(|photo| {
@@ -126,7 +159,7 @@ fn teach_photos(teacher: &mut Teacher, class: &str, photos: &[PathBuf], lessons:
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if lessons.new == 0 && lessons.known == 0 && lessons.moved.is_empty() {
+    if lessons.new == 0 && lessons.known == 0 && lessons.moved.is_empty() && !stop.load(Ordering::Relaxed) {
         bail!("none of the photos can be used");
     }
     Ok(())
@@ -137,13 +170,13 @@ fn teach_frames(
     args: &Args,
     config: &Config,
     (camera, source): (&Camera, &Source),
+    stop: &AtomicBool,
     lessons: &mut Lessons,
 ) -> anyhow::Result<()> {
     let bar = progress_bar_of(args.shots as usize, "frames");
     let every = Duration::from_secs_f64(config.teaching.every);
     let mut last: Option<Instant> = None;
     let mut said = 0;
-    let stop = signals::stop().context("signals")?;
     while bar.position() < u64::from(args.shots) && !stop.load(Ordering::Relaxed) {
         for event in camera.events() {
             said += 1;
@@ -170,7 +203,10 @@ fn teach_frames(
         bail!("{source} has given no frame{}", if said > 0 { "" } else { "; is something connected there?" });
     }
     if taught < u64::from(args.shots) {
-        message(format_args!("ended after {}", counted(taught as usize, "frame")));
+        let dropped = camera.counts().dropped;
+        let late =
+            if dropped > 0 { format!("; {dropped} more came faster than they could be taught") } else { String::new() };
+        message(format_args!("ended after {}{late}", counted(taught as usize, "frame")));
     }
     Ok(())
 }
@@ -203,26 +239,55 @@ impl Lessons {
     }
 }
 
+/// What came of measuring.
+enum Measured {
+    NotAsked,
+    /// It takes two classes.
+    OneClass,
+    /// A class that has one sample, from which none can be left out.
+    TooFew(String),
+    /// Another program changes the samples all the time.
+    Outdated,
+    Done(Evaluation, Duration),
+}
+
+impl Measured {
+    fn evaluation(&self) -> Option<&Evaluation> {
+        match self {
+            Self::Done(evaluation, _) => Some(evaluation),
+            _ => None,
+        }
+    }
+}
+
+/// How often it is tried while another program changes the samples.
+const TRIES: usize = 3;
+
 /// Measures the head, keeps it as a version, and writes its file.
-fn measure(teacher: &mut Teacher, output: Option<&Path>) -> anyhow::Result<Option<(Evaluation, Duration)>> {
-    let snapshot = teacher.snapshot()?;
-    if !snapshot.is_measurable() {
-        return Ok(None);
-    }
+fn measure(teacher: &mut Teacher, output: Option<&Path>) -> anyhow::Result<Measured> {
     let start = Instant::now();
-    let settled = settle(&snapshot, teacher.trunk())?;
-    let (evaluation, model) = (settled.evaluation.clone(), settled.model.clone());
-    teacher.settled(settled)?;
-    if let Some(path) = output {
-        model.save(path, true)?;
+    for _ in 0..TRIES {
+        let snapshot = teacher.snapshot()?;
+        if !snapshot.is_measurable() {
+            return Ok(snapshot.class_of_one().map_or(Measured::OneClass, |class| Measured::TooFew(class.to_owned())));
+        }
+        let settled = settle(&snapshot, teacher.trunk())?;
+        let (evaluation, model) = (settled.evaluation.clone(), settled.model.clone());
+        if teacher.settled(settled)?.is_some() {
+            if let Some(path) = output {
+                model.save(path, true)?;
+            }
+            return Ok(Measured::Done(evaluation, start.elapsed()));
+        }
+        teacher.refresh()?;
     }
-    Ok(Some((evaluation, start.elapsed())))
+    Ok(Measured::Outdated)
 }
 
 struct Summary {
     store: PathBuf,
     lessons: Lessons,
-    measured: Option<(Evaluation, Duration)>,
+    measured: Measured,
     output: Option<PathBuf>,
 }
 
@@ -248,14 +313,14 @@ impl Summary {
                 "gone": named(gone),
                 "seconds_a_sample": median.as_secs_f64(),
                 "classes": classes.iter().map(|(name, count)| json!({ "name": name, "samples": count })).collect::<Value>(),
-                "evaluation": self.measured.as_ref().map(|(evaluation, _)| json!({
+                "evaluation": self.measured.evaluation().map(|evaluation| json!({
                     "n_samples": evaluation.n_samples(),
                     "correct": evaluation.correct(),
                     "accuracy": evaluation.accuracy(),
                     "interval": evaluation.interval(),
                     "majority": evaluation.majority(),
                 })),
-                "head": self.output.as_ref().filter(|_| self.measured.is_some()).map(|path| path.display().to_string()),
+                "head": self.output.as_ref().filter(|_| self.measured.evaluation().is_some()).map(|path| path.display().to_string()),
             });
             writeln!(out, "{summary}")?;
             return Ok(());
@@ -270,7 +335,7 @@ impl Summary {
         let shown: Vec<String> = classes.iter().map(|(name, count)| format!("{} {count}", plain(name))).collect();
         writeln!(out, "classes    {}: {}", classes.len(), shown.join(", "))?;
         match &self.measured {
-            Some((evaluation, time)) => {
+            Measured::Done(evaluation, time) => {
                 let [from, to] = evaluation.interval().map(|bound| 100.0 * bound);
                 writeln!(
                     out,
@@ -288,8 +353,12 @@ impl Summary {
                     None => writeln!(out, "kept       in {}", plain_path(&self.store))?,
                 }
             }
-            None if args.no_measure => {}
-            None => writeln!(out, "head       none yet: it takes two classes, and two samples of each")?,
+            Measured::NotAsked => {}
+            Measured::OneClass => writeln!(out, "head       none yet: it takes two classes, and two samples of each")?,
+            Measured::TooFew(class) => {
+                writeln!(out, "head       not measured: `{}` has one sample, and it takes two", plain(class))?;
+            }
+            Measured::Outdated => writeln!(out, "head       not measured: another program is changing the samples")?,
         }
         Ok(())
     }

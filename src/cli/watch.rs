@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use topgraft::learn::{Classifier, Model};
+use topgraft::learn::{Classifier, Model, TeachError};
 use topgraft::live::{Config, LiveEvent, Mind, NamedCamera, Newer, Seen, Session};
+use topgraft::store::SampleStoreError;
 
 use super::Outcome;
 use super::backbone::BackboneArgs;
@@ -32,8 +33,8 @@ pub struct Args {
     from: String,
     #[command(flatten)]
     live: LiveArgs,
-    /// Head file to use where there is no store
-    #[arg(short, long, value_name = "HEAD.graft", conflicts_with = "store")]
+    /// Head file to use where there is no store, or where the store is damaged [default: what the settings say]
+    #[arg(short, long, value_name = "HEAD.graft")]
     model: Option<PathBuf>,
     /// Small screen beside the camera: st7789, ili9341, ssd1306, framebuffer, or a file whose name ends in .png; docs/live.md lists
     /// their settings
@@ -53,7 +54,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     memory::give_back();
     let mut config = args.live.config()?;
-    config.screen = args.screen.clone().or(config.screen);
+    if let Some(screen) = &args.screen {
+        config.set_screen(screen);
+    }
     config.check().map_err(anyhow::Error::msg)?;
     let source = live::source(Some(&args.from), &config)?;
     let screen = config.screen()?.map(|settings| screen::Shown::start(&settings)).transpose()?;
@@ -65,13 +68,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn mind(args: &Args, config: &Config) -> anyhow::Result<Mind> {
-    if let (None, Some(store)) = (&args.model, &config.store) {
-        if let Some(head) = &config.head {
-            live::check_head_path(head)?;
+    let head = args.model.as_ref().or(config.head.as_ref());
+    if let Some(store) = &config.store {
+        if let Some(head) = head {
+            live::check_head_path(head, store)?;
         }
-        return Ok(Mind::Teacher(Box::new(live::teacher(config, store)?)));
+        // A store that the settings name is made at the first start; one that was typed should be there.
+        if args.live.store.is_some() && !store.exists() {
+            return Err(SampleStoreError::NotFound { path: store.clone() }.into());
+        }
+        match (live::teacher(config, store), head) {
+            (Ok(teacher), _) => return Ok(Mind::Teacher(Box::new(teacher))),
+            // What was measured last is better than nothing.
+            (Err(error), Some(head)) if is_unusable(&error) && head.is_file() => {
+                message(format_args!("{error:#}; watching with {} meanwhile", head.display()));
+            }
+            (Err(error), _) => return Err(error),
+        }
     }
-    let Some(path) = args.model.as_ref().or(config.head.as_ref()) else {
+    let Some(path) = head else {
         bail!("there is nothing to watch with; give --store FILE.store, or --model HEAD.graft");
     };
     let model = Model::open(path)?;
@@ -81,6 +96,18 @@ fn mind(args: &Args, config: &Config) -> anyhow::Result<Mind> {
     let trunk = BackboneArgs::of(config.backbone.clone()).trunk_of(&model, path)?;
     let classifier = Classifier::new(model, Arc::new(trunk)).with_context(|| path.display().to_string())?;
     Ok(Mind::Fixed(Box::new(classifier)))
+}
+
+/// Whether it is the store that cannot be used, though it is one.
+fn is_unusable(error: &anyhow::Error) -> bool {
+    let of_store = |error: &SampleStoreError| {
+        use SampleStoreError::{Busy, Damaged, DiskFull, Io, Newer, ReadOnly};
+        matches!(error, Damaged { .. } | Newer { .. } | Io { .. } | DiskFull { .. } | ReadOnly { .. } | Busy { .. })
+    };
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(of_store)
+            || matches!(cause.downcast_ref(), Some(TeachError::Store(error)) if of_store(error))
+    })
 }
 
 fn watch(args: &Args, session: &Session, screen: Option<screen::Shown>) -> anyhow::Result<Outcome> {

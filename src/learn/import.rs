@@ -9,11 +9,14 @@ use rayon::prelude::*;
 use zip::ZipArchive;
 
 use super::dataset::{Dataset, DatasetError, Sample};
-use crate::store::{Batch, NewSample, SampleStore, SampleStoreError, Taught};
+use crate::store::{Batch, NewSample, SampleStore, SampleStoreError, Taught, check_name};
 use crate::vision::{self, MAX_FILE_BYTES};
 
-/// Photos that are read before they are kept, together.
+/// Photos, and bytes of their files, that are read before they are kept, together.
 const BATCH: usize = 16;
+const BATCH_BYTES: usize = 32 << 20;
+/// The largest photo in an archive, which may say anything of its length: no camera's is larger.
+const MAX_ENTRY_BYTES: u64 = 64 << 20;
 /// The most files in an archive.
 const MAX_ENTRIES: usize = 200_000;
 /// What Teachable Machine adds to the name of a class.
@@ -140,7 +143,7 @@ impl<F: Fn() + Sync> Import<'_, F> {
         }
         let own_name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let own_name = own_name.strip_suffix(SAMPLES).unwrap_or(&own_name).to_owned();
-        let (mut photos, mut found) = (Vec::new(), 0);
+        let (mut photos, mut found, mut held) = (Vec::new(), 0, 0);
         for at in 0..archive.len() {
             let entry = archive.by_index(at).map_err(|error| failed(error.to_string()))?;
             let name = entry.name().map_err(|error| failed(error.to_string()))?.replace('\\', "/");
@@ -156,10 +159,10 @@ impl<F: Fn() + Sync> Import<'_, F> {
             let place = format!("{}/{}", path.display(), name.display());
             // What an entry says of its length binds nobody.
             let mut bytes = Vec::new();
-            let read = entry.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
+            let read = entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes);
             let bytes = match read {
-                Ok(length) if length as u64 > MAX_FILE_BYTES => {
-                    Err(format!("{place}: larger than {} MB", MAX_FILE_BYTES >> 20))
+                Ok(length) if length as u64 > MAX_ENTRY_BYTES => {
+                    Err(format!("{place}: larger than {} MB", MAX_ENTRY_BYTES >> 20))
                 }
                 Ok(_) => Ok(bytes),
                 Err(error) => Err(format!("{place}: {error}")),
@@ -171,7 +174,9 @@ impl<F: Fn() + Sync> Import<'_, F> {
                 time: SystemTime::now(),
                 bytes,
             });
-            if photos.len() == BATCH {
+            held += photos.last().and_then(|photo| photo.bytes.as_ref().ok()).map_or(0, Vec::len);
+            if photos.len() == BATCH || held > BATCH_BYTES {
+                held = 0;
                 self.keep(std::mem::take(&mut photos))?;
             }
         }
@@ -187,7 +192,9 @@ impl<F: Fn() + Sync> Import<'_, F> {
         let checked: Vec<_> = photos
             .into_par_iter()
             .map(|photo| {
-                let checked = photo.bytes.and_then(|bytes| match vision::decode(&bytes) {
+                let named = check_name(&photo.class).map_err(|error| format!("{}: {error}", photo.place));
+                let bytes = named.and(photo.bytes);
+                let checked = bytes.and_then(|bytes| match vision::decode(&bytes) {
                     Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
                     Err(error) => Err(format!("{}: {error}", photo.place)),
                 });

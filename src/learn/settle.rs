@@ -32,6 +32,13 @@ impl Snapshot {
         Self { labels, classes, rows: featured.rows, revision }
     }
 
+    /// The first class that has one sample, if any has.
+    pub fn class_of_one(&self) -> Option<&str> {
+        let count = |class: usize| self.labels.iter().filter(|label| usize::from(**label) == class).count();
+        let class = (0..self.classes.len()).find(|class| count(*class) == 1)?;
+        Some(&self.classes[class])
+    }
+
     /// Whether there are two classes, and two samples of each: the least that can be measured.
     pub fn is_measurable(&self) -> bool {
         let count = |class: usize| self.labels.iter().filter(|label| usize::from(**label) == class).count();

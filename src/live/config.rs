@@ -1,11 +1,13 @@
 //! The file that says how a camera is watched.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::camera::{RpicamCodec, Settings, Source, SourceError};
-use super::display::{ScreenSettings, SettingsError};
+use super::display::{Kind, ScreenSettings, SettingsError};
 use super::drift::DriftSettings;
 use super::session::{KeepSettings, SessionSettings, TeachingSettings};
 use super::smoothing::SmoothingSettings;
@@ -50,6 +52,9 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// A small screen beside the camera, as [`ScreenSettings`] are written.
     pub screen: Option<String>,
+    /// Folder that a picture in `screen` is relative to.
+    #[serde(skip)]
+    folder: PathBuf,
 }
 
 /// Where frames come from.
@@ -107,7 +112,7 @@ impl Default for LimitsConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("{}: {source}; give the name of a file of settings by --config", path.display())]
+    #[error("{}: {source}; give the name of a file of settings", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -137,22 +142,27 @@ impl Config {
     /// [`ConfigError`], the first thing that is wrong.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_path_buf(), source };
-        let length = path.metadata().map_err(read)?.len();
-        if length > MAX_BYTES {
+        let mut bytes = Vec::new();
+        File::open(path).map_err(read)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
+        if bytes.len() as u64 > MAX_BYTES {
             return Err(ConfigError::TooLarge { path: path.to_path_buf() });
         }
         let wrong = |what| ConfigError::Wrong { path: path.to_path_buf(), what };
-        let text = String::from_utf8(std::fs::read(path).map_err(read)?);
+        let text = String::from_utf8(bytes);
         let text = text.map_err(|_| wrong("it is not UTF-8 text".to_owned()))?;
         let mut config = Self::parse(&text).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for path in [&mut config.store, &mut config.head].into_iter().flatten() {
             *path = folder.join(&*path);
         }
-        // A name of a model is no path.
-        if let Some(backbone) = config.backbone.as_mut().filter(|backbone| backbone.components().count() > 1) {
+        // It may be the name of a model.
+        if let Some(backbone) = config.backbone.as_mut().filter(|backbone| folder.join(backbone).exists()) {
             *backbone = folder.join(&*backbone);
         }
+        if let Ok(Source::Path(source)) = config.source() {
+            config.camera.source = folder.join(source).to_string_lossy().into_owned();
+        }
+        folder.clone_into(&mut config.folder);
         Ok(config)
     }
 
@@ -183,7 +193,11 @@ impl Config {
         self.keep.check().map_err(|error| in_table("keep", error))?;
         self.teaching.check().map_err(|error| in_table("teaching", error))?;
         self.screen().map_err(|error| format!("screen: {error}"))?;
+        let is_empty = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str().is_empty());
         match () {
+            () if is_empty(&self.store) => Err("store is an empty name".to_owned()),
+            () if is_empty(&self.head) => Err("head is an empty name".to_owned()),
+            () if self.store.is_some() && self.store == self.head => Err("store and head are the same file".to_owned()),
             () if self.limits.samples < 2 => Err(in_table("limits", "samples is less than 2".to_owned())),
             () if self.limits.megabytes == 0 => Err(in_table("limits", "megabytes is 0".to_owned())),
             () if self.limits.heads == 0 => Err(in_table("limits", "heads is 0".to_owned())),
@@ -223,7 +237,16 @@ impl Config {
     /// # Errors
     /// [`SettingsError`].
     pub fn screen(&self) -> Result<Option<ScreenSettings>, SettingsError> {
-        self.screen.as_deref().map(str::parse).transpose()
+        let mut screen: Option<ScreenSettings> = self.screen.as_deref().map(str::parse).transpose()?;
+        if let Some(screen) = screen.as_mut().filter(|screen| screen.kind == Kind::Png) {
+            screen.device = self.folder.join(&screen.device);
+        }
+        Ok(screen)
+    }
+
+    /// Another screen; a picture is relative to the current folder then.
+    pub fn set_screen(&mut self, screen: &str) {
+        (self.screen, self.folder) = (Some(screen.to_owned()), PathBuf::new());
     }
 
     /// How much the store may hold.
@@ -280,6 +303,8 @@ mod tests {
             ("[teaching]\nevery = nan", "[teaching] every = NaN is not within"),
             ("[limits]\nheads = 0", "[limits] heads is 0"),
             ("screen = 'lcd'", "screen: lcd: no kind of screen"),
+            ("store = ''", "store is an empty name"),
+            ("store = 'x'\nhead = 'x'", "store and head are the same file"),
         ] {
             let error = Config::parse(text).map(drop).expect_err(text);
             assert!(error.starts_with(expected), "{text:?}: {error}");
@@ -291,10 +316,13 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("t.toml");
-        std::fs::write(&path, "store = 'a.store'\nhead = '/b.graft'\nbackbone = 'mobilenet_v2'").expect("writes");
+        let text = "store = 'a.store'\nhead = '/b.graft'\nbackbone = 'mobilenet_v2'\nscreen = 'x.png'\n[camera]\nsource = 'photos'";
+        std::fs::write(&path, text).expect("writes");
         let config = Config::open(&path).expect("is sound");
         assert_eq!(config.store, Some(folder.path().join("a.store")));
         assert_eq!(config.head, Some(PathBuf::from("/b.graft")));
+        assert_eq!(config.source().expect("is one"), Source::Path(folder.path().join("photos")));
+        assert_eq!(config.screen().expect("is one").expect("is said").device, folder.path().join("x.png"));
         assert_eq!(config.backbone, Some(PathBuf::from("mobilenet_v2")));
         assert!(matches!(Config::open(&folder.path().join("no")), Err(ConfigError::Read { .. })));
         std::fs::write(&path, [0xff, 0xfe]).expect("writes");

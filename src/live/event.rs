@@ -85,12 +85,11 @@ impl fmt::Display for LiveEvent {
             }
             Self::Head(error) => write!(f, "the head: {error}"),
             Self::HeadWritten(path) => write!(f, "written {}", path.display()),
-            Self::Drift(true) => {
-                write!(
-                    f,
-                    "drift: what the camera sees is not what was taught; was it moved, is it dark, is the lens clean?"
-                )
-            }
+            Self::Drift(true) => write!(
+                f,
+                "drift: what the camera sees is not what was taught; was it moved, is it dark, is the lens clean? `topgraft store \
+                 pending` lists frames to teach it with"
+            ),
             Self::Drift(false) => write!(f, "drift: over"),
             Self::Kept { id, guess } => write!(f, "kept frame {id} to be labelled, it may be `{guess}`"),
         }

@@ -43,8 +43,10 @@ impl SmoothingSettings {
 /// use topgraft::live::{Smoother, SmoothingSettings};
 ///
 /// let mut smoother = Smoother::new(SmoothingSettings { frames: 4, enter: 0.75, leave: 0.5 });
-/// let shown: Vec<Option<String>> =
-///     ["cat", "dog", "cat", "cat", "dog", "dog", "dog"].iter().map(|label| smoother.see(Some(*label))).map(|s| s.map(str::to_owned)).collect();
+/// let mut shown = Vec::new();
+/// for label in ["cat", "dog", "cat", "cat", "dog", "dog", "dog"] {
+///     shown.push(smoother.see(Some(label)).map(str::to_owned));
+/// }
 /// assert_eq!(shown[1], None);
 /// assert_eq!(shown[3].as_deref(), Some("cat"));
 /// assert_eq!(shown[5].as_deref(), Some("cat"), "two of four are enough to stay");

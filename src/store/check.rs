@@ -19,6 +19,11 @@ pub enum Fault {
         /// Number of the sample.
         id: i64,
     },
+    /// The photo of a frame that waits for a label is not the one that was put in.
+    Pending {
+        /// Number of the frame.
+        id: i64,
+    },
     /// Features of a sample are not those that were put in. They are made anew when they are needed.
     Features {
         /// Number of the sample.
@@ -35,7 +40,8 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File { reason } => write!(f, "the file: {reason}"),
-            Self::Photo { id } => write!(f, "the photo of sample {id} is damaged; remove it"),
+            Self::Photo { id } => write!(f, "the photo of sample {id} is damaged; teach it again, or remove it"),
+            Self::Pending { id } => write!(f, "the photo of frame {id}, which waits for a label, is damaged; drop it"),
             Self::Features { id } => write!(f, "features of sample {id} are damaged; they will be made anew"),
             Self::Head { version } => write!(f, "head {version} is damaged"),
         }
@@ -75,6 +81,12 @@ impl SampleStore {
             let sha256: [u8; 32] = row.get(1)?;
             if photo.is_none_or(|photo| sha256 != <[u8; 32]>::from(Sha256::digest(photo))) {
                 found.push(Fault::Photo { id: row.get(0)? });
+            }
+            Ok(())
+        }));
+        tell(self.each("SELECT id, sha256, photo FROM pending", |row| {
+            if row.get::<_, [u8; 32]>(1)? != <[u8; 32]>::from(Sha256::digest(row.get_ref(2)?.as_blob()?)) {
+                found.push(Fault::Pending { id: row.get(0)? });
             }
             Ok(())
         }));

@@ -91,8 +91,14 @@ pub enum SampleStoreError {
         /// The name.
         name: String,
     },
+    /// The photo of a sample, or of a frame that waits for a label, is not the one that was put in.
+    #[error("the photo with the number {id} is damaged; teach it again, or remove it")]
+    DamagedPhoto {
+        /// Its number.
+        id: i64,
+    },
     /// There is no such sample.
-    #[error("there is no sample {id} in the store; `topgraft store list` has their numbers")]
+    #[error("there is no sample {id} in the store; `topgraft store list --samples` has their numbers")]
     NoSample {
         /// Its number.
         id: i64,

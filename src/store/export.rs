@@ -41,11 +41,12 @@ impl ExportError {
 
 impl SampleStore {
     /// Writes all photos into a new folder, one folder a class, as `topgraft learn`, scikit-learn's `load_files` and torchvision's
-    /// `ImageFolder` read them; returns how many. The folder has its name only when all of it is there.
+    /// `ImageFolder` read them; returns how many, and the numbers of those that cannot be read, with the reason. The folder has its
+    /// name only when all of it is there.
     ///
     /// # Errors
     /// [`ExportError`]; then there is no such folder.
-    pub fn export(&self, folder: &Path) -> Result<usize, ExportError> {
+    pub fn export(&self, folder: &Path) -> Result<(usize, Vec<(i64, SampleStoreError)>), ExportError> {
         if folder.symlink_metadata().is_ok() {
             return Err(ExportError::Exists { path: folder.to_path_buf() });
         }
@@ -55,13 +56,20 @@ impl SampleStore {
         };
         let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = tempfile::Builder::new().prefix(".topgraft-").tempdir_in(parent).map_err(write(folder))?;
-        let samples = self.samples()?;
-        for sample in &samples {
+        let (mut count, mut skipped) = (0, Vec::new());
+        for sample in self.samples()? {
+            let photo = match self.photo(sample.id) {
+                Ok(photo) => photo,
+                Err(error) => {
+                    skipped.push((sample.id, error));
+                    continue;
+                }
+            };
             let class = temporary.path().join(&sample.class);
             fs::create_dir_all(&class).map_err(write(&class))?;
-            let photo = self.photo(sample.id)?;
             let path = class.join(format!("{:06}.{}", sample.id, extension(&photo)));
             fs::write(&path, photo).map_err(write(&path))?;
+            count += 1;
         }
         let finished = temporary.keep();
         let renamed = open_to_others(&finished).and_then(|()| fs::rename(&finished, folder));
@@ -70,7 +78,7 @@ impl SampleStore {
             let _ = fs::remove_dir_all(&finished);
             ExportError::Write { path: folder.to_path_buf(), source }
         })?;
-        Ok(samples.len())
+        Ok((count, skipped))
     }
 }
 

@@ -18,6 +18,8 @@ pub struct HeadVersion {
     pub samples: usize,
     /// Length of its file.
     pub bytes: u64,
+    /// Whether its samples are known still.
+    pub has_samples: bool,
 }
 
 impl SampleStore {
@@ -42,6 +44,12 @@ impl SampleStore {
             // Of all that were ever made, as those of samples that are gone are gone, too.
             let last = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
             let last: Option<i64> = transaction.query_row(last, [], |row| row.get(0)).optional()?;
+            // Two programs may have measured the same samples; the head is the same, too.
+            let same = "SELECT id FROM head WHERE change IS ? AND file = ? ORDER BY id DESC LIMIT 1";
+            let same = transaction.query_row(same, params![last.unwrap_or(0), file], |row| row.get(0)).optional()?;
+            if same.is_some() {
+                return Ok(same);
+            }
             transaction.execute(
                 "INSERT INTO head (change, time, samples, file) VALUES (?, ?, ?, ?)",
                 params![last.unwrap_or(0), milliseconds(SystemTime::now()), samples as i64, file],
@@ -61,10 +69,13 @@ impl SampleStore {
     /// [`SampleStoreError`].
     pub fn heads(&self) -> Result<Vec<HeadVersion>, SampleStoreError> {
         let read = || {
-            let mut query = self.db.prepare("SELECT id, time, samples, length(file) FROM head ORDER BY id DESC")?;
+            let mut query = self
+                .db
+                .prepare("SELECT id, time, samples, length(file), change IS NOT NULL FROM head ORDER BY id DESC")?;
             let rows = query.query_map([], |row| {
                 let (samples, bytes) = (row.get::<_, i64>(2)? as usize, row.get::<_, i64>(3)? as u64);
-                Ok(HeadVersion { version: row.get(0)?, time: time(row.get(1)?), samples, bytes })
+                let has_samples = row.get(4)?;
+                Ok(HeadVersion { version: row.get(0)?, time: time(row.get(1)?), samples, bytes, has_samples })
             })?;
             rows.collect()
         };

@@ -39,9 +39,16 @@ impl SampleStore {
                 .optional()?;
             let Some((id, what)) = last else { return Err(SampleStoreError::NothingToUndo.into()) };
             let undoing = new_batch(transaction, &format!("undo: {what}"), Some(Batch(id)))?;
-            let first = "SELECT sample, old FROM change WHERE id IN
-                         (SELECT min(id) FROM change WHERE batch = ? GROUP BY sample)";
-            Ok(Undone { what, samples: set_back(transaction, undoing, first, id)? })
+            // What was said of a sample last and holds still; else what it was before anything was. Two programs may have taught it
+            // by turns, so what it was before this batch may be what is undone already.
+            let before = "SELECT DISTINCT sample, ifnull(
+                              (SELECT ifnull(new, 0) FROM change AS said JOIN batch ON batch.id = said.batch
+                               WHERE said.sample = change.sample AND undoes IS NULL
+                               AND NOT EXISTS (SELECT 1 FROM batch AS undo WHERE undo.undoes = batch.id)
+                               ORDER BY said.id DESC LIMIT 1),
+                              (SELECT old FROM change AS first WHERE first.sample = change.sample ORDER BY id LIMIT 1))
+                          FROM change WHERE batch = ?";
+            Ok(Undone { what, samples: set_back(transaction, undoing, before, id)? })
         })
     }
 
@@ -68,12 +75,21 @@ impl SampleStore {
 fn set_back(transaction: &Transaction<'_>, batch: Batch, query: &str, parameter: i64) -> Result<usize, Failed> {
     let mut query = transaction.prepare(query)?;
     let pairs = query.query_map([parameter], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let pairs = pairs.collect::<rusqlite::Result<Vec<(i64, Option<i64>)>>>()?;
+    let mut pairs = pairs.collect::<rusqlite::Result<Vec<(i64, Option<i64>)>>>()?;
+    // No class has the number 0: it stands for none, where NULL means that nothing was found.
+    pairs.iter_mut().filter(|(_, class)| *class == Some(0)).for_each(|(_, class)| *class = None);
     let mut count = 0;
     for (sample, old) in pairs {
         count += usize::from(set_class(transaction, batch, sample, old)?);
     }
     Ok(count)
+}
+
+/// Whether more can be part of it: it is there, and not undone.
+pub(super) fn is_open(transaction: &Transaction<'_>, batch: Batch) -> rusqlite::Result<bool> {
+    let query =
+        "SELECT EXISTS (SELECT 1 FROM batch WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM batch WHERE undoes = ?1)";
+    transaction.query_row(query, [batch.0], |row| row.get(0))
 }
 
 pub(super) fn new_batch(transaction: &Transaction<'_>, what: &str, undoes: Option<Batch>) -> rusqlite::Result<Batch> {

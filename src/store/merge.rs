@@ -20,6 +20,8 @@ pub struct Merged {
     pub known: usize,
     /// Samples that are of another class here, and stay so: number here, name here, name there.
     pub conflicts: Vec<(i64, String, String)>,
+    /// Samples there whose photo cannot be read.
+    pub damaged: Vec<i64>,
 }
 
 impl SampleStore {
@@ -43,10 +45,16 @@ impl SampleStore {
         let trunks = other.trunks()?;
         let mut batch: Option<Batch> = None;
         for chunk in new.chunks(CHUNK) {
-            let photos = chunk.iter().map(|sample| other.photo(sample.id)).collect::<Result<Vec<_>, _>>()?;
-            let samples: Vec<NewSample<'_>> = chunk
+            let mut photos = Vec::with_capacity(CHUNK);
+            for sample in chunk {
+                match other.photo(sample.id) {
+                    Ok(photo) => photos.push((sample, photo)),
+                    Err(SampleStoreError::DamagedPhoto { id }) => merged.damaged.push(id),
+                    Err(error) => return Err(error),
+                }
+            }
+            let samples: Vec<NewSample<'_>> = photos
                 .iter()
-                .zip(&photos)
                 .map(|(sample, photo)| NewSample {
                     photo,
                     class: &sample.class,

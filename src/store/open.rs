@@ -21,6 +21,9 @@ const VERSION: i32 = 1;
 pub struct SampleStore {
     pub(super) db: Connection,
     path: PathBuf,
+    /// Device and number of the file.
+    #[cfg(unix)]
+    place: Option<(u64, u64)>,
 }
 
 impl SampleStore {
@@ -55,8 +58,9 @@ impl SampleStore {
     /// As [`open`](Self::open).
     pub fn open_or_create(path: &Path) -> Result<Self, SampleStoreError> {
         match path.metadata().map(|there| there.len()) {
-            // SQLite itself takes an empty file for a new one.
+            // SQLite itself takes an empty file for a new one, but no device.
             Ok(1..) => return Self::open(path),
+            Ok(0) if !path.is_file() => return Self::open(path),
             Ok(0) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
@@ -70,7 +74,7 @@ impl SampleStore {
         let failed = |error| SampleStoreError::new(path, error);
         let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
         db.busy_timeout(Duration::from_secs(BUSY_SECONDS)).map_err(failed)?;
-        let mut store = Self { db, path: path.to_path_buf() };
+        let mut store = Self::of(db, path);
         // Before anything is written to what may be another program's file.
         let is_new = store.check_kind(flags.contains(OpenFlags::SQLITE_OPEN_CREATE))?;
         if !store.is_read_only()? {
@@ -85,6 +89,17 @@ impl SampleStore {
         Ok(store)
     }
 
+    fn of(db: Connection, path: &Path) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            db,
+            path: path.to_path_buf(),
+            #[cfg(unix)]
+            place: path.metadata().ok().map(|file| (file.dev(), file.ino())),
+        }
+    }
+
     fn connect_immutable(path: &Path) -> Result<Self, SampleStoreError> {
         let failed = |error| SampleStoreError::new(path, error);
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -95,7 +110,7 @@ impl SampleStore {
         let name: String = absolute.as_os_str().as_encoded_bytes().iter().map(|byte| escape(*byte)).collect();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags).map_err(failed)?;
-        let store = Self { db, path: path.to_path_buf() };
+        let store = Self::of(db, path);
         store.check_kind(false)?;
         Ok(store)
     }
@@ -134,6 +149,17 @@ impl SampleStore {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether its file is still where it was opened, and was not removed or replaced meanwhile.
+    pub fn is_in_place(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            self.path.metadata().is_ok_and(|file| Some((file.dev(), file.ino())) == self.place)
+        }
+        #[cfg(not(unix))]
+        self.path.exists()
     }
 
     /// Whether it can only be read.

@@ -123,10 +123,15 @@ impl SampleStore {
     /// Bytes of the photo of a frame that waits.
     ///
     /// # Errors
-    /// [`SampleStoreError::NoPending`], or what failed.
+    /// [`SampleStoreError::NoPending`], [`SampleStoreError::DamagedPhoto`], or what failed.
     pub fn pending_photo(&self, id: i64) -> Result<Vec<u8>, SampleStoreError> {
-        let photo = self.db.query_row("SELECT photo FROM pending WHERE id = ?", [id], |row| row.get(0));
-        self.sql(photo.optional())?.ok_or(SampleStoreError::NoPending { id })
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let found = self.db.query_row("SELECT sha256, photo FROM pending WHERE id = ?", [id], read);
+        let (sha256, photo) = self.sql(found.optional())?.ok_or(SampleStoreError::NoPending { id })?;
+        match sha256 == <[u8; 32]>::from(Sha256::digest(&photo)) {
+            true => Ok(photo),
+            false => Err(SampleStoreError::DamagedPhoto { id }),
+        }
     }
 
     /// Says what frames that wait show: they become samples of that class. Returns the samples' numbers.
@@ -134,6 +139,8 @@ impl SampleStore {
     /// # Errors
     /// [`SampleStoreError`]; then none did.
     pub fn label_pending(&mut self, ids: &[i64], class: &str) -> Result<Vec<i64>, SampleStoreError> {
+        // A damaged one shall be no sample.
+        ids.iter().try_for_each(|id| self.pending_photo(*id).map(drop))?;
         self.change(|transaction| {
             let class_id = class_id(transaction, class)?;
             let batch = new_batch(transaction, &format!("teach {class}"), None)?;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::SampleStoreError;
 use super::features::{Features, put};
-use super::log::{Batch, new_batch, set_class};
+use super::log::{Batch, is_open, new_batch, set_class};
 use super::open::{Failed, SampleStore, milliseconds, time};
 
 /// Longest name of a class, in bytes: that of a file on most systems.
@@ -88,9 +88,10 @@ impl SampleStore {
         batch: Option<Batch>,
     ) -> Result<(Batch, Vec<Taught>), SampleStoreError> {
         self.change(|transaction| {
+            // What was undone, or forgotten, is over: what comes now is undone by itself.
             let batch = match batch {
-                Some(batch) => batch,
-                None => new_batch(transaction, what, None)?,
+                Some(batch) if is_open(transaction, batch)? => batch,
+                _ => new_batch(transaction, what, None)?,
             };
             let taught = samples.iter().map(|sample| add(transaction, batch, sample));
             Ok((batch, taught.collect::<Result<_, _>>()?))
@@ -193,11 +194,16 @@ impl SampleStore {
     /// Bytes of a sample's photo.
     ///
     /// # Errors
-    /// [`SampleStoreError::NoSample`], or what failed.
+    /// [`SampleStoreError::NoSample`], [`SampleStoreError::DamagedPhoto`], or what failed.
     pub fn photo(&self, id: i64) -> Result<Vec<u8>, SampleStoreError> {
-        let query = "SELECT photo FROM photo WHERE sample = ?";
-        let photo = self.sql(self.db.query_row(query, [id], |row| row.get(0)).optional())?;
-        photo.ok_or(SampleStoreError::NoSample { id })
+        let query = "SELECT sha256, photo FROM sample JOIN photo ON sample = id WHERE id = ?";
+        let read = |row: &Row<'_>| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let found = self.sql(self.db.query_row(query, [id], read).optional())?;
+        let (sha256, photo) = found.ok_or(SampleStoreError::NoSample { id })?;
+        match sha256 == <[u8; 32]>::from(Sha256::digest(&photo)) {
+            true => Ok(photo),
+            false => Err(SampleStoreError::DamagedPhoto { id }),
+        }
     }
 }
 
@@ -224,10 +230,16 @@ fn add(transaction: &Transaction<'_>, batch: Batch, new: &NewSample<'_>) -> Resu
         )
         .optional()?;
     let (id, taught) = match known {
-        Some((id, Some(from))) if from == new.class => (id, Taught::Known { id }),
-        Some((id, Some(from))) => (id, Taught::Moved { id, from }),
-        // It was removed.
-        Some((id, None)) => (id, Taught::New { id }),
+        Some((id, from)) => {
+            // What is there may be damaged; this one is not.
+            transaction.execute("UPDATE photo SET photo = ? WHERE sample = ?", params![new.photo, id])?;
+            match from {
+                Some(from) if from == new.class => (id, Taught::Known { id }),
+                Some(from) => (id, Taught::Moved { id, from }),
+                // It was removed.
+                None => (id, Taught::New { id }),
+            }
+        }
         None => {
             transaction.execute(
                 "INSERT INTO sample (sha256, source, time, bytes) VALUES (?, ?, ?, ?)",
@@ -253,9 +265,13 @@ pub(super) fn class_id(transaction: &Transaction<'_>, name: &str) -> Result<i64,
 }
 
 /// Whether a class can be called that: the name is that of a folder when the store is exported, and part of a head file.
-fn check_name(name: &str) -> Result<(), SampleStoreError> {
+///
+/// # Errors
+/// [`SampleStoreError::ClassName`].
+pub fn check_name(name: &str) -> Result<(), SampleStoreError> {
     let why = match name {
         "" => "it is empty",
+        "unknown" => "that is what is none of the classes",
         _ if name.len() > MAX_NAME => "it is longer than 255 bytes",
         _ if name.chars().any(char::is_control) => "it has control characters",
         _ if name.trim() != name => "it begins or ends with a space",

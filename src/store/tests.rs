@@ -131,6 +131,39 @@ fn everything_can_be_undone_back_to_nothing() {
     assert_eq!(state(&store), "");
 }
 
+/// Two programs that teach the same photos by turns, then both are undone; and more that comes after an undo.
+#[test]
+fn batches_that_overlap_are_undone_to_what_was_before() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    teach(&mut store, "owl", &["4"]);
+    let new = |photo: &'static str, class| NewSample {
+        photo: photo.as_bytes(),
+        class,
+        source: "",
+        time: now(),
+        features: None,
+    };
+    let (ants, _) = store.teach(&[new("1", "ants")], "ants", None).expect("teaches");
+    let (bees, _) =
+        store.teach(&[new("1", "bees"), new("2", "bees"), new("4", "bees")], "bees", None).expect("teaches");
+    store.teach(&[new("2", "ants"), new("3", "ants")], "ants", Some(ants)).expect("teaches");
+    store.teach(&[new("3", "bees")], "bees", Some(bees)).expect("teaches");
+    assert_eq!(state(&store), "ants:3 bees:1,2,4");
+    assert_eq!(store.undo().expect("undoes").what, "bees");
+    assert_eq!(state(&store), "ants:2,3,4 owl:1");
+    // What goes on is undone by itself, and first.
+    store.teach(&[new("5", "bees")], "more bees", Some(bees)).expect("teaches");
+    assert_eq!(store.undo().expect("undoes").what, "more bees");
+    assert_eq!(store.undo().expect("undoes").what, "ants");
+    assert_eq!(state(&store), "owl:1");
+    // A batch that was forgotten is no end of it.
+    let (more, _) = store.teach(&[new("6", "ants")], "more", None).expect("teaches");
+    store.compact().expect("compacts");
+    store.teach(&[new("7", "ants")], "more", Some(more)).expect("teaches");
+    assert_eq!(store.undo().expect("undoes"), Undone { what: "more".into(), samples: 1 });
+}
+
 #[test]
 fn samples_go_back_to_those_of_any_head() {
     let folder = Folder::new();
@@ -171,11 +204,17 @@ fn samples_go_back_to_those_of_any_head() {
     assert!(matches!(store.roll_back(1), Err(SampleStoreError::Forgotten { version: 1 })));
     let last = store.heads().expect("lists")[0].version;
     assert_eq!(store.roll_back(last).expect("is that of these samples"), 0);
-    for _ in 0..12 {
+    let keep = |store: &mut SampleStore, file: &str| {
         let revision = store.revision().expect("reads");
-        store.save_head(b"more", 1, revision, 10).expect("keeps");
+        store.save_head(file.as_bytes(), 1, revision, 10).expect("keeps")
+    };
+    let first = keep(&mut store, "0");
+    assert_eq!(keep(&mut store, "0"), first, "of the same samples there is one");
+    for i in 1..12 {
+        keep(&mut store, &i.to_string());
     }
-    assert_eq!(store.heads().expect("lists").len(), 10);
+    let heads = store.heads().expect("lists");
+    assert!(heads.len() == 10 && heads.iter().all(|head| head.has_samples));
 }
 
 #[test]
@@ -254,7 +293,7 @@ fn merging_keeps_what_is_here_and_copies_what_is_not() {
     there.put_features(&[(ids[1], Features { trunk: TRUNK, numbers: &[3.0] })]).expect("keeps");
     let merged = here.merge(&there).expect("merges");
     let conflicts = vec![(2, "cat".to_owned(), "dog".to_owned())];
-    assert_eq!(merged, Merged { new: 2, known: 1, conflicts });
+    assert_eq!(merged, Merged { new: 2, known: 1, conflicts, damaged: vec![] });
     assert_eq!(state(&here), "cat:1,2,3 dog:4");
     assert_eq!(here.photo(3).expect("is there"), b"c");
     assert_eq!(here.features(TRUNK, 1).expect("reads").ids, [3]);
@@ -267,7 +306,7 @@ fn merging_keeps_what_is_here_and_copies_what_is_not() {
 fn names_that_no_class_can_have_are_refused() {
     let folder = Folder::new();
     let mut store = folder.store();
-    for name in ["", " a", "a ", "a/b", "a\\b", "..", ".git", "a\nb", "a\0", &"x".repeat(256)] {
+    for name in ["", " a", "a ", "unknown", "a/b", "a\\b", "..", ".git", "a\nb", "a\0", &"x".repeat(256)] {
         let sample = NewSample { photo: b"a", class: name, source: "", time: now(), features: None };
         let refused = store.teach(&[sample], "", None);
         assert!(matches!(refused, Err(SampleStoreError::ClassName { .. })), "{name:?}");
@@ -327,6 +366,11 @@ fn damage_is_found_and_named() {
         .expect("writes");
     let faults = store.check().expect("reads");
     assert_eq!(faults, [Fault::Photo { id: 2 }, Fault::Features { id: 1 }, Fault::Head { version: 1 }]);
+    assert!(matches!(store.photo(2), Err(SampleStoreError::DamagedPhoto { id: 2 })));
+    let (count, skipped) = store.export(&folder.path("out")).expect("exports the other");
+    assert_eq!((count, skipped.len()), (1, 1));
+    let mut other = SampleStore::open_or_create(&folder.path("other")).expect("opens");
+    assert_eq!(other.merge(&store).expect("merges the other").damaged, [2]);
     assert_eq!(store.features(TRUNK, 1).expect("reads").missing, [1, 2], "damaged numbers are made anew");
     // Many samples, then a page that is not what it was.
     let photos: Vec<String> = (0..300).map(|i| format!("{i} ").repeat(300)).collect();

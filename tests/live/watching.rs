@@ -47,6 +47,33 @@ fn a_head_alone_is_enough_and_the_screen_shows_it() {
     assert!(!names(bench.folder.path()).iter().any(|name| name.ends_with(".part")));
 }
 
+/// A card that loses a page, a program that was set back to an older version: the camera still sees what it was taught.
+#[test]
+fn a_damaged_store_is_named_and_the_head_file_used() {
+    let bench = Bench::taught(&["fish", "birds"]);
+    let head = bench.path("x.graft").to_str().unwrap().to_owned();
+    bench.teach("birds", &photos("birds"), &["-o", &head]).succeeds();
+    let path = bench.path("x.store");
+    let sound = std::fs::read(&path).expect("is there");
+    let damaged = |from: usize, to: usize| {
+        let mut bytes = sound.clone();
+        bytes[from..to].fill(0x5a);
+        std::fs::write(&path, bytes).expect("writes");
+    };
+    // Everything behind the first page, and its count of versions.
+    for (from, to, word) in [(4096, sound.len(), "the store is damaged"), (60, 64, "is a store of version")] {
+        damaged(from, to);
+        watch(&bench, &photos("fish"), &[]).refuses(&[word]);
+        let run = watch(&bench, &photos("fish"), &["-m", &head, "--json"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(run.stderr.contains(word) && run.stderr.contains("x.graft meanwhile"), "{}", run.stderr);
+        assert_eq!(run.json_lines()[0]["probabilities"].as_object().unwrap().len(), 2);
+    }
+    damaged(4096, sound.len());
+    let check = bench.on_store(&["check"]);
+    assert_eq!(check.code, 2, "{}", check.stderr);
+}
+
 #[test]
 fn what_cannot_be_watched_is_refused() {
     let bench = Bench::new();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
-use topgraft::learn::{import as import_photos, save};
+use topgraft::learn::{import as import_photos, is_same_file, save};
 use topgraft::store::SampleStore;
 
 use super::StoreArgs;
@@ -42,6 +42,9 @@ pub struct PhotoArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE.jpg")]
     output: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -54,6 +57,9 @@ pub struct HeadArgs {
     /// File to write
     #[arg(short, long, value_name = "HEAD.graft")]
     output: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -109,49 +115,59 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
 }
 
 pub fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
-    let count = SampleStore::open(&args.store.store)?.export(&args.folder)?;
+    let (count, skipped) = SampleStore::open(&args.store.store)?.export(&args.folder)?;
+    for (id, error) in &skipped {
+        message(format_args!("skipped sample {id}: {error}"));
+    }
     let mut out = std::io::stdout().lock();
     match args.store.json {
         true => writeln!(out, "{}", json!({ "folder": args.folder.display().to_string(), "photos": count }))?,
         false => writeln!(out, "written    {} ({})", plain_path(&args.folder), counted(count, "photo"))?,
     }
-    Ok(Outcome::Done)
+    Ok(if skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
 }
 
 pub fn photo(args: &PhotoArgs) -> anyhow::Result<Outcome> {
     let store = SampleStore::open(&args.store.store)?;
     let photo = if args.pending { store.pending_photo(args.id)? } else { store.photo(args.id)? };
-    write_file(&args.store, &args.output, &photo)
+    write_file(&args.store, &args.output, &photo, args.force)
 }
 
 pub fn head(args: &HeadArgs) -> anyhow::Result<Outcome> {
     let store = SampleStore::open(&args.store.store)?;
     let version = args.version.or(store.heads()?.first().map(|head| head.version));
     let Some(version) = version else { anyhow::bail!("no head was measured yet; `topgraft teach` does it") };
-    write_file(&args.store, &args.output, &store.head(version)?)
+    write_file(&args.store, &args.output, &store.head(version)?, args.force)
 }
 
 pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
     let other = SampleStore::open(&args.other)?;
     let merged = SampleStore::open_or_create(&args.store.store)?.merge(&other)?;
+    for id in &merged.damaged {
+        message(format_args!("skipped sample {id} of {}: its photo is damaged", args.other.display()));
+    }
+    let outcome = if merged.damaged.is_empty() { Outcome::Done } else { Outcome::SomeInputBad };
     let mut out = std::io::stdout().lock();
     if args.store.json {
         let conflicts =
             merged.conflicts.iter().map(|(id, here, there)| json!({ "id": id, "here": here, "there": there }));
         let conflicts = conflicts.collect::<serde_json::Value>();
         writeln!(out, "{}", json!({ "new": merged.new, "known": merged.known, "conflicts": conflicts }))?;
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     writeln!(out, "new        {}", counted(merged.new, "sample"))?;
     writeln!(out, "known      {}", counted(merged.known, "sample"))?;
     for (id, here, there) in &merged.conflicts {
         writeln!(out, "conflict   sample {id} stays {}, it is {} there", plain(here), plain(there))?;
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
-fn write_file(args: &StoreArgs, path: &std::path::Path, content: &[u8]) -> anyhow::Result<Outcome> {
-    save(path, content, false)?;
+fn write_file(args: &StoreArgs, path: &std::path::Path, content: &[u8], force: bool) -> anyhow::Result<Outcome> {
+    if is_same_file(path, &args.store) {
+        anyhow::bail!("{}: is the store; give another name", path.display());
+    }
+    save(path, content, force)?;
     let mut out = std::io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", json!({ "path": path.display().to_string(), "bytes": content.len() }))?,

@@ -104,6 +104,7 @@ pub fn heads(args: &StoreArgs) -> anyhow::Result<Outcome> {
                 "time": seconds(head.time),
                 "samples": head.samples,
                 "bytes": head.bytes,
+                "has_samples": head.has_samples,
             })
         });
         writeln!(out, "{}", json!({ "heads": heads.collect::<Value>() }))?;
@@ -113,9 +114,10 @@ pub fn heads(args: &StoreArgs) -> anyhow::Result<Outcome> {
         writeln!(out, "no head was measured yet")?;
         return Ok(Outcome::Done);
     }
-    let mut rows = vec![["head", "measured", "samples", "size"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["head", "measured", "samples", "size", ""].map(str::to_owned).to_vec()];
     for head in &heads {
-        rows.push(vec![head.version.to_string(), utc(head.time), head.samples.to_string(), bytes(head.bytes)]);
+        let note = if head.has_samples { "" } else { "no way back" }.to_owned();
+        rows.push(vec![head.version.to_string(), utc(head.time), head.samples.to_string(), bytes(head.bytes), note]);
     }
     write!(out, "{}", table(&rows, &[0, 2, 3]))?;
     Ok(Outcome::Done)

@@ -1,5 +1,6 @@
 //! What changes the samples.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use anyhow::bail;
@@ -90,8 +91,9 @@ pub fn roll_back(args: &RollBackArgs) -> anyhow::Result<Outcome> {
 }
 
 pub fn relabel(args: &RelabelArgs) -> anyhow::Result<Outcome> {
-    SampleStore::open(&args.store.store)?.relabel(&args.ids, &args.class)?;
-    say(&args.store, "moved", &format!("to {}", plain(&args.class)), args.ids.len())
+    let ids = distinct(&args.ids);
+    SampleStore::open(&args.store.store)?.relabel(&ids, &args.class)?;
+    say(&args.store, "moved", &format!("to {}", plain(&args.class)), ids.len())
 }
 
 pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
@@ -99,8 +101,9 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
     let (what, count) = match &args.class {
         Some(class) => (format!("class {}", plain(class)), store.remove_class(class)?),
         None => {
-            store.remove(&args.ids)?;
-            (String::new(), args.ids.len())
+            let ids = distinct(&args.ids);
+            store.remove(&ids)?;
+            (String::new(), ids.len())
         }
     };
     say(&args.store, "removed", &what, count)
@@ -115,16 +118,21 @@ pub fn rename(args: &RenameArgs) -> anyhow::Result<Outcome> {
 }
 
 pub fn label(args: &RelabelArgs) -> anyhow::Result<Outcome> {
-    let ids = SampleStore::open(&args.store.store)?.label_pending(&args.ids, &args.class)?;
+    let ids = SampleStore::open(&args.store.store)?.label_pending(&distinct(&args.ids), &args.class)?;
     say(&args.store, "taught", &plain(&args.class), ids.len())
 }
 
 pub fn drop_pending(args: &DropArgs) -> anyhow::Result<Outcome> {
     let mut store = SampleStore::open(&args.store.store)?;
     let all = store.pending()?.into_iter().map(|frame| frame.id);
-    let ids = if args.all { all.collect() } else { args.ids.clone() };
+    let ids = if args.all { all.collect() } else { distinct(&args.ids) };
     store.drop_pending(&ids)?;
     say(&args.store, "dropped", "", ids.len())
+}
+
+/// Each number once.
+fn distinct(ids: &[i64]) -> Vec<i64> {
+    ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// `undone     teach cat: 3 samples`

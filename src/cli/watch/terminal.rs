@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use topgraft::live::Seen;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::text::plain;
 
@@ -31,7 +32,8 @@ impl Bars {
     }
 
     pub fn show(&mut self, out: &mut impl Write, seen: &Seen) -> std::io::Result<()> {
-        let text = lines(seen, &self.notes);
+        let width = width();
+        let text: Vec<String> = lines(seen, &self.notes).iter().map(|line| cut(line, width)).collect();
         // Up to the first of the lines of before; each is cleared to its end, and what is below the last.
         let up = if self.lines > 0 { format!("\x1b[{}A\r", self.lines) } else { String::new() };
         self.lines = text.len();
@@ -54,11 +56,15 @@ fn lines(seen: &Seen, notes: &[String]) -> Vec<String> {
     };
     let mut lines = vec![format!("{label}{state}")];
     if let Some(prediction) = &seen.prediction {
-        // In the order of the classes: bars that change their places cannot be read.
-        for (name, p) in seen.labels.iter().zip(&prediction.probabilities).take(MOST) {
+        // The most probable ones, but in the order of the classes: bars that change their places cannot be read.
+        let mut shown: Vec<usize> = prediction.top(MOST).map(|(class, _)| usize::from(class)).collect();
+        shown.sort_unstable();
+        for class in shown {
+            let p = prediction.probabilities[class];
             let filled = (p * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
-            let name = cut(&plain(name), NAME);
-            lines.push(format!("{name:<NAME$} {}{} {:5.1} %", "█".repeat(filled), "·".repeat(BAR - filled), 100.0 * p));
+            let name = cut(&plain(&seen.labels[class]), NAME);
+            let space = " ".repeat(NAME.saturating_sub(name.width()));
+            lines.push(format!("{name}{space} {}{} {:5.1} %", "█".repeat(filled), "·".repeat(BAR - filled), 100.0 * p));
         }
         if seen.labels.len() > MOST {
             lines.push(format!("and {} more", seen.labels.len() - MOST));
@@ -76,9 +82,44 @@ fn lines(seen: &Seen, notes: &[String]) -> Vec<String> {
     lines
 }
 
+/// A text of at most so many columns. A line that is longer than the terminal would take two, and be drawn over wrongly.
 fn cut(text: &str, most: usize) -> String {
-    match text.chars().count() > most {
-        true => text.chars().take(most - 1).chain(['…']).collect(),
-        false => text.to_owned(),
+    if text.width() <= most {
+        return text.to_owned();
+    }
+    let (mut cut, mut width) = (String::new(), 1);
+    for c in text.chars() {
+        width += c.width().unwrap_or(0);
+        if width > most {
+            break;
+        }
+        cut.push(c);
+    }
+    cut + "…"
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+    {
+        return usize::from(size.ws_col);
+    }
+    80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        assert_eq!(cut("a cat", 5), "a cat");
+        assert_eq!(cut("a cat", 4), "a c…");
+        assert_eq!(cut("猫と犬", 6), "猫と犬");
+        assert_eq!(cut("猫と犬", 5), "猫と…");
+        assert_eq!(cut("猫と犬", 4), "猫…");
+        assert_eq!(cut("abc", 1), "…");
     }
 }

@@ -349,6 +349,10 @@ impl HeadThread {
         }
         self.refreshed = Instant::now();
         let Mind::Teacher(teacher) = &mut self.mind else { return };
+        if !teacher.store().is_in_place() {
+            let path = teacher.store().path().display().to_string();
+            return self.fail(format!("{path}: was removed or replaced; start again to use what is there now"));
+        }
         match teacher.refresh() {
             Ok(false) => self.has_failed = false,
             Ok(true) => {
@@ -413,6 +417,11 @@ impl HeadThread {
                 Ok(()) => self.is_settling = true,
                 Err(error) => self.shared.events.add(LiveEvent::Head(error.to_string())),
             },
+            Ok(snapshot) if snapshot.classes.len() >= 2 => {
+                let class = snapshot.class_of_one().unwrap_or_default();
+                let why = format!("it is not measured, and its file not written, before `{class}` has a second sample");
+                self.shared.events.add(LiveEvent::Head(why));
+            }
             Ok(_) => {}
             Err(error) => self.fail(error.to_string()),
         }
