@@ -138,6 +138,13 @@ fn what_cannot_be_taught_is_refused_and_leaves_nothing() {
     bench.teach("fish", empty.to_str().unwrap(), &[]).refuses(&["no photos in this folder"]);
     assert_eq!(names(bench.folder.path()), ["empty"]);
     bench.teach("a/b", &photos("fish"), &[]).refuses(&["cannot be the name of a class"]);
+    bench.teach("unknown", &photos("fish"), &[]).refuses(&["what is none of the classes"]);
+    let broken = bench.path("broken");
+    fs::create_dir(&broken).unwrap();
+    fs::write(broken.join("a.jpg"), b"no photo").unwrap();
+    assert_eq!(bench.teach("fish", broken.to_str().unwrap(), &[]).code, 2);
+    assert_eq!(names(bench.folder.path()), ["broken", "empty"], "no store is made for nothing");
+    bench.teach("fish", &photos("fish"), &["-o", &bench.store()]).refuses(&["cannot be the head file and the store"]);
     topgraft(["teach", "-c", "x"]).refuses(&["no store to teach in", "--store"]);
     // Something of the user's is not written over.
     let mine = bench.path("mine.txt");

@@ -77,6 +77,11 @@ fn a_damaged_store_is_named_and_the_head_file_used() {
 #[test]
 fn what_cannot_be_watched_is_refused() {
     let bench = Bench::new();
+    watch(&bench, &photos("fish"), &[]).refuses(&["x.store: there is no such store"]);
+    assert!(names(bench.folder.path()).is_empty());
+    let bench = Bench::taught(&["fish", "birds"]);
+    let store = bench.store();
+    watch(&bench, &photos("fish"), &["-m", &store]).refuses(&["cannot be the head file and the store"]);
     topgraft(["watch", "--from", "-"]).refuses(&["nothing to watch with", "--store", "--model"]);
     watch(&bench, "/no/such/video.mp4", &[]).refuses(&["/no/such/video.mp4"]);
     watch(&bench, &photos("fish"), &["--screen", "lcd"]).refuses(&["lcd: no kind of screen"]);
@@ -130,8 +135,10 @@ fn systemd_is_told() {
 fn jpegs_on_standard_input_are_frames_and_a_signal_ends_it() {
     let bench = Bench::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_topgraft"));
-    let (store, tiny) = (bench.store(), bench.tiny());
-    command.args(["watch", "-s", &store, "--backbone", &tiny, "--from", "-", "--json"]);
+    // A store that the settings name is made.
+    let config = bench.path("t.toml");
+    std::fs::write(&config, "store = 'x.store'").expect("writes");
+    command.args(["watch", "--config", config.to_str().unwrap(), "--backbone", &bench.tiny(), "--from", "-", "--json"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
     let photo = names(std::path::Path::new(&photos("fish"))).remove(0);
     let photo = std::fs::read(format!("{}/{photo}", photos("fish"))).expect("a photo");
