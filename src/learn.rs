@@ -79,7 +79,7 @@ pub use select::{Candidate, pareto_front, ranking};
 #[cfg(feature = "encoder")]
 pub use sentence_encoder::SentenceEncoder;
 pub use settle::{Settled, Snapshot, settle};
-pub use teacher::{Lesson, TeachError, Teacher};
+pub use teacher::{Extraction, Lesson, TeachError, Teacher};
 pub use text_pooling::{PoolingError, choose_pooling, scaling_of};
 pub use text_trunk::{TextError, TextTrunk};
 pub use texts::{Texts, TextsError};

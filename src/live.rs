@@ -14,6 +14,7 @@ pub mod display;
 mod drift;
 mod event;
 mod latest;
+mod log;
 mod session;
 mod smoothing;
 

@@ -10,7 +10,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("pets.store");
 //! let mut store = SampleStore::open_or_create(&path)?;
-//! let photo = std::fs::read("models/demo/learn/birds/crane.jpg").unwrap_or_default();
+//! let photo = topgraft::vision::encode_jpeg(&image::RgbImage::new(64, 48));
 //! let sample = NewSample { photo: &photo, class: "cat", source: "camera", time: SystemTime::now(), features: None };
 //! let (_, taught) = store.teach(&[sample], "teach cat", None)?;
 //! store.relabel(&[taught[0].id()], "crane")?;

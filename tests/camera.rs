@@ -176,6 +176,32 @@ fn mjpeg_over_http_is_captured() {
     assert_eq!(watched.events, [EventKind::Started]);
 }
 
+/// Not a server of ours: ffmpeg sends what it reads, as cameras on the network do.
+#[test]
+fn mjpeg_of_ffmpeg_is_captured() {
+    if !has_ffmpeg("mjpeg_of_ffmpeg_is_captured") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    (0..20).for_each(|i| picture(i).save(folder.path().join(format!("{i}.png"))).unwrap());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/stream");
+    let mut server = Command::new("ffmpeg")
+        .args(["-nostdin", "-loglevel", "error", "-re", "-loop", "1", "-framerate", "10", "-i"])
+        .arg(folder.path().join("%d.png"))
+        .args(["-c:v", "mjpeg", "-q:v", "2", "-f", "mpjpeg", "-listen", "1", &url])
+        .spawn()
+        .unwrap();
+    // It is asked again until it listens.
+    let mut watched = Watched::start(&url, quick());
+    check(&watched.frame(), "ffmpeg's mjpeg");
+    let first = number(&watched.frame().image);
+    while number(&watched.frame().image) == first {}
+    server.kill().unwrap();
+    server.wait().unwrap();
+    watched.event("the end", |event| matches!(event, EventKind::Ended { .. }));
+}
+
 #[test]
 fn a_connection_that_is_closed_is_made_again() {
     if !has_ffmpeg("a_connection_that_is_closed_is_made_again") {

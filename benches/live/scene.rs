@@ -80,7 +80,7 @@ pub fn thousand(shared: &Path, store: &Path) -> Result<Teacher> {
     let photos = shared.join("data/images/signdigits10");
     import(&mut samples, &photos, || {}).with_context(|| photos.display().to_string())?;
     let mut teacher = Teacher::new(samples, Arc::new(trunk()?), Limits::default())?;
-    while teacher.extract()?.0 > 0 {}
+    while teacher.extract()?.left > 0 {}
     Ok(teacher)
 }
 

@@ -80,13 +80,13 @@ pub fn extract(teacher: &mut Teacher) -> anyhow::Result<bool> {
     let bar = progress_bar_of(missing, "photos");
     let (mut left, mut all_good) = (missing, true);
     while left > 0 {
-        let (rest, bad) = teacher.extract()?;
-        for (id, error) in bad {
+        let extracted = teacher.extract()?;
+        for (id, error) in &extracted.bad {
             all_good = false;
             bar.suspend(|| message(format_args!("sample {id}: {error}")));
         }
-        bar.inc((left - rest) as u64);
-        left = rest;
+        bar.inc(left.saturating_sub(extracted.left) as u64);
+        left = extracted.left;
     }
     bar.finish_and_clear();
     Ok(all_good)

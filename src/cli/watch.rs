@@ -110,7 +110,7 @@ fn is_unusable(error: &anyhow::Error) -> bool {
     })
 }
 
-fn watch(args: &Args, session: &Session, screen: Option<screen::Shown>) -> anyhow::Result<Outcome> {
+fn watch(args: &Args, session: &Session, mut screen: Option<screen::Shown>) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout();
     let mut terminal = (!args.json && out.is_terminal()).then(terminal::Bars::default);
     let mut service = service::Service::new();
@@ -124,7 +124,7 @@ fn watch(args: &Args, session: &Session, screen: Option<screen::Shown>) -> anyho
                 Some(bars) => bars.note(&event.to_string()),
                 None => message(&event),
             }
-            if let (Some(screen), LiveEvent::Camera(_)) = (&screen, &event) {
+            if let (Some(screen), LiveEvent::Camera(_)) = (&mut screen, &event) {
                 screen.say(&event.to_string());
             }
         }

@@ -11,7 +11,7 @@ use topgraft_core::solver::{FitError, FitReport};
 
 use super::fit::zero_head;
 
-/// Samples that it can hold: memory grows with their square, and is 85 MB for so many with 1280 features.
+/// Samples that it can hold: memory grows with their square, and is below 85 MB for so many of ten classes with 1280 features.
 pub const MOST_SAMPLES: usize = 2048;
 /// Room beyond the samples that are there, so that few of those that come need a new place for all.
 const SPARE: usize = 64;
@@ -82,7 +82,7 @@ impl OnlineHead {
         let other: Vec<_> = wanted.iter().filter(is_other).map(|(id, class)| (*id, class.as_str())).collect();
         let ids: HashSet<i64> = wanted.iter().map(|(id, _)| *id).collect();
         let gone: Vec<i64> = self.samples.keys().copied().filter(|id| !ids.contains(id)).collect();
-        // One costs a few thousandths of what all do.
+        // Few are taken in one by one; many come cheaper all at once.
         let is_small = 8 * (other.len() + gone.len()) <= wanted.len().max(16);
         (same_classes && is_small && wanted.len() <= self.labels.len()).then_some((other, gone))
     }
@@ -215,6 +215,13 @@ mod tests {
         pairs.for_each(|(a, b)| assert!((a - b).abs() < 2e-3, "{a} {b}"));
         assert_eq!(head.means(), fresh.means());
         assert_eq!(head.labels(), ["cat", "dog", "owl"]);
+    }
+
+    /// What `MOST_SAMPLES` says of itself.
+    #[test]
+    fn as_many_as_it_can_hold_fit_a_small_board() {
+        let floats = Online::buffer_len(MOST_SAMPLES, 10, 1280).expect("fits") + MOST_SAMPLES * 1280;
+        assert!((70e6..85e6).contains(&(4.0 * floats as f64)), "{floats}");
     }
 
     #[test]

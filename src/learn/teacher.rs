@@ -75,6 +75,17 @@ pub struct Lesson {
     pub fit_time: Duration,
 }
 
+/// What [`Teacher::extract`] has done.
+#[derive(Debug)]
+pub struct Extraction {
+    /// Samples that have features now.
+    pub made: usize,
+    /// Samples that have none yet.
+    pub left: usize,
+    /// Samples whose photo cannot be used, with the reason: they are not tried again.
+    pub bad: Vec<(i64, TeachError)>,
+}
+
 /// What the last measured head has chosen: later ones use it until the next is measured.
 #[derive(Clone, Debug, Default)]
 struct Basis {
@@ -272,32 +283,38 @@ impl Teacher {
         Ok(missing)
     }
 
-    /// Makes features of a few of the samples that have none, and keeps them: what is done is done, whatever stops this. Returns
-    /// how many are left, and those whose photo cannot be used with the reason; the head knows all when none is left.
+    /// Makes features of a few of the samples that have none, and keeps them: what is done is done, whatever stops this. The head
+    /// knows all when none is left.
     ///
     /// # Errors
     /// [`TeachError`].
-    pub fn extract(&mut self) -> Result<(usize, Vec<(i64, TeachError)>), TeachError> {
+    pub fn extract(&mut self) -> Result<Extraction, TeachError> {
         let mut missing = self.missing()?;
-        let rest = missing.split_off(missing.len().min(BATCH));
-        let photos = missing.iter().map(|id| self.store.photo(*id)).collect::<Result<Vec<_>, _>>()?;
+        let left = missing.split_off(missing.len().min(BATCH)).len();
+        // A damaged photo is one sample's fault, anything else the store's.
+        let photo = |id: &i64| match self.store.photo(*id) {
+            Err(error) if !matches!(error, SampleStoreError::DamagedPhoto { .. }) => Err(error),
+            photo => Ok(photo),
+        };
+        let photos = missing.iter().map(photo).collect::<Result<Vec<_>, _>>()?;
         let (trunk, preprocess) = (&self.trunk, *self.trunk.preprocess());
-        let features = |preprocessor: &mut Preprocessor, photo: &Vec<u8>| -> Result<Vec<f32>, TeachError> {
-            Ok(trunk.features(preprocessor.apply(&vision::decode(photo)?))?)
+        let features = |preprocessor: &mut Preprocessor, photo: Result<Vec<u8>, SampleStoreError>| {
+            Ok(trunk.features(preprocessor.apply(&vision::decode(&photo?)?))?)
         };
         let preprocessor = || Preprocessor::new(&preprocess).expect("a trunk has checked its preprocessing");
-        let made: Vec<_> = photos.par_iter().map_init(preprocessor, features).collect();
+        let made: Vec<Result<Vec<f32>, TeachError>> = photos.into_par_iter().map_init(preprocessor, features).collect();
         let fingerprint = self.trunk.fingerprint();
         let good = missing.iter().zip(&made).filter_map(|(id, row)| Some((*id, row.as_ref().ok()?)));
         let good: Vec<_> = good.map(|(id, numbers)| (id, Features { trunk: fingerprint, numbers })).collect();
         self.store.put_features(&good)?;
+        let made_count = good.len();
         let bad = missing.into_iter().zip(made).filter_map(|(id, row)| Some((id, row.err()?)));
         let bad: Vec<(i64, TeachError)> = bad.collect();
         self.unreadable.extend(bad.iter().map(|(id, _)| *id));
-        if rest.is_empty() {
+        if left == 0 && made_count > 0 {
             self.rebuild()?;
         }
-        Ok((rest.len(), bad))
+        Ok(Extraction { made: made_count, left, bad })
     }
 
     /// Whether [`polish`](Self::polish) has something to do.
@@ -617,8 +634,8 @@ mod tests {
         // A photo that cannot be read is named once.
         let bad = NewSample { photo: b"no photo", class: "left", source: "", time: SystemTime::now(), features: None };
         moved.store_mut().teach(&[bad], "teach left", None).expect("teaches");
-        let (left, bad) = moved.extract().expect("extracts");
-        assert_eq!((left, bad.len()), (0, 1));
+        let extracted = moved.extract().expect("extracts");
+        assert_eq!((extracted.made, extracted.left, extracted.bad.len()), (6, 0, 1));
         assert!(moved.missing().expect("reads").is_empty());
         assert_eq!(moved.model().expect("a head").labels, ["left", "top"]);
         assert_eq!(moved.model().expect("a head").head.feature_dim(), 256);

@@ -1,16 +1,10 @@
 //! What happens while the loop runs, beside what is seen.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use super::camera::EventKind;
 use crate::store::MadeRoom;
-
-/// The most events that are kept for who does not ask for them.
-const MOST: usize = 256;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -93,24 +87,5 @@ impl fmt::Display for LiveEvent {
             Self::Drift(false) => write!(f, "drift: over"),
             Self::Kept { id, guess } => write!(f, "kept frame {id} to be labelled, it may be `{guess}`"),
         }
-    }
-}
-
-/// Events that nobody has asked for yet; of very many the newest.
-#[derive(Debug, Default)]
-pub(super) struct EventLog(Mutex<VecDeque<(SystemTime, LiveEvent)>>);
-
-impl EventLog {
-    pub fn add(&self, event: LiveEvent) {
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while events.len() >= MOST {
-            events.pop_front();
-        }
-        events.push_back((SystemTime::now(), event));
-    }
-
-    pub fn drain(&self) -> Vec<LiveEvent> {
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        events.drain(..).map(|(_, event)| event).collect()
     }
 }

@@ -9,6 +9,8 @@
 //! which it was asked for, and the prediction that follows it knows of it.
 
 mod head;
+mod keep;
+mod samples;
 mod settling;
 mod trunk;
 
@@ -23,8 +25,9 @@ use image::RgbImage;
 
 use super::camera::{Camera, Counts, Event, Frame, Next};
 use super::drift::DriftSettings;
-use super::event::{EventLog, LiveEvent};
+use super::event::LiveEvent;
 use super::latest::{Latest, Newer};
+use super::log::Log;
 use super::smoothing::SmoothingSettings;
 use crate::learn::{Classifier, Lesson, Prediction, TeachError, Teacher};
 
@@ -238,13 +241,17 @@ struct Shared {
     inbox: Mutex<Inbox>,
     changed: Condvar,
     seen: Latest<Seen>,
-    events: EventLog,
+    events: Log<LiveEvent>,
 }
 
 impl Shared {
     fn leave(&self, leave: impl FnOnce(&mut Inbox)) {
         leave(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
+    }
+
+    fn say(&self, event: LiveEvent) {
+        self.events.add(event, |_, _| false);
     }
 
     fn is_closed(&self) -> bool {

@@ -3,10 +3,10 @@
 use image::RgbImage;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
-/// Quality of the JPEGs that are kept, 1..=100: the features of one are those of the frame but for a few parts in a thousand.
+/// Quality of the JPEGs that are kept, 1..=100.
 const QUALITY: u8 = 92;
 
-/// A frame as a JPEG file, about 60 KB for 640 x 480.
+/// A frame as a JPEG file, of high quality: what is taught is this, decoded, so that it gives the same features at any time.
 ///
 /// # Panics
 /// If a side has no pixels, or more than 65,535.

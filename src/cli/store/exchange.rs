@@ -39,14 +39,8 @@ pub struct PhotoArgs {
     /// It is the number of a frame that waits for a label
     #[arg(long)]
     pending: bool,
-    /// File to write
-    #[arg(short, long, value_name = "FILE.jpg")]
-    output: PathBuf,
-    /// Replace the file if it is there
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    file: FileArgs,
 }
 
 #[derive(clap::Args)]
@@ -54,8 +48,15 @@ pub struct HeadArgs {
     /// Number of the head, as `topgraft store heads` lists them [default: the latest]
     #[arg(value_name = "HEAD")]
     version: Option<i64>,
+    #[command(flatten)]
+    file: FileArgs,
+}
+
+/// A store, and a file that is written out of it.
+#[derive(clap::Args)]
+struct FileArgs {
     /// File to write
-    #[arg(short, long, value_name = "HEAD.graft")]
+    #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Replace the file if it is there
     #[arg(long)]
@@ -128,16 +129,16 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
 }
 
 pub fn photo(args: &PhotoArgs) -> anyhow::Result<Outcome> {
-    let store = SampleStore::open(&args.store.store)?;
+    let store = SampleStore::open(&args.file.store.store)?;
     let photo = if args.pending { store.pending_photo(args.id)? } else { store.photo(args.id)? };
-    write_file(&args.store, &args.output, &photo, args.force)
+    write_file(&args.file, &photo)
 }
 
 pub fn head(args: &HeadArgs) -> anyhow::Result<Outcome> {
-    let store = SampleStore::open(&args.store.store)?;
+    let store = SampleStore::open(&args.file.store.store)?;
     let version = args.version.or(store.heads()?.first().map(|head| head.version));
     let Some(version) = version else { anyhow::bail!("no head was measured yet; `topgraft teach` does it") };
-    write_file(&args.store, &args.output, &store.head(version)?, args.force)
+    write_file(&args.file, &store.head(version)?)
 }
 
 pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
@@ -163,13 +164,14 @@ pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn write_file(args: &StoreArgs, path: &std::path::Path, content: &[u8], force: bool) -> anyhow::Result<Outcome> {
-    if is_same_file(path, &args.store) {
+fn write_file(args: &FileArgs, content: &[u8]) -> anyhow::Result<Outcome> {
+    let path = &args.output;
+    if is_same_file(path, &args.store.store) {
         anyhow::bail!("{}: is the store; give another name", path.display());
     }
-    save(path, content, force)?;
+    save(path, content, args.force)?;
     let mut out = std::io::stdout().lock();
-    match args.json {
+    match args.store.json {
         true => writeln!(out, "{}", json!({ "path": path.display().to_string(), "bytes": content.len() }))?,
         false => writeln!(out, "written    {} ({})", plain_path(path), bytes(content.len() as u64))?,
     }

@@ -1,10 +1,14 @@
 //! The small screen, on a thread of its own: its bus is slow.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use topgraft::live::display::{Screen, ScreenError, ScreenSettings, State, View};
-use topgraft::live::{Seen, UNKNOWN};
+use topgraft::live::{Latest, Newer, Seen, UNKNOWN};
+
+/// How long to wait at a time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is to be shown next.
 enum Next {
@@ -14,15 +18,16 @@ enum Next {
 
 #[derive(Default)]
 struct Shared {
-    next: Mutex<(Option<Next>, Option<ScreenError>, bool)>,
-    changed: Condvar,
+    next: Latest<Next>,
+    failure: Mutex<Option<ScreenError>>,
 }
 
 /// A screen that is being shown on. Frames that come while it is busy are passed over, but for the newest.
 pub struct Shown {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
-    reason: Mutex<String>,
+    /// What the camera said last.
+    reason: String,
 }
 
 impl Shown {
@@ -31,72 +36,67 @@ impl Shown {
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
         let thread = thread::spawn(move || {
+            let mut number = 0;
             loop {
-                let next = {
-                    let state = of_thread.next.lock().unwrap_or_else(PoisonError::into_inner);
-                    let waited = of_thread.changed.wait_while(state, |state| state.0.is_none() && !state.2);
-                    let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-                    match state.0.take() {
-                        Some(next) => next,
-                        None => return,
-                    }
-                };
-                let shown = match &next {
-                    Next::Seen(seen) => show(&mut screen, seen),
-                    Next::NoCamera(reason) => {
-                        let view =
-                            View { frame: None, label: "no camera", bars: &[], state: State::NoCamera, footer: reason };
-                        screen.show(&view)
+                let shown = match of_thread.next.newer(number, PATIENCE) {
+                    Newer::Over => return,
+                    Newer::Waiting => continue,
+                    Newer::Value(newer, next) => {
+                        number = newer;
+                        show(&mut screen, &next)
                     }
                 };
                 if let Err(error) = shown {
-                    of_thread.next.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(error);
+                    *of_thread.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     return;
                 }
             }
         });
-        Ok(Self { shared, thread: Some(thread), reason: Mutex::default() })
+        Ok(Self { shared, thread: Some(thread), reason: String::new() })
     }
 
     pub fn show(&self, seen: Arc<Seen>) {
-        self.put(Next::Seen(seen));
+        self.shared.next.put(Next::Seen(seen));
     }
 
-    /// What the camera said last, for [`no_camera`](Self::no_camera).
-    pub fn say(&self, reason: &str) {
-        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+    /// What the camera says, for [`no_camera`](Self::no_camera).
+    pub fn say(&mut self, reason: &str) {
+        reason.clone_into(&mut self.reason);
     }
 
     pub fn no_camera(&self) {
-        self.put(Next::NoCamera(self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()));
-    }
-
-    fn put(&self, next: Next) {
-        self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(next);
-        self.shared.changed.notify_all();
+        self.shared.next.put(Next::NoCamera(self.reason.clone()));
     }
 
     /// Why it shows nothing any more.
     pub fn failed(&self) -> Result<(), ScreenError> {
-        match self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).1.take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }
 
 impl Drop for Shown {
     /// What is to be shown still is.
     fn drop(&mut self) {
-        self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).2 = true;
-        self.shared.changed.notify_all();
+        self.shared.next.end();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn show(screen: &mut Screen, seen: &Seen) -> Result<(), ScreenError> {
+fn show(screen: &mut Screen, next: &Next) -> Result<(), ScreenError> {
+    let seen = match next {
+        Next::Seen(seen) => seen,
+        Next::NoCamera(reason) => {
+            return screen.show(&View {
+                frame: None,
+                label: "no camera",
+                bars: &[],
+                state: State::NoCamera,
+                footer: reason,
+            });
+        }
+    };
     let mut bars: Vec<(&str, f32)> = Vec::new();
     if let Some(prediction) = &seen.prediction {
         let top = prediction.top(usize::MAX);

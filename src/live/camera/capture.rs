@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Frame;
-use super::event::EventKind;
+use super::event::{self, EventKind};
 use super::route::Route;
 use super::run::{Picture, Run, Shared};
 use super::settings::{Backoff, Settings};
@@ -42,7 +42,7 @@ impl Capture {
                 return;
             }
             let after = backoff.after(well);
-            self.shared.log.add(EventKind::Restarting { after });
+            event::add(&self.shared.log, EventKind::Restarting { after });
             if self.is_stopped(after) {
                 return;
             }
@@ -65,7 +65,7 @@ impl Capture {
                 Taken::Value(picture) => {
                     if self.publish(picture) {
                         if last.is_none() {
-                            self.shared.log.add(EventKind::Started);
+                            event::add(&self.shared.log, EventKind::Started);
                         }
                         last = Some(Instant::now());
                     }
@@ -79,7 +79,7 @@ impl Capture {
             }
             // Damaged frames are none.
             if stall.is_some_and(|stall| last.unwrap_or(begin).elapsed() >= stall) {
-                self.shared.log.add(EventKind::Stalled { after: self.settings.stall });
+                event::add(&self.shared.log, EventKind::Stalled { after: self.settings.stall });
                 run.stop();
                 break;
             }
@@ -112,7 +112,7 @@ impl Capture {
 
     fn log_end(&self, how: &str, last_line: Option<&str>) {
         let last_line = last_line.map(|line| self.route.redact(line));
-        self.shared.log.add(EventKind::Ended { how: self.route.redact(how), last_line });
+        event::add(&self.shared.log, EventKind::Ended { how: self.route.redact(how), last_line });
     }
 
     fn is_stopped(&self, within: Duration) -> bool {

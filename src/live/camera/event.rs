@@ -1,12 +1,9 @@
 //! What happens to a source while it is captured.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The most events that are kept for who does not ask for them.
-const MOST: usize = 256;
+use crate::live::log::Log;
 
 /// Something that happened to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,33 +66,17 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// The events that nobody has asked for yet, the oldest dropped.
-pub(super) struct Log(Mutex<VecDeque<Event>>);
-
-impl Log {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
-    }
-
-    pub(super) fn add(&self, kind: EventKind) {
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut event = Event { time: SystemTime::now(), kind };
-        // Thousands of damaged frames are not to push out what else happened.
-        if let EventKind::Damaged { count, .. } = &mut event.kind
-            && let Some(Event { kind: EventKind::Damaged { count: before, .. }, .. }) = events.back()
-        {
-            *count += before;
-            events.pop_back();
+/// Adds what happened now. Thousands of damaged frames are not to push out what else happened.
+pub(super) fn add(log: &Log<Event>, kind: EventKind) {
+    log.add(Event { time: SystemTime::now(), kind }, |last, event| match (&mut last.kind, &event.kind) {
+        (EventKind::Damaged { count, reason }, EventKind::Damaged { count: more, reason: newest }) => {
+            *count += more;
+            newest.clone_into(reason);
+            last.time = event.time;
+            true
         }
-        if events.len() == MOST {
-            events.pop_front();
-        }
-        events.push_back(event);
-    }
-
-    pub(super) fn drain(&self) -> Vec<Event> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
-    }
+        _ => false,
+    });
 }
 
 #[cfg(test)]
@@ -107,20 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_counted_up_and_the_oldest_go() {
-        let log = Log::new();
-        (0..MOST).for_each(|_| log.add(EventKind::Stalled { after: Duration::from_secs(10) }));
-        log.add(EventKind::Started);
-        (0..1000).for_each(|_| log.add(damaged(1, "a")));
-        log.add(damaged(2, "b"));
-        let events = log.drain();
-        assert_eq!(events.len(), MOST);
-        let last: Vec<_> = events[MOST - 3..].iter().map(|event| event.kind.clone()).collect();
-        assert_eq!(
-            last,
-            [EventKind::Stalled { after: Duration::from_secs(10) }, EventKind::Started, damaged(1002, "b")]
-        );
-        assert!(log.drain().is_empty());
+    fn damage_is_counted_up() {
+        let log = Log::default();
+        add(&log, EventKind::Started);
+        (0..1000).for_each(|_| add(&log, damaged(1, "a")));
+        add(&log, damaged(2, "b"));
+        let kinds: Vec<_> = log.drain().into_iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, [EventKind::Started, damaged(1002, "b")]);
     }
 
     #[test]

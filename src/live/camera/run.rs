@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use image::RgbImage;
 
-use super::event::{EventKind, Log};
+use super::event::{self, Event, EventKind};
 use super::huffman::with_tables;
 use super::mjpeg::Splitter;
 use super::pool::Pool;
@@ -20,6 +20,7 @@ use super::settings::{Pace, Settings};
 use super::slot::{Closed, Slot, Taken};
 use super::yuv::{self, Range};
 use super::{Counts, Frame};
+use crate::live::log::Log;
 use crate::vision;
 
 /// How long a program whose output has ended may take to end.
@@ -32,7 +33,7 @@ pub(super) struct Shared {
     /// The newest frame; closed when the camera is dropped or the source is over.
     pub frames: Slot<Frame>,
     pub pool: Pool,
-    pub log: Log,
+    pub log: Log<Event>,
     captured: AtomicU64,
     dropped: AtomicU64,
     damaged: AtomicU64,
@@ -41,7 +42,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new() -> Self {
         let [captured, dropped, damaged] = [const { AtomicU64::new(0) }; 3];
-        Self { frames: Slot::new(), pool: Pool::new(), log: Log::new(), captured, dropped, damaged }
+        Self { frames: Slot::new(), pool: Pool::new(), log: Log::default(), captured, dropped, damaged }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -58,7 +59,7 @@ impl Shared {
 
     pub(super) fn add_damage(&self, count: u64, reason: String) {
         self.damaged.fetch_add(count, Ordering::Relaxed);
-        self.log.add(EventKind::Damaged { count, reason });
+        event::add(&self.log, EventKind::Damaged { count, reason });
     }
 }
 

@@ -212,6 +212,34 @@ fn what_it_is_not_sure_of_waits_for_a_label_once() {
     assert_eq!(labels, ["left", "right", "squares", "top"]);
 }
 
+/// Another trunk: the features are made anew while the camera is watched.
+#[test]
+fn another_trunk_makes_its_features_between_frames() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scene, session) = start(folder.path(), settings());
+    teach_all(&scene, &session, 8);
+    drop(session);
+    let scene = Scene::default();
+    let store = SampleStore::open(&folder.path().join("x.store")).expect("opens");
+    let teacher = Teacher::new(store, Arc::new(Trunk::pixels(12)), Limits::default()).expect("opens");
+    assert!(teacher.model().is_none() && teacher.missing().expect("reads").len() == 24);
+    let session = Session::start(scene.clone(), Mind::Teacher(Box::new(teacher)), settings()).expect("starts");
+    let mut left = Vec::new();
+    wait_event(&session, |event| {
+        left.extend(match event {
+            LiveEvent::Extracted { left } => Some(*left),
+            _ => None,
+        });
+        left.last() == Some(&0)
+    });
+    assert_eq!(left, [8, 0], "in two parts, each of which is kept");
+    scene.show(1);
+    wait(&session, |seen| {
+        let class = seen.prediction.as_ref().map(|prediction| usize::from(prediction.class()));
+        class.is_some_and(|class| seen.labels[class] == "top")
+    });
+}
+
 #[test]
 fn another_program_is_followed() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -25,10 +25,10 @@ pub(super) struct Featured {
 /// Until the session ends, or there are no more frames.
 pub(super) fn run(mut frames: impl Frames, trunk: &Arc<Trunk>, shared: &Shared) {
     let mut preprocessor = Preprocessor::new(trunk.preprocess()).expect("a trunk has checked its preprocessing");
-    let mut failed = false;
+    let (mut failed, mut passed_over) = (false, 0);
     while !shared.is_closed() {
         shared.spare().into_iter().for_each(|frame| frames.recycle(frame));
-        frames.events().into_iter().for_each(|event| shared.events.add(LiveEvent::Camera(event.kind)));
+        frames.events().into_iter().for_each(|event| shared.say(LiveEvent::Camera(event.kind)));
         let frame = match frames.next(PATIENCE) {
             Next::Frame(frame) => frame,
             Next::Nothing => continue,
@@ -38,21 +38,24 @@ pub(super) fn run(mut frames: impl Frames, trunk: &Arc<Trunk>, shared: &Shared) 
         match trunk.features(preprocessor.apply(&frame.image)) {
             Ok(features) => {
                 failed = false;
-                let featured = Featured { frame, features, trunk_time: start.elapsed(), counts: frames.counts() };
+                let mut counts = frames.counts();
+                counts.dropped += passed_over;
+                let featured = Featured { frame, features, trunk_time: start.elapsed(), counts };
                 let mut late = None;
                 shared.leave(|inbox| late = inbox.featured.replace(featured));
                 if let Some(late) = late {
+                    passed_over += 1;
                     frames.recycle(late.frame);
                 }
             }
             // Once, and not with every frame.
             Err(error) if !failed => {
                 failed = true;
-                shared.events.add(LiveEvent::Trunk(error.to_string()));
+                shared.say(LiveEvent::Trunk(error.to_string()));
             }
             Err(_) => {}
         }
     }
-    frames.events().into_iter().for_each(|event| shared.events.add(LiveEvent::Camera(event.kind)));
+    frames.events().into_iter().for_each(|event| shared.say(LiveEvent::Camera(event.kind)));
     shared.leave(|inbox| inbox.is_over = true);
 }
