@@ -1,7 +1,7 @@
 //! A camera that is watched and taught all the time.
 //!
 //! ```text
-//! camera --newest frame--> trunk --newest features--> head --Seen--> screen, terminal, page
+//! camera --newest frame--> trunk --newest features--> head --Seen--> screen, terminal
 //!                                                       ^ teach, undo, roll back
 //! ```
 //!
@@ -15,13 +15,15 @@ mod drift;
 mod event;
 mod latest;
 mod log;
+mod out_of_range;
 mod session;
 mod smoothing;
 
-pub use config::{CameraConfig, Config, ConfigError, LimitsConfig};
+pub use config::{CameraConfig, Config, ConfigError, ConfigFault, LimitsConfig};
 pub use drift::{Drift, DriftSettings};
 pub use event::LiveEvent;
 pub use latest::{Latest, Newer};
+pub use out_of_range::OutOfRange;
 pub use session::{
     Frames, KeepSettings, Mind, NamedCamera, Seen, Session, SessionError, SessionSettings, TeachingSettings, UNKNOWN,
 };

@@ -12,8 +12,8 @@
 //! let mut store = SampleStore::open_or_create(&path)?;
 //! let photo = topgraft::vision::encode_jpeg(&image::RgbImage::new(64, 48));
 //! let sample = NewSample { photo: &photo, class: "cat", source: "camera", time: SystemTime::now(), features: None };
-//! let (_, taught) = store.teach(&[sample], "teach cat", None)?;
-//! store.relabel(&[taught[0].id()], "crane")?;
+//! let lessons = store.teach(&[sample], "teach cat", None, None)?;
+//! store.relabel(&[lessons.taught[0].id()], "crane")?;
 //! assert_eq!(store.classes()?, [("crane".to_owned(), 1)]);
 //! assert_eq!(store.undo()?.what, "relabel 1 sample as crane");
 //! assert_eq!(store.classes()?, [("cat".to_owned(), 1)]);
@@ -44,4 +44,4 @@ pub use log::{Batch, Undone};
 pub use merge::Merged;
 pub use open::SampleStore;
 pub use pending::{NewPending, Pending};
-pub use samples::{NewSample, StoredSample, Taught, check_name};
+pub use samples::{Lessons, NewSample, StoredSample, Taught, UNKNOWN, check_name};

@@ -86,9 +86,7 @@ fn cells(trunk: &Trunk, splits: &Splits, folder: &Path, shots: &str) -> Result<V
     let model = topgraft::learn::Model::new(trunk, names, &fitted);
     let mut score = |photo: &RgbImage| -> Result<f32> {
         let features = features(photo)?;
-        let (p, _) = model.judge(kernels, &features)?;
-        let surest = p.iter().fold(0.0f32, |most, p| most.max(*p));
-        Ok(model.score(kernels, &features, surest).unwrap_or(f32::NAN))
+        Ok(model.predict(kernels, &features)?.score.unwrap_or(f32::NAN))
     };
     let reference = fitted.novelty.scores().to_vec();
     let drift = |steps: f64| {

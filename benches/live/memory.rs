@@ -8,10 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::scene::thousand;
+use super::scene::{self, thousand};
 
 pub fn run(shared: &Path) -> Result<()> {
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = scene::folder()?;
     let store = folder.path().join("x.store");
     drop(thousand(shared, &store)?);
     let board = folder.path().join("meminfo");

@@ -68,6 +68,11 @@ impl Frames for Camera {
     }
 }
 
+/// A folder for a store on the disk that is built on: what is in memory syncs in no time.
+pub fn folder() -> Result<tempfile::TempDir> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
 /// The default network, cut as `learn` does.
 pub fn trunk() -> Result<Trunk> {
     let backbone = Backbone::embedded()?;

@@ -10,7 +10,7 @@ use topgraft::live::{KeepSettings, LiveEvent, Mind, Newer, Session, SessionSetti
 use topgraft::store::{Limits, SampleStore};
 use topgraft::trunk::Trunk;
 
-use super::scene::{Camera, resident, trunk};
+use super::scene::{self, Camera, resident, trunk};
 
 /// Ten a second.
 const DAY: u64 = 24 * 3600 * 10;
@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
 }
 
 fn watch(trunk: Arc<Trunk>, frames: u64, [width, height]: [u32; 2], samples: usize) -> Result<()> {
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = scene::folder()?;
     let path = folder.path().join("x.store");
     let limits = Limits { samples, bytes: 4_000_000, heads: 10 };
     let teacher = Teacher::new(SampleStore::open_or_create(&path)?, trunk, limits)?;

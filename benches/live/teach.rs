@@ -9,13 +9,13 @@ use image::imageops::{FilterType, resize};
 use topgraft::learn::settle;
 use topgraft::live::{Mind, Newer, Session, SessionSettings, TeachingSettings};
 
-use super::scene::{Camera, quantiles, thousand};
+use super::scene::{self, Camera, quantiles, thousand};
 
 /// Samples that are taught, and undone again, so that there are 1,000 before each.
 const TIMES: usize = 60;
 
 pub fn run(shared: &Path) -> Result<()> {
-    let folder = tempfile::tempdir_in(std::env::var("TOPGRAFT_BENCH_DISK").unwrap_or_else(|_| ".".into()))?;
+    let folder = scene::folder()?;
     let mut teacher = thousand(shared, &folder.path().join("x.store"))?;
     let classes = teacher.store().classes()?;
     let start = Instant::now();

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use topgraft::learn::{Model, Teacher, check_path, is_same_file};
 use topgraft::live::Config;
-use topgraft::live::camera::{Camera, Settings, Source};
-use topgraft::store::SampleStore;
+use topgraft::live::camera::Source;
+use topgraft::store::{SampleStore, Usage};
 use topgraft::trunk::{Backbone, Trunk};
 
 use super::backbone;
@@ -48,20 +49,19 @@ impl LiveArgs {
 /// The store with its trunk, and the head of what is in it.
 pub fn teacher(config: &Config, store: &Path) -> anyhow::Result<Teacher> {
     let samples = SampleStore::open_or_create(store)?;
-    let mut limits = config.limits();
-    // Limits that were lowered, or an import: nothing goes in masses without a word.
-    let usage = samples.usage()?;
-    if usage.samples > limits.samples {
-        message(format_args!(
-            "{}: holds {} samples, more than the {} of the settings; none goes for that, but each new one takes the place of an \
-             old one",
-            store.display(),
-            usage.samples,
-            limits.samples
-        ));
-        limits.samples = usage.samples;
+    Ok(Teacher::new(samples, Arc::new(trunk(config)?), config.limits())?)
+}
+
+/// Removes a store that was made for nothing: it `was_there` not, and nothing came into it.
+pub fn remove_if_new_and_empty(store: &Path, was_there: bool) {
+    let is_empty = || {
+        SampleStore::open(store).is_ok_and(|store| {
+            store.usage().is_ok_and(|usage| usage == Usage { file_bytes: usage.file_bytes, ..Usage::default() })
+        })
+    };
+    if !was_there && is_empty() {
+        let _ = std::fs::remove_file(store);
     }
-    Ok(Teacher::new(samples, Arc::new(trunk(config)?), limits)?)
 }
 
 fn trunk(config: &Config) -> anyhow::Result<Trunk> {
@@ -74,12 +74,13 @@ fn trunk(config: &Config) -> anyhow::Result<Trunk> {
     Ok(opened.cut(cut, &preprocess)?)
 }
 
-/// Features of samples that have none of this trunk, with a bar; photos that cannot be used are named. Whether all could.
-pub fn extract(teacher: &mut Teacher) -> anyhow::Result<bool> {
+/// Features of samples that have none of this trunk, with a bar; photos that cannot be used are named. Whether all could; ends early
+/// when it is to `stop`.
+pub fn extract(teacher: &mut Teacher, stop: &AtomicBool) -> anyhow::Result<bool> {
     let missing = teacher.missing()?.len();
     let bar = progress_bar_of(missing, "photos");
     let (mut left, mut all_good) = (missing, true);
-    while left > 0 {
+    while left > 0 && !stop.load(Ordering::Relaxed) {
         let extracted = teacher.extract()?;
         for (id, error) in &extracted.bad {
             all_good = false;
@@ -95,15 +96,7 @@ pub fn extract(teacher: &mut Teacher) -> anyhow::Result<bool> {
 /// Refuses a path for head files that is something else's: it will be written over.
 pub fn check_head_path(path: &Path, store: &Path) -> anyhow::Result<()> {
     check_path(path, true)?;
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let beside = ["", "-wal", "-shm"].map(|ending| {
-        let mut name = store.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    });
-    if beside.iter().any(|file| is_same_file(path, file) || absolute(path) == absolute(file)) {
-        bail!("{}: cannot be the head file and the store; give the head another name", path.display());
-    }
+    check_not_the_store(path, store)?;
     if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         bail!("{}: there is no such folder for the head; make it first", path.display());
     }
@@ -113,15 +106,24 @@ pub fn check_head_path(path: &Path, store: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts to capture.
-pub fn camera(source: &Source, settings: Settings) -> anyhow::Result<Camera> {
-    Ok(Camera::start(source, settings)?)
+/// Refuses to write over the store, or over what SQLite keeps beside it.
+pub fn check_not_the_store(path: &Path, store: &Path) -> anyhow::Result<()> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = store.as_os_str().to_owned();
+        name.push(ending);
+        let file = PathBuf::from(name);
+        if is_same_file(path, &file) || absolute(path) == absolute(&file) {
+            bail!("{}: is the store, or a part of it; give the file another name", path.display());
+        }
+    }
+    Ok(())
 }
 
 /// The source that was asked for: `camera` is that of the settings.
-pub fn source(from: Option<&str>, config: &Config) -> anyhow::Result<Source> {
-    Ok(match from {
-        None | Some("camera") => config.source()?,
-        Some(text) => text.parse()?,
-    })
+pub fn source(from: &str, config: &Config) -> anyhow::Result<Source> {
+    match from {
+        "camera" => Ok(config.source()?),
+        text => Ok(text.parse()?),
+    }
 }

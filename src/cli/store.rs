@@ -66,7 +66,7 @@ enum Command {
     Check(StoreArgs),
     /// Give the room of removed samples back to the disk: what was done before can be neither undone nor rolled back to then. Takes as much
     /// room as the store while it runs
-    Compact(StoreArgs),
+    Compact(upkeep::CompactArgs),
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {

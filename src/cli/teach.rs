@@ -16,6 +16,7 @@ use topgraft::vision::encode_jpeg;
 
 use super::Outcome;
 use super::live::{self, LiveArgs};
+use super::memory;
 use super::message::message;
 use super::photos::progress_bar_of;
 use super::signals;
@@ -64,48 +65,55 @@ struct Lessons {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    memory::give_back();
     let mut config = args.live.config()?;
     if let Some(every) = args.every {
         config.teaching.every = every;
     }
-    config.check().map_err(anyhow::Error::msg)?;
+    config.check()?;
     let Some(store) = config.store.clone() else { bail!("there is no store to teach in; name one by --store") };
     let output = args.output.clone().or(config.head.clone()).filter(|_| !args.no_measure);
     if let Some(path) = &output {
         live::check_head_path(path, &store)?;
     }
     check_name(&args.class)?;
-    // Before the network is loaded.
-    let source = live::source(Some(&args.from), &config)?;
-    let photos = photos_of(&source)?;
-    let settings = config.camera_settings().map_err(anyhow::Error::msg)?;
-    // Before a store is made for nothing.
-    let camera = photos.is_none().then(|| live::camera(&source, settings)).transpose()?;
-    let stop = signals::stop().context("signals")?;
-    let was_there = store.exists();
-    let mut teacher = live::teacher(&config, &store)?;
-    let mut all_good = live::extract(&mut teacher)?;
-    let mut lessons = Lessons::default();
-    let taught = match &camera {
-        Some(camera) => teach_frames(&mut teacher, args, &config, (camera, &source), &stop, &mut lessons),
-        None => teach_photos(&mut teacher, &args.class, &photos.unwrap_or_default(), &stop, &mut lessons),
+    let source = live::source(&args.from, &config)?;
+    let shown = match photos_of(&source)? {
+        Some(photos) => Shown::Photos(photos),
+        None => Shown::Camera(Camera::start(&source, config.camera_settings()?)?, source),
     };
-    drop(camera);
-    if taught.is_err() && !was_there && teacher.store().samples().is_ok_and(|samples| samples.is_empty()) {
-        drop(teacher);
-        // Made for nothing.
-        let _ = std::fs::remove_file(&store);
-        taught?;
-        return Ok(Outcome::Done);
+    let was_there = store.exists();
+    let taught = teach(args, &config, &store, shown, output);
+    if taught.is_err() {
+        live::remove_if_new_and_empty(&store, was_there);
     }
-    taught?;
+    taught
+}
+
+/// What is taught.
+enum Shown {
+    Photos(Vec<PathBuf>),
+    Camera(Camera, Source),
+}
+
+fn teach(args: &Args, config: &Config, store: &Path, shown: Shown, output: Option<PathBuf>) -> anyhow::Result<Outcome> {
+    let stop = signals::stop().context("signals")?;
+    let mut teacher = live::teacher(config, store)?;
+    let mut all_good = live::extract(&mut teacher, &stop)?;
+    let mut lessons = Lessons::default();
+    match shown {
+        Shown::Photos(photos) => teach_photos(&mut teacher, &args.class, &photos, &stop, &mut lessons)?,
+        Shown::Camera(camera, source) => {
+            teach_frames(&mut teacher, args, config, (&camera, &source), &stop, &mut lessons)?;
+        }
+    }
     all_good &= lessons.skipped.is_empty();
     // Who is in a hurry does not wait for it; the next one measures.
     let measured = match args.no_measure || stop.load(Ordering::Relaxed) {
         true => Measured::NotAsked,
         false => measure(&mut teacher, output.as_deref())?,
     };
-    let summary = Summary { store, lessons, measured, output };
+    let summary = Summary { store: store.to_path_buf(), lessons, measured, output };
     summary.print(args, &teacher)?;
     Ok(if all_good { Outcome::Done } else { Outcome::SomeInputBad })
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use topgraft::learn::{Classifier, Model, TeachError};
+use topgraft::live::camera::Camera;
 use topgraft::live::{Config, LiveEvent, Mind, NamedCamera, Newer, Seen, Session};
 use topgraft::store::SampleStoreError;
 
@@ -57,14 +58,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if let Some(screen) = &args.screen {
         config.set_screen(screen);
     }
-    config.check().map_err(anyhow::Error::msg)?;
-    let source = live::source(Some(&args.from), &config)?;
-    let screen = config.screen()?.map(|settings| screen::Shown::start(&settings)).transpose()?;
+    config.check()?;
+    let source = live::source(&args.from, &config)?;
+    let screen = config.screen()?.map(screen::Shown::start).transpose()?;
     let mind = mind(args, &config)?;
     // Last, as the camera has a light that says that it is on.
-    let camera = live::camera(&source, config.camera_settings().map_err(anyhow::Error::msg)?)?;
+    let camera = Camera::start(&source, config.camera_settings()?)?;
     let session = Session::start(NamedCamera(camera, source.to_string()), mind, config.session())?;
-    watch(args, &session, screen)
+    watch(args, &config, &session, screen)
 }
 
 fn mind(args: &Args, config: &Config) -> anyhow::Result<Mind> {
@@ -110,7 +111,14 @@ fn is_unusable(error: &anyhow::Error) -> bool {
     })
 }
 
-fn watch(args: &Args, session: &Session, mut screen: Option<screen::Shown>) -> anyhow::Result<Outcome> {
+fn watch(
+    args: &Args,
+    config: &Config,
+    session: &Session,
+    mut screen: Option<screen::Shown>,
+) -> anyhow::Result<Outcome> {
+    // A slow camera is no missing one.
+    let missing = Duration::from_secs_f64(f64::max(3.0, 2.0 / config.camera.fps));
     let mut out = std::io::stdout();
     let mut terminal = (!args.json && out.is_terminal()).then(terminal::Bars::default);
     let mut service = service::Service::new();
@@ -133,7 +141,7 @@ fn watch(args: &Args, session: &Session, mut screen: Option<screen::Shown>) -> a
         match newer {
             Newer::Over => break,
             Newer::Waiting => {
-                if let Some(screen) = screen.as_ref().filter(|_| last.elapsed() > Duration::from_secs(3)) {
+                if let Some(screen) = screen.as_ref().filter(|_| last.elapsed() > missing) {
                     screen.no_camera();
                 }
             }
@@ -156,8 +164,8 @@ fn watch(args: &Args, session: &Session, mut screen: Option<screen::Shown>) -> a
                 }
             }
         }
-        if let Some(screen) = &screen {
-            screen.failed()?;
+        if let Some(error) = screen.as_ref().and_then(screen::Shown::failed) {
+            message(format_args!("the screen: {error}; it is tried again"));
         }
         if stop.load(Ordering::Relaxed) {
             // That no frame has come is no failure then.
@@ -168,11 +176,12 @@ fn watch(args: &Args, session: &Session, mut screen: Option<screen::Shown>) -> a
             break;
         }
     }
-    if let Some(bars) = &mut terminal {
-        bars.end(&mut out)?;
-    }
     for event in session.events() {
         message(&event);
+    }
+    if session.has_panicked() {
+        message("the loop has ended by a fault of the program; start it again");
+        return Ok(Outcome::SomethingFailed);
     }
     match frames {
         0 => bail!("no frame has come from {}", args.from),

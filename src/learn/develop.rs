@@ -481,7 +481,7 @@ mod tests {
         // All samples: at least as many are right as of those that were held out.
         let right = |i: &usize| {
             let hidden = trunk.row_features(&features.row(*i).to_vec()).expect("finite");
-            argmax(&model.judge(Kernels::detect(), &hidden).expect("finite").0) == Some(usize::from(labels[*i]))
+            model.predict(Kernels::detect(), &hidden).expect("finite").class() == labels[*i]
         };
         assert!((0..300).filter(right).count() as u32 >= developed.comparison.with_neck.correct());
         let evaluation = model.evaluation.expect("measured");

@@ -5,12 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rayon::prelude::*;
 use zip::ZipArchive;
 
 use super::dataset::{Dataset, DatasetError, Sample};
 use crate::store::{Batch, NewSample, SampleStore, SampleStoreError, Taught, check_name};
-use crate::vision::{self, MAX_FILE_BYTES};
+use crate::vision;
 
 /// Photos, and bytes of their files, that are read before they are kept, together.
 const BATCH: usize = 16;
@@ -81,7 +80,7 @@ impl ImportError {
 ///
 /// # Errors
 /// [`ImportError`].
-pub fn import(store: &mut SampleStore, from: &Path, done: impl Fn() + Sync) -> Result<Imported, ImportError> {
+pub fn import(store: &mut SampleStore, from: &Path, done: impl Fn()) -> Result<Imported, ImportError> {
     let mut import =
         Import { store, what: format!("import {}", from.display()), batch: None, done, imported: Imported::default() };
     if is_archive(from) {
@@ -116,20 +115,16 @@ struct Photo {
     bytes: Result<Vec<u8>, String>,
 }
 
-impl<F: Fn() + Sync> Import<'_, F> {
+impl<F: Fn()> Import<'_, F> {
     fn folder(&mut self, dataset: &Dataset) -> Result<(), ImportError> {
         for samples in dataset.samples.chunks(BATCH) {
             let read = |Sample { path, label }: &Sample| {
-                let too_large = path.metadata().is_ok_and(|file| file.len() > MAX_FILE_BYTES);
-                let bytes = match too_large {
-                    true => Err(format!("{}: larger than {} MB", path.display(), MAX_FILE_BYTES >> 20)),
-                    false => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display())),
-                };
+                let bytes = vision::read(path).map_err(|error| error.to_string());
                 let time = path.metadata().and_then(|file| file.modified()).unwrap_or_else(|_| SystemTime::now());
                 let class = dataset.classes[usize::from(*label)].clone();
                 Photo { place: path.display().to_string(), class, time, bytes }
             };
-            self.keep(samples.par_iter().map(read).collect())?;
+            self.keep(samples.iter().map(read).collect())?;
         }
         Ok(())
     }
@@ -145,9 +140,16 @@ impl<F: Fn() + Sync> Import<'_, F> {
         let own_name = own_name.strip_suffix(SAMPLES).unwrap_or(&own_name).to_owned();
         let (mut photos, mut found, mut held) = (Vec::new(), 0, 0);
         for at in 0..archive.len() {
-            let entry = archive.by_index(at).map_err(|error| failed(error.to_string()))?;
-            let name = entry.name().map_err(|error| failed(error.to_string()))?.replace('\\', "/");
-            let name = PathBuf::from(name);
+            // One that cannot be read, or has a name that cannot, is no reason to leave out the others.
+            let entry = archive.by_index(at);
+            let named = entry.and_then(|entry| Ok((entry.name()?.replace('\\', "/"), entry)));
+            let (name, entry) = match named {
+                Ok((name, entry)) => (PathBuf::from(name), entry),
+                Err(error) => {
+                    self.imported.skipped.push(format!("{}, entry {}: {error}", path.display(), at + 1));
+                    continue;
+                }
+            };
             let hidden = name.components().any(|part| {
                 let part = part.as_os_str().to_string_lossy();
                 part.starts_with('.') || part == "__MACOSX"
@@ -188,21 +190,17 @@ impl<F: Fn() + Sync> Import<'_, F> {
 
     /// Keeps those that are photos.
     fn keep(&mut self, photos: Vec<Photo>) -> Result<(), ImportError> {
-        let done = &self.done;
-        let checked: Vec<_> = photos
-            .into_par_iter()
-            .map(|photo| {
-                let named = check_name(&photo.class).map_err(|error| format!("{}: {error}", photo.place));
-                let bytes = named.and(photo.bytes);
-                let checked = bytes.and_then(|bytes| match vision::decode(&bytes) {
-                    Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
-                    Err(error) => Err(format!("{}: {error}", photo.place)),
-                });
-                done();
-                checked
-            })
-            .collect();
-        let (good, bad): (Vec<_>, Vec<_>) = checked.into_iter().partition(Result::is_ok);
+        // One after the other: a small file may hold a picture that takes up much.
+        let check = |photo: Photo| {
+            let named = check_name(&photo.class).map_err(|error| format!("{}: {error}", photo.place));
+            let checked = named.and(photo.bytes).and_then(|bytes| match vision::decode(&bytes) {
+                Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
+                Err(error) => Err(format!("{}: {error}", photo.place)),
+            });
+            (self.done)();
+            checked
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = photos.into_iter().map(check).partition(Result::is_ok);
         self.imported.skipped.extend(bad.into_iter().filter_map(Result::err));
         let good: Vec<_> = good.into_iter().filter_map(Result::ok).collect();
         if good.is_empty() {
@@ -212,9 +210,9 @@ impl<F: Fn() + Sync> Import<'_, F> {
             .iter()
             .map(|(place, class, time, photo)| NewSample { photo, class, source: place, time: *time, features: None })
             .collect();
-        let (batch, taught) = self.store.teach(&samples, &self.what, self.batch)?;
-        self.batch = Some(batch);
-        for taught in taught {
+        let lessons = self.store.teach(&samples, &self.what, self.batch, None)?;
+        self.batch = Some(lessons.batch);
+        for taught in lessons.taught {
             match taught {
                 Taught::New { .. } => self.imported.new += 1,
                 Taught::Known { .. } => self.imported.known += 1,

@@ -16,6 +16,7 @@ use super::calibration::probabilities;
 use super::chunk;
 use super::fit::Fitted;
 use super::heads::AnyHead;
+use super::prediction::Prediction;
 use super::rejection::UNKNOWN_RATE;
 use super::save::{self, SaveError};
 use super::zero_shot::ClassNames;
@@ -329,24 +330,13 @@ impl Model {
     ///
     /// # Panics
     /// If the features are not of the head's `feature_dim`.
-    pub fn judge(&self, kernels: Kernels, features: &[f32]) -> Result<(Vec<f32>, Option<bool>), NotFinite> {
+    pub fn predict(&self, kernels: Kernels, features: &[f32]) -> Result<Prediction, NotFinite> {
         let (scaled, mut p) = self.scaled_and_logits(kernels, features)?;
         probabilities(&mut p, self.calibration.map_or(1.0, |calibration| calibration.temperature));
         let surest = p.iter().fold(0.0, |max: f32, p| max.max(*p));
-        let unknown = self.rejection.as_ref().map(|rejection| rejection.is_unknown(rejection.score(&scaled, surest)));
-        Ok((p, unknown))
-    }
-
-    /// How much features `[feature_dim]`, whose most probable class has `probability`, look like the classes: the score that the
-    /// threshold of `unknown` is compared with. `None` if the head has nothing to tell that by.
-    ///
-    /// # Panics
-    /// If the features are not of the head's `feature_dim`.
-    pub fn score(&self, kernels: Kernels, features: &[f32], probability: f32) -> Option<f32> {
-        let rejection = self.rejection.as_ref()?;
-        let mut scaled = features.to_vec();
-        self.scaler.apply(kernels, &mut scaled);
-        Some(rejection.score(&scaled, probability))
+        let score = self.rejection.as_ref().map(|rejection| rejection.score(&scaled, surest));
+        let unknown = self.rejection.as_ref().zip(score).map(|(rejection, score)| rejection.is_unknown(score));
+        Ok(Prediction { unknown, score, ..Prediction::new(p) })
     }
 
     /// Logits `[n_classes]` for features `[feature_dim]` as the trunk gives them: before the temperature and the softmax.
@@ -492,11 +482,12 @@ mod tests {
             .expect("softmax")
             .parameters_mut()
             .copy_from_slice(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.1, 0.2]);
-        let (p, unknown) = model.judge(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
+        let predict = |model: &Model| model.predict(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
+        let Prediction { probabilities: p, unknown, .. } = predict(&model);
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.iter().all(|p| *p > 0.0));
         assert_eq!(unknown, None, "this file is from before there were unknown samples");
         model.calibration = Some(format::Calibration { temperature: 1e3, ece_before: 0.5, ece_after: 0.0 });
-        let (flat, _) = model.judge(Kernels::detect(), &[0.3, 0.2, 0.1]).expect("finite");
+        let flat = predict(&model).probabilities;
         assert!(flat[0] > 0.499 && flat[0] < 0.501 && (p[0] - 0.5).abs() > 0.1, "{flat:?} {p:?}");
     }
 
@@ -515,11 +506,12 @@ mod tests {
         model.scaler = Scaler::None;
         let rejection = model.rejection.as_mut().expect("has one");
         (rejection.steps, rejection.means) = (vec![0.01; 2], vec![100, 0, 0, 0, 100, 0]);
-        let unknown = |features: &[f32]| model.judge(Kernels::detect(), features).expect("finite").1;
-        assert_eq!(unknown(&[1.0, 0.0, 0.0]), Some(false));
-        assert_eq!(unknown(&[1.0, 0.0, 2.0]), Some(true));
+        let unknown =
+            |model: &Model, features: &[f32]| model.predict(Kernels::detect(), features).expect("finite").unknown;
+        assert_eq!(unknown(&model, &[1.0, 0.0, 0.0]), Some(false));
+        assert_eq!(unknown(&model, &[1.0, 0.0, 2.0]), Some(true));
         model.rejection = None;
-        assert_eq!(model.judge(Kernels::detect(), &[1.0, 0.0, 2.0]).expect("finite").1, None);
+        assert_eq!(unknown(&model, &[1.0, 0.0, 2.0]), None);
     }
 
     #[test]
@@ -531,9 +523,9 @@ mod tests {
         assert_eq!((model.kind, model.l2, model.head.parameter_count()), (Kind::Nearest, 2.0, 9));
         (model.scaler, model.calibration) = (Scaler::None, None);
         // The two nearest to the first sample, of class 1, are itself and the third, of class 1 too.
-        let (p, _) = model.judge(Kernels::detect(), &[1.0, 0.0, 0.0]).expect("finite");
+        let p = model.predict(Kernels::detect(), &[1.0, 0.0, 0.0]).expect("finite").probabilities;
         assert!((p[1] - 2.5 / 3.0).abs() < 1e-6, "{p:?}");
-        assert!(model.judge(Kernels::detect(), &[3e38, 0.0, 3e38]).is_err());
+        assert!(model.predict(Kernels::detect(), &[3e38, 0.0, 3e38]).is_err());
     }
 
     #[test]
@@ -542,6 +534,6 @@ mod tests {
         model.scaler = Scaler::None;
         model.head.linear_mut().expect("softmax").parameters_mut().fill(3e38);
         let error = NotFinite { label: model.labels[0].clone() };
-        assert_eq!(model.judge(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
+        assert_eq!(model.predict(Kernels::detect(), &[3.0, 2.0, 1.0]), Err(error));
     }
 }

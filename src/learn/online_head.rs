@@ -15,7 +15,7 @@ use super::fit::zero_head;
 pub const MOST_SAMPLES: usize = 2048;
 /// Room beyond the samples that are there, so that few of those that come need a new place for all.
 const SPARE: usize = 64;
-/// Steps that are enough to know of one sample more. What is left to gain then is a part in ten thousand of the objective or so.
+/// Steps that are taken at once for one sample more.
 pub const QUICK: u32 = 8;
 /// A multiple that the solver is fastest with.
 const BLOCK: usize = 32;
@@ -105,6 +105,12 @@ impl OnlineHead {
     pub fn add(&mut self, id: i64, class: &str, row: &[f32]) -> Result<(), FitError> {
         let class = self.classes.iter().position(|name| name == class);
         let class = class.ok_or(FitError::Absent { what: "class", index: self.classes.len() })?;
+        if row.len() != self.feature_dim {
+            return Err(FitError::Length { what: "features", expected: self.feature_dim, got: row.len() });
+        }
+        if !row.iter().all(|x| x.is_finite()) {
+            return Err(FitError::NotFinite { sample: self.samples.len() });
+        }
         self.remove(id);
         let slot = self.online(|online| online.add(row, class as u16))?;
         self.sum(class, row, 1.0);

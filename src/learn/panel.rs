@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::classifier::{Classifier, Prediction, WrongTrunk};
+use super::classifier::{Classifier, WrongTrunk};
 use super::extract::{ExtractError, extract};
 use super::model::{Model, NotFinite};
+use super::prediction::Prediction;
 use crate::trunk::Trunk;
 
 /// Heads that look at the same photos.

@@ -23,8 +23,10 @@ use crate::store::{
 use crate::trunk::{RunError, Trunk};
 use crate::vision::{self, DecodeError, Preprocessor};
 
-/// Penalty until one is chosen by left-out samples: what most sets of a few photos come to.
+/// Penalty until one is chosen by left-out samples, in the middle of those that are tried.
 const FIRST_L2: f32 = 1e-3;
+/// A revision that no store has.
+const STALE: i64 = -1;
 /// Photos whose features are made before they are kept.
 const BATCH: usize = 16;
 
@@ -82,6 +84,8 @@ pub struct Extraction {
     pub made: usize,
     /// Samples that have none yet.
     pub left: usize,
+    /// Whether the head knows those that were made, as it does once none is left.
+    pub followed: bool,
     /// Samples whose photo cannot be used, with the reason: they are not tried again.
     pub bad: Vec<(i64, TeachError)>,
 }
@@ -141,14 +145,9 @@ impl Teacher {
         let basis = latest.as_ref().map(Basis::of).unwrap_or_default();
         let (online, is_rough, model, unreadable) = (None, false, None, HashSet::new());
         let mut teacher =
-            Self { store, trunk, preprocessor, limits, revision: -1, online, is_rough, basis, model, unreadable };
+            Self { store, trunk, preprocessor, limits, revision: STALE, online, is_rough, basis, model, unreadable };
         teacher.rebuild()?;
         Ok(teacher)
-    }
-
-    /// How much the store may hold.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// Revision of the store that the head is of.
@@ -201,19 +200,19 @@ impl Teacher {
     ) -> Result<Lesson, TeachError> {
         let start = Instant::now();
         let features = self.trunk.features(self.preprocessor.apply(&vision::decode(photo)?))?;
-        if !features.iter().all(|feature| feature.is_finite()) {
-            return Err(FitError::NotFinite { sample: 0 }.into());
-        }
         let trunk_time = start.elapsed();
         let start = Instant::now();
         let numbers = Features { trunk: self.trunk.fingerprint(), numbers: &features };
         let sample = NewSample { photo, class, source, time, features: Some(numbers) };
-        let (batch, taught) = self.store.teach(&[sample], &format!("teach {class}"), batch)?;
-        let taught = taught.into_iter().next().expect("one for each sample");
-        let made_room = self.store.make_room(&self.limits)?;
+        let lessons = self.store.teach(&[sample], &format!("teach {class}"), batch, Some(&self.limits))?;
+        let taught = lessons.taught.into_iter().next().expect("one for each sample");
         let store_time = start.elapsed();
         let start = Instant::now();
-        self.follow(Some((taught.id(), &features)))?;
+        if self.follow(Some((taught.id(), &features))).is_err() {
+            // It is taught all the same. The next refresh tries again, and says what is wrong.
+            self.revision = STALE;
+        }
+        let (batch, made_room) = (lessons.batch, lessons.made_room);
         Ok(Lesson { taught, batch, made_room, trunk_time, store_time, fit_time: start.elapsed() })
     }
 
@@ -273,12 +272,12 @@ impl Teacher {
         Ok(changed)
     }
 
-    /// Samples that have no features of this trunk yet, as after another trunk was chosen.
+    /// Samples that have no features of this trunk yet, as after another trunk was chosen; but for those whose photo cannot be used.
     ///
     /// # Errors
     /// [`TeachError`].
     pub fn missing(&self) -> Result<Vec<i64>, TeachError> {
-        let mut missing = self.featured()?.missing;
+        let mut missing = self.store.without_features(self.trunk.fingerprint())?;
         missing.retain(|id| !self.unreadable.contains(id));
         Ok(missing)
     }
@@ -291,9 +290,9 @@ impl Teacher {
     pub fn extract(&mut self) -> Result<Extraction, TeachError> {
         let mut missing = self.missing()?;
         let left = missing.split_off(missing.len().min(BATCH)).len();
-        // A damaged photo is one sample's fault, anything else the store's.
+        // A photo that is damaged, or gone meanwhile, is one sample's fault, anything else the store's.
         let photo = |id: &i64| match self.store.photo(*id) {
-            Err(error) if !matches!(error, SampleStoreError::DamagedPhoto { .. }) => Err(error),
+            Err(error) if error.is_failure() => Err(error),
             photo => Ok(photo),
         };
         let photos = missing.iter().map(photo).collect::<Result<Vec<_>, _>>()?;
@@ -302,19 +301,24 @@ impl Teacher {
             Ok(trunk.features(preprocessor.apply(&vision::decode(&photo?)?))?)
         };
         let preprocessor = || Preprocessor::new(&preprocess).expect("a trunk has checked its preprocessing");
-        let made: Vec<Result<Vec<f32>, TeachError>> = photos.into_par_iter().map_init(preprocessor, features).collect();
-        let fingerprint = self.trunk.fingerprint();
-        let good = missing.iter().zip(&made).filter_map(|(id, row)| Some((*id, row.as_ref().ok()?)));
-        let good: Vec<_> = good.map(|(id, numbers)| (id, Features { trunk: fingerprint, numbers })).collect();
-        self.store.put_features(&good)?;
-        let made_count = good.len();
-        let bad = missing.into_iter().zip(made).filter_map(|(id, row)| Some((id, row.err()?)));
+        let rows: Vec<Result<Vec<f32>, TeachError>> = photos.into_par_iter().map_init(preprocessor, features).collect();
+        let trunk = self.trunk.fingerprint();
+        let good = missing.iter().zip(&rows).filter_map(|(id, row)| Some((*id, row.as_ref().ok()?)));
+        let good: Vec<_> = good.map(|(id, numbers)| (id, Features { trunk, numbers })).collect();
+        if !good.is_empty() {
+            self.store.put_features(&good)?;
+            // The head is to know them, too.
+            self.revision = STALE;
+        }
+        let made = good.len();
+        let bad = missing.into_iter().zip(rows).filter_map(|(id, row)| Some((id, row.err()?)));
         let bad: Vec<(i64, TeachError)> = bad.collect();
         self.unreadable.extend(bad.iter().map(|(id, _)| *id));
-        if left == 0 && made_count > 0 {
+        let followed = left == 0 && self.revision == STALE;
+        if followed {
             self.rebuild()?;
         }
-        Ok(Extraction { made: made_count, left, bad })
+        Ok(Extraction { made, left, followed, bad })
     }
 
     /// Whether [`polish`](Self::polish) has something to do.
@@ -380,10 +384,11 @@ impl Teacher {
             Scaler::<Vec<f32>>::L2.apply(Kernels::detect(), &mut row);
             rows.push(row);
         }
+        // First, as there may be no place for one more.
+        gone.iter().for_each(|id| online.remove(*id));
         for ((id, class), row) in other.iter().zip(&rows) {
             online.add(*id, class, row)?;
         }
-        gone.iter().for_each(|id| online.remove(*id));
         self.revision = revision;
         self.refit(Some(QUICK))
     }
@@ -392,6 +397,10 @@ impl Teacher {
     fn rebuild(&mut self) -> Result<(), TeachError> {
         let revision = self.store.revision()?;
         let featured = self.featured()?;
+        if !featured.damaged.is_empty() {
+            // They are made anew. Where the store cannot be written these samples are left out.
+            let _ = self.store.drop_features(self.trunk.fingerprint(), &featured.damaged);
+        }
         let feature_dim = self.trunk.feature_dim();
         (self.online, self.is_rough, self.model, self.revision) = (None, false, None, revision);
         let mut classes: Vec<&String> = featured.classes.iter().collect();
@@ -517,9 +526,8 @@ mod tests {
         let input = Preprocessor::new(trunk.preprocess())
             .expect("sound")
             .apply(&vision::decode(&photo(class, number)).expect("a photo"));
-        let (probabilities, _) = model.judge(Kernels::detect(), &trunk.features(input).expect("runs")).expect("finite");
-        let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
-        model.labels[best.expect("classes")].clone()
+        let features = trunk.features(input).expect("runs");
+        model.labels[usize::from(model.predict(Kernels::detect(), &features).expect("finite").class())].clone()
     }
 
     fn near(a: &Teacher, b: &Teacher) {
@@ -633,11 +641,59 @@ mod tests {
         assert!(moved.model().is_none());
         // A photo that cannot be read is named once.
         let bad = NewSample { photo: b"no photo", class: "left", source: "", time: SystemTime::now(), features: None };
-        moved.store_mut().teach(&[bad], "teach left", None).expect("teaches");
+        moved.store_mut().teach(&[bad], "teach left", None, None).expect("teaches");
         let extracted = moved.extract().expect("extracts");
         assert_eq!((extracted.made, extracted.left, extracted.bad.len()), (6, 0, 1));
         assert!(moved.missing().expect("reads").is_empty());
         assert_eq!(moved.model().expect("a head").labels, ["left", "top"]);
         assert_eq!(moved.model().expect("a head").head.feature_dim(), 256);
+        // A whole batch of good ones, then one that is bad and last.
+        for number in 10..10 + BATCH {
+            let photo = photo(number % 2, number);
+            let good = NewSample { photo: &photo, class: NAMES[number % 2], ..bad };
+            moved.store_mut().teach(&[good], "teach", None, None).expect("teaches");
+        }
+        let last = NewSample { photo: b"no photo either", ..bad };
+        moved.store_mut().teach(&[last], "teach left", None, None).expect("teaches");
+        let first = moved.extract().expect("extracts");
+        assert_eq!((first.made, first.left, first.followed, first.bad.len()), (BATCH, 1, false, 0));
+        let last = moved.extract().expect("extracts");
+        assert_eq!((last.made, last.left, last.followed, last.bad.len()), (0, 0, true, 1));
+        assert!(moved.missing().expect("reads").is_empty());
+        moved.polish().expect("fits");
+        assert_eq!(moved.model().expect("a head").labels, ["left", "top"]);
+    }
+
+    /// As many as the head can hold: with each one more another one goes, first.
+    #[test]
+    fn at_the_limit_one_comes_and_one_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SampleStore::open_or_create(&folder.path().join("x.store")).expect("opens");
+        let limits = Limits { samples: MOST_SAMPLES, ..Limits::default() };
+        let mut teacher = Teacher::new(store, Arc::new(Trunk::pixels(2)), limits).expect("opens");
+        let trunk = teacher.trunk().fingerprint();
+        let rows: Vec<Vec<f32>> =
+            (0..MOST_SAMPLES).map(|at| (0..4).map(|x| ((at * 31 + x * 7) % 97) as f32).collect()).collect();
+        let names: Vec<String> = (0..MOST_SAMPLES).map(|at| format!("photo {at}")).collect();
+        let samples: Vec<NewSample<'_>> = rows
+            .iter()
+            .zip(&names)
+            .enumerate()
+            .map(|(at, (numbers, name))| NewSample {
+                photo: name.as_bytes(),
+                class: NAMES[at % 2],
+                source: "",
+                time: SystemTime::now(),
+                features: Some(Features { trunk, numbers }),
+            })
+            .collect();
+        teacher.store_mut().teach(&samples, "teach", None, Some(&limits)).expect("teaches");
+        teacher.refresh().expect("fits");
+        for number in 0..3 {
+            let lesson = teach(&mut teacher, number % 2, number);
+            assert_eq!(lesson.made_room.samples.len(), 1);
+            assert_eq!(teacher.revision(), teacher.store().revision().expect("reads"), "the head followed");
+            assert!(teacher.online.is_some());
+        }
     }
 }

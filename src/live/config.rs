@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::camera::{RpicamCodec, Settings, Source, SourceError};
+use super::camera::{CameraError, RpicamCodec, Settings, Source, SourceError};
 use super::display::{Kind, ScreenSettings, SettingsError};
 use super::drift::DriftSettings;
+use super::out_of_range::OutOfRange;
 use super::session::{KeepSettings, SessionSettings, TeachingSettings};
 use super::smoothing::SmoothingSettings;
 use crate::store::Limits;
@@ -23,9 +25,9 @@ const MAX_BYTES: u64 = 1 << 20;
 ///
 /// let config = Config::parse("store = 'pets.store'\n[camera]\nsource = '/dev/video0'\nfps = 5")?;
 /// assert_eq!((config.camera.fps, config.camera.width), (5.0, 640));
-/// let error = Config::parse("[camera]\nfsp = 5").expect_err("no such setting");
+/// let error = Config::parse("[camera]\nfsp = 5").expect_err("no such setting").to_string();
 /// assert!(error.contains("line 2") && error.contains("fsp"), "{error}");
-/// # Ok::<(), String>(())
+/// # Ok::<(), topgraft::live::ConfigFault>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -125,14 +127,54 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// It is no text.
+    #[error("{}: it is not UTF-8 text; save it as such", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something in it is wrong.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {fault}", path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// What, and in which line.
+        /// What.
+        fault: ConfigFault,
+    },
+}
+
+/// What is wrong with settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// The text is no TOML, or has a setting that there is not, or one of another type.
+    #[error("line {line}: {what}")]
+    Text {
+        /// The line, 1 for the first.
+        line: usize,
+        /// What the parser says.
         what: String,
     },
+    /// A value that means nothing.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// The source of frames.
+    #[error("[camera] {0}")]
+    Source(#[from] SourceError),
+    /// How they are captured.
+    #[error("[camera] {0}")]
+    Camera(#[from] CameraError),
+    /// The screen.
+    #[error("screen: {0}")]
+    Screen(#[from] SettingsError),
+    /// A path without a name.
+    #[error("{name} is an empty name; leave it out, or give one")]
+    Empty {
+        /// Which.
+        name: &'static str,
+    },
+    /// Two that would write over each other.
+    #[error("store and head are the same file; give them different names")]
+    SameFile,
 }
 
 impl Config {
@@ -147,9 +189,8 @@ impl Config {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(ConfigError::TooLarge { path: path.to_path_buf() });
         }
-        let wrong = |what| ConfigError::Wrong { path: path.to_path_buf(), what };
-        let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| wrong("it is not UTF-8 text".to_owned()))?;
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText { path: path.to_path_buf() })?;
+        let wrong = |fault| ConfigError::Wrong { path: path.to_path_buf(), fault };
         let mut config = Self::parse(&text).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for path in [&mut config.store, &mut config.head].into_iter().flatten() {
@@ -169,12 +210,12 @@ impl Config {
     /// Reads and checks a text.
     ///
     /// # Errors
-    /// What is wrong, and in which line.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// [`ConfigFault`], the first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ConfigFault> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-            line.map_or(what.clone(), |line| format!("line {line}: {what}"))
+            ConfigFault::Text { line: 1 + text[..start].matches('\n').count(), what }
         })?;
         config.check()?;
         Ok(config)
@@ -184,24 +225,31 @@ impl Config {
     ///
     /// # Errors
     /// The first that is not.
-    pub fn check(&self) -> Result<(), String> {
-        let in_table = |table: &str, error: String| format!("[{table}] {error}");
-        self.source().map_err(|error| in_table("camera", error.to_string()))?;
-        self.camera_settings().map_err(|error| in_table("camera", error))?;
-        self.smoothing.check().map_err(|error| in_table("smoothing", error))?;
-        self.drift.check().map_err(|error| in_table("drift", error))?;
-        self.keep.check().map_err(|error| in_table("keep", error))?;
-        self.teaching.check().map_err(|error| in_table("teaching", error))?;
-        self.screen().map_err(|error| format!("screen: {error}"))?;
-        let is_empty = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str().is_empty());
-        match () {
-            () if is_empty(&self.store) => Err("store is an empty name".to_owned()),
-            () if is_empty(&self.head) => Err("head is an empty name".to_owned()),
-            () if self.store.is_some() && self.store == self.head => Err("store and head are the same file".to_owned()),
-            () if self.limits.samples < 2 => Err(in_table("limits", "samples is less than 2".to_owned())),
-            () if self.limits.megabytes == 0 => Err(in_table("limits", "megabytes is 0".to_owned())),
-            () if self.limits.heads == 0 => Err(in_table("limits", "heads is 0".to_owned())),
-            () => Ok(()),
+    pub fn check(&self) -> Result<(), ConfigFault> {
+        self.source()?;
+        self.camera_settings()?;
+        self.smoothing.check()?;
+        self.drift.check()?;
+        self.keep.check()?;
+        self.teaching.check()?;
+        self.screen()?;
+        let LimitsConfig { samples, megabytes, heads } = self.limits;
+        OutOfRange::check(
+            "limits",
+            [
+                (samples >= 2, "samples", samples.to_string(), "2 or more"),
+                (megabytes >= 1, "megabytes", megabytes.to_string(), "1 or more"),
+                (heads >= 1, "heads", heads.to_string(), "1 or more"),
+            ],
+        )?;
+        for (name, path) in [("store", &self.store), ("head", &self.head)] {
+            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                return Err(ConfigFault::Empty { name });
+            }
+        }
+        match self.store.is_some() && self.store == self.head {
+            true => Err(ConfigFault::SameFile),
+            false => Ok(()),
         }
     }
 
@@ -216,19 +264,22 @@ impl Config {
     /// How they are captured.
     ///
     /// # Errors
-    /// What is wrong with which setting.
-    pub fn camera_settings(&self) -> Result<Settings, String> {
-        let CameraConfig { width, height, fps, hflip, vflip, repeat, stall, .. } = self.camera;
-        let rpicam_codec = match self.camera.codec.as_str() {
-            "yuv420" => RpicamCodec::Yuv420,
-            "mjpeg" => RpicamCodec::Mjpeg,
-            other => return Err(format!("codec = {other:?} is neither \"yuv420\" nor \"mjpeg\"")),
-        };
-        let stall = std::time::Duration::try_from_secs_f64(stall)
-            .map_err(|_| format!("stall = {stall} is no number of seconds"))?;
+    /// [`ConfigFault::OutOfRange`], [`ConfigFault::Camera`].
+    pub fn camera_settings(&self) -> Result<Settings, ConfigFault> {
+        let CameraConfig { width, height, fps, ref codec, hflip, vflip, repeat, stall, .. } = self.camera;
+        let stall_time = Duration::try_from_secs_f64(stall);
+        OutOfRange::check(
+            "camera",
+            [
+                (["yuv420", "mjpeg"].contains(&&codec[..]), "codec", format!("{codec:?}"), "\"yuv420\" or \"mjpeg\""),
+                (stall_time.is_ok(), "stall", stall.to_string(), "a number of seconds"),
+            ],
+        )?;
+        let rpicam_codec = if codec == "mjpeg" { RpicamCodec::Mjpeg } else { RpicamCodec::Yuv420 };
+        let stall = stall_time.unwrap_or_default();
         let settings =
             Settings { width, height, fps, rpicam_codec, hflip, vflip, repeat, stall, ..Settings::default() };
-        settings.check().map_err(|error| error.to_string())?;
+        settings.check()?;
         Ok(settings)
     }
 
@@ -295,18 +346,18 @@ mod tests {
             ("a = [", "line 1: "),
             ("[camera]\nwidth = 3", "[camera] "),
             ("[camera]\nsource = 'ftp://x'", "[camera] URLs of \"ftp\""),
-            ("[camera]\ncodec = 'h264'", "[camera] codec = \"h264\" is neither"),
-            ("[camera]\nstall = -1.0", "[camera] stall = -1 is no number of seconds"),
+            ("[camera]\ncodec = 'h264'", "[camera] codec = \"h264\" is not \"yuv420\""),
+            ("[camera]\nstall = -1.0", "[camera] stall = -1 is not a number of seconds"),
             ("[smoothing]\nenter = 0.2", "[smoothing] enter = 0.2 is not above 0.5"),
             ("[drift]\nevery = -1.0", "[drift] every = -1 is not within"),
             ("[keep]\nbelow = 2.0", "[keep] below = 2 is not within"),
             ("[teaching]\nevery = nan", "[teaching] every = NaN is not within"),
-            ("[limits]\nheads = 0", "[limits] heads is 0"),
+            ("[limits]\nheads = 0", "[limits] heads = 0 is not 1 or more"),
             ("screen = 'lcd'", "screen: lcd: no kind of screen"),
             ("store = ''", "store is an empty name"),
             ("store = 'x'\nhead = 'x'", "store and head are the same file"),
         ] {
-            let error = Config::parse(text).map(drop).expect_err(text);
+            let error = Config::parse(text).map(drop).expect_err(text).to_string();
             assert!(error.starts_with(expected), "{text:?}: {error}");
             assert!(!error.contains('\n'), "{error:?}");
         }
@@ -326,6 +377,6 @@ mod tests {
         assert_eq!(config.backbone, Some(PathBuf::from("mobilenet_v2")));
         assert!(matches!(Config::open(&folder.path().join("no")), Err(ConfigError::Read { .. })));
         std::fs::write(&path, [0xff, 0xfe]).expect("writes");
-        assert!(matches!(Config::open(&path), Err(ConfigError::Wrong { .. })));
+        assert!(matches!(Config::open(&path), Err(ConfigError::NotText { .. })));
     }
 }

@@ -4,10 +4,12 @@
 //! like theirs: a conformal p-value, evenly spread while frames are as the samples were (Vovk et al. 2003, "Testing exchangeability
 //! on-line"). The bet `1 / (2 √p)` on small ones is worth 1 on average then, and with `R ← (R + 1) · bet`, a
 //! Shiryaev-Roberts detector (Shin, Ramdas & Rinaldo 2022, "E-detectors"), it takes `c` steps on average or more until R
-//! comes to `c` by chance. So the rate of false alarms is what one asks for, whatever the distribution. `cargo bench --bench drift` counts
+//! comes to `c` by chance. So the rate of false alarms is what one asks for, whatever the distribution. `cargo bench --bench live -- drift` counts
 //! them.
 
 use std::time::Duration;
+
+use super::out_of_range::OutOfRange;
 
 /// When to say that what is seen has changed.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
@@ -29,18 +31,16 @@ impl DriftSettings {
     /// Whether they are in range.
     ///
     /// # Errors
-    /// What is wrong with which.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), OutOfRange> {
         let Self { every, false_alarm_days: days } = *self;
-        match () {
-            () if !(0.0..=86_400.0).contains(&every) => {
-                Err(format!("every = {every} is not within 0 and 86400 seconds"))
-            }
-            () if !(1e-3..=36_500.0).contains(&days) => {
-                Err(format!("false_alarm_days = {days} is not within 0.001 and 36500"))
-            }
-            () => Ok(()),
-        }
+        OutOfRange::check(
+            "drift",
+            [
+                ((0.0..=86_400.0).contains(&every), "every", every.to_string(), "within 0 and 86400 seconds"),
+                ((1e-3..=36_500.0).contains(&days), "false_alarm_days", days.to_string(), "within 0.001 and 36500"),
+            ],
+        )
     }
 
     /// Steps between false alarms.

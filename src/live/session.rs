@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use image::RgbImage;
 
@@ -28,8 +28,10 @@ use super::drift::DriftSettings;
 use super::event::LiveEvent;
 use super::latest::{Latest, Newer};
 use super::log::Log;
+use super::out_of_range::OutOfRange;
 use super::smoothing::SmoothingSettings;
 use crate::learn::{Classifier, Lesson, Prediction, TeachError, Teacher};
+pub use crate::store::UNKNOWN;
 
 /// Where frames come from: a [`Camera`], or what a test makes up.
 pub trait Frames: Send {
@@ -117,18 +119,18 @@ impl KeepSettings {
     /// Whether they are in range.
     ///
     /// # Errors
-    /// What is wrong with which.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), OutOfRange> {
         let Self { frames, every, below, alike } = *self;
-        match () {
-            () if frames > 10_000 => Err(format!("frames = {frames} is above 10000")),
-            () if !(0.0..=86_400.0).contains(&every) => {
-                Err(format!("every = {every} is not within 0 and 86400 seconds"))
-            }
-            () if !(0.0..=1.0).contains(&below) => Err(format!("below = {below} is not within 0 and 1")),
-            () if !(0.0..=1.0).contains(&alike) => Err(format!("alike = {alike} is not within 0 and 1")),
-            () => Ok(()),
-        }
+        OutOfRange::check(
+            "keep",
+            [
+                (frames <= 10_000, "frames", frames.to_string(), "within 0 and 10000"),
+                ((0.0..=86_400.0).contains(&every), "every", every.to_string(), "within 0 and 86400 seconds"),
+                ((0.0..=1.0).contains(&below), "below", below.to_string(), "within 0 and 1"),
+                ((0.0..=1.0).contains(&alike), "alike", alike.to_string(), "within 0 and 1"),
+            ],
+        )
     }
 }
 
@@ -152,16 +154,16 @@ impl TeachingSettings {
     /// Whether they are in range.
     ///
     /// # Errors
-    /// What is wrong with which.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), OutOfRange> {
         let Self { every, settle } = *self;
-        match () {
-            () if !(0.0..=3600.0).contains(&every) => Err(format!("every = {every} is not within 0 and 3600 seconds")),
-            () if !(0.0..=3600.0).contains(&settle) => {
-                Err(format!("settle = {settle} is not within 0 and 3600 seconds"))
-            }
-            () => Ok(()),
-        }
+        OutOfRange::check(
+            "teaching",
+            [
+                ((0.0..=3600.0).contains(&every), "every", every.to_string(), "within 0 and 3600 seconds"),
+                ((0.0..=3600.0).contains(&settle), "settle", settle.to_string(), "within 0 and 3600 seconds"),
+            ],
+        )
     }
 }
 
@@ -198,9 +200,6 @@ pub struct Seen {
     pub counts: Counts,
 }
 
-/// The label of a frame that shows none of the classes.
-pub const UNKNOWN: &str = "unknown";
-
 /// Why work on the samples was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -214,9 +213,12 @@ pub enum SessionError {
     #[error(transparent)]
     Teach(#[from] TeachError),
     /// The loop has ended, as after a panic, which was reported.
-    #[error("the loop has ended")]
+    #[error("the loop has ended; start it again")]
     Ended,
 }
+
+/// The longest that a pass of the trunk may take.
+const PASS: Duration = Duration::from_secs(60);
 
 /// Something to be done on the head's thread.
 type Work = Box<dyn FnOnce(&mut head::HeadThread) + Send>;
@@ -232,8 +234,12 @@ struct Inbox {
     spare: Vec<Frame>,
     /// The camera gives no more frames.
     is_over: bool,
-    /// The session ends.
+    /// When the trunk's thread was last seen at work.
+    trunk_turned: Option<Instant>,
+    /// The session ends,
     is_closed: bool,
+    /// because a thread has panicked.
+    has_panicked: bool,
 }
 
 #[derive(Default)]
@@ -246,12 +252,20 @@ struct Shared {
 
 impl Shared {
     fn leave(&self, leave: impl FnOnce(&mut Inbox)) {
-        leave(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        self.leave_quietly(leave);
         self.changed.notify_all();
     }
 
+    /// As [`leave`](Self::leave), of what nobody waits for.
+    fn leave_quietly(&self, leave: impl FnOnce(&mut Inbox)) {
+        leave(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn say(&self, event: LiveEvent) {
-        self.events.add(event, |_, _| false);
+        self.events.add(event, |last, event| match (last, event) {
+            (LiveEvent::Camera(last), LiveEvent::Camera(event)) => last.take_in(event),
+            _ => false,
+        });
     }
 
     fn is_closed(&self) -> bool {
@@ -273,7 +287,20 @@ impl Shared {
     }
 }
 
-/// The running loop. Dropping it ends it; what was acknowledged is in the store.
+/// Closes the session when a thread panics without which it cannot go on: nobody is to wait for it.
+struct CloseOnPanic(Arc<Shared>);
+
+impl Drop for CloseOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.leave(|inbox| inbox.has_panicked = true);
+            self.0.close();
+        }
+    }
+}
+
+/// The running loop. Dropping it ends it, but for a head that is being measured, which ends with the program or by itself; what was
+/// acknowledged is in the store.
 pub struct Session {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -324,7 +351,7 @@ impl Session {
     /// Teaches every frame that comes, a few a second, until another class or none is held. All of them are undone together.
     pub fn hold(&self, class: Option<&str>) {
         let class = class.map(str::to_owned);
-        self.shared.leave(|inbox| inbox.work.push_back(Box::new(move |head| head.hold(class))));
+        self.push(Box::new(move |head| head.hold(class)));
     }
 
     /// Has something done to the samples, between two frames; predictions know of it when this returns.
@@ -338,15 +365,21 @@ impl Session {
         self.ask(move |head| head.with(work))?
     }
 
-    /// Whether the head's thread answers, within five seconds.
+    /// Whether the head's thread answers within five seconds, and the trunk's has looked for a frame within the last minute or the
+    /// camera has no more.
     pub fn is_alive(&self) -> bool {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.shared.leave(|inbox| {
-            inbox.work.push_back(Box::new(move |_| {
-                let _ = answer.send(());
-            }))
-        });
-        answered.recv_timeout(Duration::from_secs(5)).is_ok()
+        self.push(Box::new(move |_| {
+            let _ = answer.send(());
+        }));
+        let turns = |inbox: &Inbox| inbox.is_over || inbox.trunk_turned.is_none_or(|when| when.elapsed() < PASS);
+        turns(&self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner))
+            && answered.recv_timeout(Duration::from_secs(5)).is_ok()
+    }
+
+    /// Whether it has ended because a thread has panicked, which was reported.
+    pub fn has_panicked(&self) -> bool {
+        self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner).has_panicked
     }
 
     fn ask<T: Send + 'static>(
@@ -354,19 +387,23 @@ impl Session {
         work: impl FnOnce(&mut head::HeadThread) -> T + Send + 'static,
     ) -> Result<T, SessionError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        let work: Work = Box::new(move |head| drop(answer.send(work(head))));
+        self.push(Box::new(move |head| drop(answer.send(work(head)))));
+        answered.recv().map_err(|_| SessionError::Ended)
+    }
+
+    /// Leaves work for the head's thread; once that has ended it is dropped.
+    fn push(&self, work: Work) {
         self.shared.leave(|inbox| {
             if !inbox.is_closed {
                 inbox.work.push_back(work);
             }
         });
-        answered.recv().map_err(|_| SessionError::Ended)
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.leave(|inbox| inbox.is_closed = true);
+        self.shared.close();
         for thread in self.threads.drain(..) {
             // A panic was reported when it happened.
             let _ = thread.join();

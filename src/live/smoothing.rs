@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::out_of_range::OutOfRange;
+
 /// How predictions are smoothed.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,15 +26,17 @@ impl SmoothingSettings {
     /// Whether they are in range.
     ///
     /// # Errors
-    /// What is wrong with which.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), OutOfRange> {
         let Self { frames, enter, leave } = *self;
-        match () {
-            () if !(1..=1000).contains(&frames) => Err(format!("frames = {frames} is not within 1 and 1000")),
-            () if !(enter > 0.5 && enter <= 1.0) => Err(format!("enter = {enter} is not above 0.5 and up to 1")),
-            () if !(leave > 0.0 && leave <= enter) => Err(format!("leave = {leave} is not above 0 and up to enter")),
-            () => Ok(()),
-        }
+        OutOfRange::check(
+            "smoothing",
+            [
+                ((1..=1000).contains(&frames), "frames", frames.to_string(), "within 1 and 1000"),
+                (enter > 0.5 && enter <= 1.0, "enter", enter.to_string(), "above 0.5 and up to 1"),
+                (leave > 0.0 && leave <= enter, "leave", leave.to_string(), "above 0 and up to enter"),
+            ],
+        )
     }
 }
 

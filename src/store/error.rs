@@ -61,6 +61,12 @@ pub enum SampleStoreError {
         /// The path.
         path: PathBuf,
     },
+    /// Its file was removed or replaced since it was opened.
+    #[error("{}: was removed or replaced meanwhile; nothing was kept of this: start again to use what is there now", path.display())]
+    Moved {
+        /// The path.
+        path: PathBuf,
+    },
     /// Another program writes to it and does not come to an end.
     #[error("{}: another program has been writing to the store for {seconds} s; try again", path.display())]
     Busy {
@@ -86,7 +92,7 @@ pub enum SampleStoreError {
         why: &'static str,
     },
     /// There is no class of that name.
-    #[error("there is no class `{}` in the store", name.escape_debug())]
+    #[error("there is no class `{}` in the store; `topgraft store list` has their names", name.escape_debug())]
     NoClass {
         /// The name.
         name: String,
@@ -116,16 +122,18 @@ pub enum SampleStoreError {
         version: i64,
     },
     /// What was done since that version is not known any more.
-    #[error("the samples of head {version} are not known any more: the store was compacted since")]
+    #[error(
+        "the samples of head {version} are not known any more, as the store was compacted since; roll back to a later one"
+    )]
     Forgotten {
         /// The version.
         version: i64,
     },
     /// Nothing was done that could be undone.
-    #[error("there is nothing to undo")]
+    #[error("there is nothing to undo; what was done before the store was compacted stays")]
     NothingToUndo,
     /// Numbers of another trunk.
-    #[error("{got} features, where the trunk gives {wanted}")]
+    #[error("{got} features, where the store has {wanted} of this trunk; give those of the same trunk")]
     FeatureDim {
         /// Numbers that the store has, or was told, of this trunk.
         wanted: usize,
@@ -159,6 +167,9 @@ impl SampleStoreError {
 
     /// Whether the machine failed, and not what was asked for.
     pub fn is_failure(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::ReadOnly { .. } | Self::Busy { .. } | Self::Io { .. })
+        matches!(
+            self,
+            Self::DiskFull { .. } | Self::ReadOnly { .. } | Self::Moved { .. } | Self::Busy { .. } | Self::Io { .. }
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! A store as a folder of photos.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::SampleStoreError;
@@ -16,7 +17,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// It cannot be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written: {source}; is there room, and may you write there?", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -68,7 +69,11 @@ impl SampleStore {
             let class = temporary.path().join(&sample.class);
             fs::create_dir_all(&class).map_err(write(&class))?;
             let path = class.join(format!("{:06}.{}", sample.id, extension(&photo)));
-            fs::write(&path, photo).map_err(write(&path))?;
+            let written = File::create_new(&path).and_then(|mut file| {
+                file.write_all(&photo)?;
+                file.sync_all()
+            });
+            written.map_err(write(&path))?;
             count += 1;
         }
         let finished = temporary.keep();

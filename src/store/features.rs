@@ -23,8 +23,8 @@ pub struct Featured {
     pub classes: Vec<String>,
     /// `[n_samples, feature_dim]`, row-major.
     pub rows: Vec<f32>,
-    /// Samples that have no features of this trunk: none were made, or they are damaged.
-    pub missing: Vec<i64>,
+    /// Samples whose features are not those that were put in, by their checksum, or no numbers.
+    pub damaged: Vec<i64>,
 }
 
 impl SampleStore {
@@ -44,39 +44,65 @@ impl SampleStore {
         })
     }
 
-    /// All samples with what the trunk of that fingerprint made of them. Damaged numbers are found by their checksum, and
-    /// count as missing: the photo is there to make them anew.
+    /// All samples with what the trunk of that fingerprint made of them.
     ///
     /// # Errors
     /// [`SampleStoreError`].
     pub fn features(&self, trunk: [u8; 32], feature_dim: usize) -> Result<Featured, SampleStoreError> {
         let read = || {
             let mut query = self.db.prepare(
-                "SELECT sample.id, name, crc, numbers FROM sample JOIN class ON class.id = sample.class
-                 LEFT JOIN feature ON feature.sample = sample.id
-                 AND feature.trunk = (SELECT id FROM trunk WHERE fingerprint = ?)
-                 ORDER BY name, sample.id",
+                "SELECT sample.id, name, crc, numbers FROM trunk JOIN feature ON feature.trunk = trunk.id
+                 JOIN sample ON sample.id = feature.sample JOIN class ON class.id = sample.class
+                 WHERE fingerprint = ? ORDER BY name, sample.id",
             )?;
             let mut rows = query.query([&trunk])?;
             let mut featured = Featured::default();
             while let Some(row) = rows.next()? {
                 let id = row.get(0)?;
-                let numbers = row.get_ref(3)?.as_blob_or_null()?.filter(|numbers| {
-                    numbers.len() == 4 * feature_dim && row.get(2) == Ok(i64::from(crc32fast::hash(numbers)))
-                });
-                match numbers {
-                    None => featured.missing.push(id),
+                match sound(row.get(2)?, row.get_ref(3)?.as_blob()?, Some(feature_dim)) {
+                    None => featured.damaged.push(id),
                     Some(numbers) => {
                         featured.ids.push(id);
                         featured.classes.push(row.get(1)?);
-                        let (numbers, _) = numbers.as_chunks();
-                        featured.rows.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+                        featured.rows.extend(numbers);
                     }
                 }
             }
             Ok(featured)
         };
         self.sql(read())
+    }
+
+    /// Samples that have no features of that trunk, the oldest first.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn without_features(&self, trunk: [u8; 32]) -> Result<Vec<i64>, SampleStoreError> {
+        let read = || {
+            let mut query = self.db.prepare(
+                "SELECT id FROM sample WHERE class IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM feature JOIN trunk ON trunk.id = trunk WHERE sample = sample.id AND fingerprint = ?)
+                 ORDER BY id",
+            )?;
+            query.query_map([&trunk], |row| row.get(0))?.collect()
+        };
+        self.sql(read())
+    }
+
+    /// Throws features of samples away, as they are damaged: they count as not made then.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`]; then none was.
+    pub fn drop_features(&mut self, trunk: [u8; 32], ids: &[i64]) -> Result<(), SampleStoreError> {
+        self.write(|transaction| {
+            for id in ids {
+                transaction.execute(
+                    "DELETE FROM feature WHERE sample = ? AND trunk = (SELECT id FROM trunk WHERE fingerprint = ?)",
+                    params![id, &trunk],
+                )?;
+            }
+            Ok(())
+        })
     }
 
     /// The samples that have features of that trunk, with the names of their classes, sorted by class and number; without reading
@@ -104,15 +130,18 @@ impl SampleStore {
     pub fn features_of(&self, trunk: [u8; 32], id: i64) -> Result<Option<Vec<f32>>, SampleStoreError> {
         let query = "SELECT crc, numbers FROM trunk JOIN feature ON feature.trunk = trunk.id
                      WHERE fingerprint = ? AND sample = ?";
-        let read = |row: &rusqlite::Row<'_>| {
-            let numbers = row.get_ref(1)?.as_blob()?;
-            let is_sound = row.get::<_, i64>(0)? == i64::from(crc32fast::hash(numbers));
-            let (numbers, _) = numbers.as_chunks();
-            Ok(is_sound.then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
-        };
+        let read = |row: &rusqlite::Row<'_>| Ok(sound(row.get(0)?, row.get_ref(1)?.as_blob()?, None));
         let found = self.sql(self.db.query_row(query, params![&trunk, id], read).optional())?;
         Ok(found.flatten())
     }
+}
+
+/// The numbers, if they are as they were put in, and as many.
+fn sound(crc: i64, bytes: &[u8], feature_dim: Option<usize>) -> Option<Vec<f32>> {
+    let is_whole = feature_dim.is_none_or(|dim| bytes.len() == 4 * dim) && crc == i64::from(crc32fast::hash(bytes));
+    let (chunks, _) = bytes.as_chunks();
+    let numbers: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    (is_whole && numbers.iter().all(|number| number.is_finite())).then_some(numbers)
 }
 
 /// Keeps them, in place of earlier ones.

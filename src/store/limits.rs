@@ -1,11 +1,18 @@
 //! How large a store may grow, and what goes first.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::path::Path;
+
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::SampleStoreError;
-use super::open::{Failed, SampleStore};
+use super::log::forget_empty;
+use super::open::{Failed, SampleStore, beside};
+use super::samples::NewSample;
 
-/// How much a store may hold.
+/// How much a store may hold. What goes first where there is no room: samples that were removed, the oldest of them first; then of the
+/// class that has most samples its oldest one, again and again, but never one of the last two of a class. A store that holds more, as
+/// after an import, shrinks only where it is told to ([`make_room`](SampleStore::make_room)): new samples take the places of as many
+/// others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Samples.
@@ -68,54 +75,16 @@ impl SampleStore {
             Ok(Usage { samples, removed, bytes: bytes(&self.db)?, heads, pending, file_bytes: 0 })
         };
         let usage = self.sql(read())?;
-        let mut log = self.path().as_os_str().to_owned();
-        log.push("-wal");
-        let len = |path: &std::path::Path| path.metadata().map_or(0, |file| file.len());
-        Ok(Usage { file_bytes: len(self.path()) + len(log.as_ref()), ..usage })
+        let len = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        Ok(Usage { file_bytes: len(self.path()) + len(&beside(self.path(), "-wal")), ..usage })
     }
 
-    /// Makes room until the limits hold. What goes first: samples that were removed, the oldest of them first; then of the class
-    /// that has most samples its oldest one, again and again, but never one of the last two of a class.
+    /// Lets samples go until the limits hold, however many.
     ///
     /// # Errors
     /// [`SampleStoreError`]; then nothing went.
     pub fn make_room(&mut self, limits: &Limits) -> Result<MadeRoom, SampleStoreError> {
-        // Most calls have nothing to do, and shall not write.
-        let usage = self.usage()?;
-        if usage.samples <= limits.samples && usage.bytes <= limits.bytes {
-            return Ok(MadeRoom::default());
-        }
-        self.change(|transaction| {
-            let mut made = MadeRoom::default();
-            let mut held = bytes(transaction)?;
-            while held > limits.bytes {
-                // A sample's number says when it came, its time may be that of an old photo.
-                let Some((id, len)) = oldest(transaction, "class IS NULL", [])? else { break };
-                transaction.execute("DELETE FROM sample WHERE id = ?", [id])?;
-                (held, made.removed) = (held.saturating_sub(len), made.removed + 1);
-            }
-            let mut count: i64 = transaction.query_row("SELECT count(class) FROM sample", [], |row| row.get(0))?;
-            while held > limits.bytes || count as u64 > limits.samples as u64 {
-                let largest =
-                    "SELECT class.id, name FROM sample JOIN class ON class.id = sample.class GROUP BY class.id
-                               HAVING count(*) > 2 ORDER BY count(*) DESC, name LIMIT 1";
-                let largest = transaction
-                    .query_row(largest, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
-                    .optional()?;
-                let Some((class, name)) = largest else { break };
-                let Some((id, len)) = oldest(transaction, "class = ?", [class])? else { break };
-                transaction.execute("DELETE FROM sample WHERE id = ?", [id])?;
-                (held, count) = (held.saturating_sub(len), count - 1);
-                made.samples.push((id, name));
-            }
-            // What was done to nothing but these cannot be undone any more.
-            transaction.execute(
-                "DELETE FROM batch WHERE id NOT IN (SELECT batch FROM change)
-                 AND id NOT IN (SELECT undoes FROM batch WHERE undoes IS NOT NULL)",
-                [],
-            )?;
-            Ok(made)
-        })
+        self.change(|transaction| make_room(transaction, limits, None))
     }
 
     /// Gives the room of removed samples back to the disk; what was done before cannot be undone then. Takes as much room once
@@ -133,12 +102,69 @@ impl SampleStore {
             transaction.execute("DELETE FROM class WHERE id NOT IN (SELECT class FROM sample)", [])?;
             transaction.execute(
                 "DELETE FROM trunk WHERE id NOT IN (SELECT trunk FROM feature) AND id NOT IN (SELECT trunk FROM pending)",
-                params![],
+                [],
             )?;
             Ok(())
         })?;
         self.sql(self.db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
     }
+}
+
+/// What samples take up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Room {
+    samples: u64,
+    bytes: u64,
+}
+
+impl Room {
+    /// And a sample more.
+    pub fn with(self, sample: &NewSample<'_>) -> Self {
+        let features = sample.features.map_or(0, |features| 4 * features.numbers.len());
+        Self { samples: self.samples + 1, bytes: self.bytes + (sample.photo.len() + features) as u64 }
+    }
+}
+
+/// Lets samples go until the limits hold, or, if so much `came`, until as much has gone.
+pub(super) fn make_room(
+    transaction: &Transaction<'_>,
+    limits: &Limits,
+    came: Option<Room>,
+) -> Result<MadeRoom, Failed> {
+    let mut made = MadeRoom::default();
+    let mut held = bytes(transaction)?;
+    while held > limits.bytes {
+        // A sample's number says when it came, its time may be that of an old photo.
+        let Some((id, len)) = oldest(transaction, "class IS NULL", [])? else { break };
+        transaction.execute("DELETE FROM sample WHERE id = ?", [id])?;
+        (held, made.removed) = (held.saturating_sub(len), made.removed + 1);
+    }
+    let mut count: i64 = transaction.query_row("SELECT count(class) FROM sample", [], |row| row.get(0))?;
+    let mut gone = Room::default();
+    loop {
+        let may_go = |gone: u64, came: Option<u64>| came.is_none_or(|came| gone < came);
+        let too_many = count as u64 > limits.samples as u64 && may_go(gone.samples, came.map(|room| room.samples));
+        let too_large = held > limits.bytes && may_go(gone.bytes, came.map(|room| room.bytes));
+        if !too_many && !too_large {
+            break;
+        }
+        let largest = "SELECT class.id, name FROM sample JOIN class ON class.id = sample.class GROUP BY class.id
+                       HAVING count(*) > 2 ORDER BY count(*) DESC, name LIMIT 1";
+        let largest = transaction
+            .query_row(largest, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .optional()?;
+        let Some((class, name)) = largest else { break };
+        let Some((id, len)) = oldest(transaction, "class = ?", [class])? else { break };
+        transaction.execute("DELETE FROM sample WHERE id = ?", [id])?;
+        (held, count) = (held.saturating_sub(len), count - 1);
+        gone = Room { samples: gone.samples + 1, bytes: gone.bytes + len };
+        made.samples.push((id, name));
+    }
+    if made != MadeRoom::default() {
+        // What was done to nothing but these cannot be undone any more.
+        forget_empty(transaction)?;
+    }
+    Ok(made)
 }
 
 /// Bytes of all photos and features.

@@ -92,6 +92,16 @@ pub(super) fn is_open(transaction: &Transaction<'_>, batch: Batch) -> rusqlite::
     transaction.query_row(query, [batch.0], |row| row.get(0))
 }
 
+/// Forgets what was done to nothing, or to nothing but samples that are gone.
+pub(super) fn forget_empty(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM batch WHERE id NOT IN (SELECT batch FROM change)
+         AND id NOT IN (SELECT undoes FROM batch WHERE undoes IS NOT NULL)",
+        [],
+    )?;
+    Ok(())
+}
+
 pub(super) fn new_batch(transaction: &Transaction<'_>, what: &str, undoes: Option<Batch>) -> rusqlite::Result<Batch> {
     transaction.execute(
         "INSERT INTO batch (time, what, undoes) VALUES (?, ?, ?)",

@@ -49,7 +49,9 @@ impl SampleStore {
             for sample in chunk {
                 match other.photo(sample.id) {
                     Ok(photo) => photos.push((sample, photo)),
-                    Err(SampleStoreError::DamagedPhoto { id }) => merged.damaged.push(id),
+                    Err(SampleStoreError::DamagedPhoto { .. } | SampleStoreError::Damaged { .. }) => {
+                        merged.damaged.push(sample.id);
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -63,9 +65,9 @@ impl SampleStore {
                     features: None,
                 })
                 .collect();
-            let (same, taught) = self.teach(&samples, &format!("merge {}", other.path().display()), batch)?;
-            batch = Some(same);
-            merged.new += taught.len();
+            let lessons = self.teach(&samples, &format!("merge {}", other.path().display()), batch, None)?;
+            batch = Some(lessons.batch);
+            merged.new += lessons.taught.len();
         }
         // By trunk, so that only the features of one are in memory.
         let ids: std::collections::HashMap<_, _> =
@@ -73,7 +75,8 @@ impl SampleStore {
         let wanted: HashSet<i64> = new.iter().map(|sample| sample.id).collect();
         let there: std::collections::HashMap<_, _> = new.iter().map(|sample| (sample.id, sample.sha256)).collect();
         for (trunk, feature_dim) in trunks {
-            let featured = other.features(trunk, feature_dim)?;
+            // What cannot be read is made anew.
+            let Ok(featured) = other.features(trunk, feature_dim) else { continue };
             let rows = featured.ids.iter().zip(featured.rows.chunks_exact(feature_dim.max(1)));
             let features: Vec<_> = rows
                 .filter(|(id, _)| wanted.contains(id))

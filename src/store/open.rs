@@ -190,7 +190,7 @@ impl SampleStore {
     ) -> Result<T, SampleStoreError> {
         self.write(|transaction| {
             let result = work(transaction)?;
-            transaction.execute("UPDATE meta SET revision = revision + 1", [])?;
+            count_revision(transaction)?;
             Ok(result)
         })
     }
@@ -200,6 +200,9 @@ impl SampleStore {
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failed>,
     ) -> Result<T, SampleStoreError> {
+        if !self.is_in_place() {
+            return Err(SampleStoreError::Moved { path: self.path.clone() });
+        }
         let run = || {
             let transaction = begin(&mut self.db)?;
             let result = work(&transaction)?;
@@ -232,16 +235,29 @@ impl From<SampleStoreError> for Failed {
     }
 }
 
+/// The samples are others now.
+pub(super) fn count_revision(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute("UPDATE meta SET revision = revision + 1", []).map(drop)
+}
+
 /// A transaction that has the right to write from its beginning: it waits for others then, and not half way.
 fn begin(db: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     db.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// Whether there is a write-ahead log with something in it, without which the store is not what it was.
+/// Whether there is a write-ahead log with something in it, without which the store is not what it was; in doubt there is.
 fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    Path::new(&log).metadata().is_ok_and(|log| log.len() > 0)
+    match beside(path, "-wal").metadata() {
+        Ok(log) => log.len() > 0,
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
+}
+
+/// A file that SQLite keeps beside the store.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Milliseconds since 1970.

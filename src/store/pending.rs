@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::error::SampleStoreError;
-use super::features::{Features, put, to_bytes, trunk_id};
+use super::features::{Features, to_bytes, trunk_id};
 use super::log::{new_batch, set_class};
 use super::open::{Failed, SampleStore, milliseconds, time};
 use super::samples::class_id;
@@ -134,7 +134,8 @@ impl SampleStore {
         }
     }
 
-    /// Says what frames that wait show: they become samples of that class. Returns the samples' numbers.
+    /// Says what frames that wait show: they become samples of that class, whose features are to be made of the photo, as those of any
+    /// sample are. Returns the samples' numbers.
     ///
     /// # Errors
     /// [`SampleStoreError`]; then none did.
@@ -159,14 +160,6 @@ impl SampleStore {
                     let photo = "INSERT INTO photo SELECT ?, photo FROM pending WHERE id = ?";
                     transaction.execute(photo, [sample, *id])?;
                 }
-                let (trunk, numbers) = transaction.query_row(
-                    "SELECT fingerprint, numbers FROM pending JOIN trunk ON trunk.id = trunk WHERE pending.id = ?",
-                    [id],
-                    |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)),
-                )?;
-                let (numbers, _) = numbers.as_chunks();
-                let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-                put(transaction, sample, &Features { trunk, numbers: &numbers })?;
                 transaction.execute("DELETE FROM pending WHERE id = ?", [id])?;
                 set_class(transaction, batch, sample, Some(class_id))?;
                 Ok(sample)

@@ -7,9 +7,12 @@ use sha2::{Digest, Sha256};
 
 use super::error::SampleStoreError;
 use super::features::{Features, put};
-use super::log::{Batch, is_open, new_batch, set_class};
-use super::open::{Failed, SampleStore, milliseconds, time};
+use super::limits::{Limits, MadeRoom, Room, make_room};
+use super::log::{Batch, forget_empty, is_open, new_batch, set_class};
+use super::open::{Failed, SampleStore, count_revision, milliseconds, time};
 
+/// The label of what shows none of the classes; so no class has this name.
+pub const UNKNOWN: &str = "unknown";
 /// Longest name of a class, in bytes: that of a file on most systems.
 const MAX_NAME: usize = 255;
 
@@ -50,6 +53,17 @@ pub enum Taught {
     },
 }
 
+/// What came of samples that were shown to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lessons {
+    /// What they are undone with, together.
+    pub batch: Batch,
+    /// What became of each.
+    pub taught: Vec<Taught>,
+    /// What had to go for them.
+    pub made_room: MadeRoom,
+}
+
 impl Taught {
     /// Number of the sample.
     pub fn id(&self) -> i64 {
@@ -77,24 +91,36 @@ pub struct StoredSample {
 
 impl SampleStore {
     /// Adds samples, all or none of them. A photo that is in the store already is not there twice: of what it was called,
-    /// the last holds. With `batch` they are undone together with what else is part of that.
+    /// the last holds. With `batch` they are undone together with what else is part of that. With `limits` they take the places of
+    /// others where there is no room ([`Limits`]).
     ///
     /// # Errors
-    /// [`SampleStoreError`]; then none was added.
+    /// [`SampleStoreError`]; then none was added, and nothing went.
     pub fn teach(
         &mut self,
         samples: &[NewSample<'_>],
         what: &str,
         batch: Option<Batch>,
-    ) -> Result<(Batch, Vec<Taught>), SampleStoreError> {
-        self.change(|transaction| {
+        limits: Option<&Limits>,
+    ) -> Result<Lessons, SampleStoreError> {
+        self.write(|transaction| {
             // What was undone, or forgotten, is over: what comes now is undone by itself.
             let batch = match batch {
                 Some(batch) if is_open(transaction, batch)? => batch,
                 _ => new_batch(transaction, what, None)?,
             };
             let taught = samples.iter().map(|sample| add(transaction, batch, sample));
-            Ok((batch, taught.collect::<Result<_, _>>()?))
+            let taught = taught.collect::<Result<Vec<_>, _>>()?;
+            if taught.iter().all(|taught| matches!(taught, Taught::Known { .. })) {
+                // Nobody has to read anything again, and there is nothing to undo.
+                forget_empty(transaction)?;
+                return Ok(Lessons { batch, taught, made_room: MadeRoom::default() });
+            }
+            let came = samples.iter().zip(&taught).filter(|(_, taught)| matches!(taught, Taught::New { .. }));
+            let came = came.fold(Room::default(), |room, (sample, _)| room.with(sample));
+            let made_room = limits.map(|limits| make_room(transaction, limits, Some(came))).transpose()?;
+            count_revision(transaction)?;
+            Ok(Lessons { batch, taught, made_room: made_room.unwrap_or_default() })
         })
     }
 
@@ -232,7 +258,8 @@ fn add(transaction: &Transaction<'_>, batch: Batch, new: &NewSample<'_>) -> Resu
     let (id, taught) = match known {
         Some((id, from)) => {
             // What is there may be damaged; this one is not.
-            transaction.execute("UPDATE photo SET photo = ? WHERE sample = ?", params![new.photo, id])?;
+            let repair = "UPDATE photo SET photo = ?1 WHERE sample = ?2 AND photo IS NOT ?1";
+            transaction.execute(repair, params![new.photo, id])?;
             match from {
                 Some(from) if from == new.class => (id, Taught::Known { id }),
                 Some(from) => (id, Taught::Moved { id, from }),
@@ -271,7 +298,7 @@ pub(super) fn class_id(transaction: &Transaction<'_>, name: &str) -> Result<i64,
 pub fn check_name(name: &str) -> Result<(), SampleStoreError> {
     let why = match name {
         "" => "it is empty",
-        "unknown" => "that is what is none of the classes",
+        UNKNOWN => "that is what is none of the classes",
         _ if name.len() > MAX_NAME => "it is longer than 255 bytes",
         _ if name.chars().any(char::is_control) => "it has control characters",
         _ if name.trim() != name => "it begins or ends with a space",

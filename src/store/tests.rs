@@ -38,7 +38,7 @@ fn teach(store: &mut SampleStore, class: &str, photos: &[&str]) -> Vec<i64> {
     };
     let photos: Vec<&'static str> = photos.iter().map(|photo| &*photo.to_string().leak()).collect();
     let samples: Vec<_> = photos.iter().map(new).collect();
-    let (_, taught) = store.teach(&samples, &format!("teach {class}"), None).expect("teaches");
+    let taught = store.teach(&samples, &format!("teach {class}"), None, None).expect("teaches").taught;
     taught.iter().map(Taught::id).collect()
 }
 
@@ -67,8 +67,9 @@ fn what_was_taught_is_there_after_opening_again() {
     assert_eq!((a.class.as_str(), a.source.as_str(), a.time, a.bytes), ("cat", "test", now(), 1));
     assert_eq!(store.photo(b.id).expect("is there"), b"b");
     let featured = store.features(TRUNK, 2).expect("reads");
-    assert_eq!((featured.ids, featured.rows, featured.missing), (vec![b.id], vec![1.0, -2.5], vec![a.id]));
-    assert_eq!(store.features([8; 32], 2).expect("reads").missing.len(), 2, "of another trunk there are none");
+    assert_eq!((featured.ids, featured.rows), (vec![b.id], vec![1.0, -2.5]));
+    assert_eq!(store.without_features(TRUNK).expect("reads"), [a.id]);
+    assert_eq!(store.without_features([8; 32]).expect("reads"), [a.id, b.id], "of another trunk there are none");
     assert_eq!(
         std::fs::read_dir(folder.0.path()).expect("a folder").count(),
         3,
@@ -84,12 +85,15 @@ fn a_photo_is_a_sample_once_and_the_last_word_holds() {
     let mut store = folder.store();
     let id = teach(&mut store, "cat", &["a"])[0];
     let again = NewSample { photo: b"a", class: "cat", source: "", time: now(), features: None };
-    assert_eq!(store.teach(&[again], "", None).expect("teaches").1, [Taught::Known { id }]);
+    assert_eq!(store.teach(&[again], "", None, None).expect("teaches").taught, [Taught::Known { id }]);
     let other = NewSample { class: "dog", ..again };
-    assert_eq!(store.teach(&[other], "", None).expect("teaches").1, [Taught::Moved { id, from: "cat".into() }]);
+    assert_eq!(
+        store.teach(&[other], "", None, None).expect("teaches").taught,
+        [Taught::Moved { id, from: "cat".into() }]
+    );
     assert_eq!(state(&store), "dog:1");
     store.remove(&[id]).expect("removes");
-    assert_eq!(store.teach(&[again], "", None).expect("teaches").1, [Taught::New { id }]);
+    assert_eq!(store.teach(&[again], "", None, None).expect("teaches").taught, [Taught::New { id }]);
     assert_eq!(state(&store), "cat:1");
 }
 
@@ -144,23 +148,25 @@ fn batches_that_overlap_are_undone_to_what_was_before() {
         time: now(),
         features: None,
     };
-    let (ants, _) = store.teach(&[new("1", "ants")], "ants", None).expect("teaches");
-    let (bees, _) =
-        store.teach(&[new("1", "bees"), new("2", "bees"), new("4", "bees")], "bees", None).expect("teaches");
-    store.teach(&[new("2", "ants"), new("3", "ants")], "ants", Some(ants)).expect("teaches");
-    store.teach(&[new("3", "bees")], "bees", Some(bees)).expect("teaches");
+    let ants = store.teach(&[new("1", "ants")], "ants", None, None).expect("teaches").batch;
+    let bees = store
+        .teach(&[new("1", "bees"), new("2", "bees"), new("4", "bees")], "bees", None, None)
+        .expect("teaches")
+        .batch;
+    store.teach(&[new("2", "ants"), new("3", "ants")], "ants", Some(ants), None).expect("teaches");
+    store.teach(&[new("3", "bees")], "bees", Some(bees), None).expect("teaches");
     assert_eq!(state(&store), "ants:3 bees:1,2,4");
     assert_eq!(store.undo().expect("undoes").what, "bees");
     assert_eq!(state(&store), "ants:2,3,4 owl:1");
     // What goes on is undone by itself, and first.
-    store.teach(&[new("5", "bees")], "more bees", Some(bees)).expect("teaches");
+    store.teach(&[new("5", "bees")], "more bees", Some(bees), None).expect("teaches");
     assert_eq!(store.undo().expect("undoes").what, "more bees");
     assert_eq!(store.undo().expect("undoes").what, "ants");
     assert_eq!(state(&store), "owl:1");
     // A batch that was forgotten is no end of it.
-    let (more, _) = store.teach(&[new("6", "ants")], "more", None).expect("teaches");
+    let more = store.teach(&[new("6", "ants")], "more", None, None).expect("teaches").batch;
     store.compact().expect("compacts");
-    store.teach(&[new("7", "ants")], "more", Some(more)).expect("teaches");
+    store.teach(&[new("7", "ants")], "more", Some(more), None).expect("teaches");
     assert_eq!(store.undo().expect("undoes"), Undone { what: "more".into(), samples: 1 });
 }
 
@@ -250,6 +256,48 @@ fn the_largest_class_makes_room_and_removed_samples_first() {
     assert!(count("batch") < 20 && count("change") < 20, "{} {}", count("batch"), count("change"));
 }
 
+/// After an import, or with limits that became smaller: what comes takes the place of as much, never of more.
+#[test]
+fn new_samples_take_the_places_of_as_many_others() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    let photos: Vec<String> = (10..30).map(|i| i.to_string()).collect();
+    teach(&mut store, "cat", &photos.iter().map(String::as_str).collect::<Vec<_>>());
+    let new = |photo: &'static [u8]| NewSample { photo, class: "dog", source: "", time: now(), features: None };
+    // Far too many samples, far too many bytes: one sample of two bytes came, one of two bytes goes.
+    for limits in [Limits { samples: 5, ..Limits::default() }, Limits { bytes: 10, ..Limits::default() }] {
+        let photo: &'static [u8] = if limits.samples == 5 { b"30" } else { b"31" };
+        let lessons = store.teach(&[new(photo)], "", None, Some(&limits)).expect("teaches");
+        assert_eq!(lessons.made_room.samples.len(), 1, "{limits:?}");
+        // What is there already needs no room.
+        let known = store.teach(&[new(photo)], "", None, Some(&limits)).expect("teaches");
+        assert_eq!(known.made_room, MadeRoom::default());
+        let moved = NewSample { class: "fox", ..new(photo) };
+        assert_eq!(store.teach(&[moved], "", None, Some(&limits)).expect("teaches").made_room, MadeRoom::default());
+    }
+    assert_eq!(state(&store).split(' ').next(), Some("cat:3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20"));
+    // Two at a time, of which one was there.
+    let limits = Limits { samples: 20, ..Limits::default() };
+    let lessons = store.teach(&[new(b"31"), new(b"32")], "", None, Some(&limits)).expect("teaches");
+    assert_eq!(lessons.made_room.samples, [(3, "cat".to_owned())]);
+    assert_eq!(store.usage().expect("reads").samples, 20);
+}
+
+/// Pulling a card out, or `mv` under a program that runs: what is written would be gone without a word.
+#[test]
+fn a_store_that_was_moved_away_is_not_written() {
+    let folder = Folder::new();
+    let mut store = folder.store();
+    teach(&mut store, "cat", &["a"]);
+    std::fs::rename(folder.path("x.store"), folder.path("y.store")).expect("moves");
+    let new = |photo| NewSample { photo, class: "cat", source: "", time: now(), features: None };
+    let refused = store.teach(&[new(b"b")], "", None, None);
+    assert!(matches!(&refused, Err(error @ SampleStoreError::Moved { .. }) if error.is_failure()), "{refused:?}");
+    let other = SampleStore::open_or_create(&folder.path("x.store")).expect("another of that name");
+    assert!(matches!(store.teach(&[new(b"b")], "", None, None), Err(SampleStoreError::Moved { .. })));
+    drop(other);
+}
+
 #[test]
 fn frames_wait_for_a_label_and_become_samples() {
     let folder = Folder::new();
@@ -272,9 +320,8 @@ fn frames_wait_for_a_label_and_become_samples() {
     assert_eq!(store.pending_features(TRUNK, 2).expect("reads"), numbers.repeat(3));
     assert!(matches!(store.label_pending(&[2, 9], "dog"), Err(SampleStoreError::NoPending { id: 9 })));
     assert_eq!(store.label_pending(&[2, 4], "dog").expect("labels").len(), 2);
-    let featured = store.features(TRUNK, 2).expect("reads");
-    assert_eq!((featured.classes, featured.rows), (vec!["dog".to_owned(); 2], numbers.repeat(2)));
-    assert_eq!(store.photo(featured.ids[0]).expect("is there"), b"b");
+    assert_eq!(state(&store), "dog:1,2");
+    assert_eq!(store.photo(1).expect("is there"), b"b");
     store.drop_pending(&[3]).expect("drops");
     assert!(store.pending().expect("lists").is_empty());
     assert_eq!(keep(&mut store, "b"), None, "it is a sample");
@@ -308,7 +355,7 @@ fn names_that_no_class_can_have_are_refused() {
     let mut store = folder.store();
     for name in ["", " a", "a ", "unknown", "a/b", "a\\b", "..", ".git", "a\nb", "a\0", &"x".repeat(256)] {
         let sample = NewSample { photo: b"a", class: name, source: "", time: now(), features: None };
-        let refused = store.teach(&[sample], "", None);
+        let refused = store.teach(&[sample], "", None, None);
         assert!(matches!(refused, Err(SampleStoreError::ClassName { .. })), "{name:?}");
     }
     assert_eq!(store.usage().expect("reads").samples, 0);
@@ -371,7 +418,9 @@ fn damage_is_found_and_named() {
     assert_eq!((count, skipped.len()), (1, 1));
     let mut other = SampleStore::open_or_create(&folder.path("other")).expect("opens");
     assert_eq!(other.merge(&store).expect("merges the other").damaged, [2]);
-    assert_eq!(store.features(TRUNK, 1).expect("reads").missing, [1, 2], "damaged numbers are made anew");
+    assert_eq!(store.features(TRUNK, 1).expect("reads").damaged, [1]);
+    store.drop_features(TRUNK, &[1]).expect("drops");
+    assert_eq!(store.without_features(TRUNK).expect("reads"), [1, 2], "damaged numbers are made anew");
     // Many samples, then a page that is not what it was.
     let photos: Vec<String> = (0..300).map(|i| format!("{i} ").repeat(300)).collect();
     teach(&mut store, "dog", &photos.iter().map(String::as_str).collect::<Vec<_>>());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ fn a_killed_program_loses_nothing_that_it_acknowledged() {
             move || {
                 std::thread::sleep(wait);
                 child.kill().expect("is running");
-                child.wait().expect("ends");
+                child.wait().expect("ends")
             }
         });
         let mut asked: Option<(u64, String)> = None;
@@ -111,7 +112,8 @@ fn a_killed_program_loses_nothing_that_it_acknowledged() {
                 _ => {}
             }
         }
-        killer.join().expect("killed it");
+        let ended = killer.join().expect("killed it");
+        assert_eq!(ended.signal(), Some(9), "it ended by itself: {ended}");
         let store = SampleStore::open(&path).expect("opens after it was killed");
         let samples: HashMap<i64, String> =
             store.samples().expect("reads").into_iter().map(|sample| (sample.id, sample.class)).collect();

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
-use topgraft::learn::{import as import_photos, is_same_file, save};
+use topgraft::learn::{import as import_photos, save};
 use topgraft::store::SampleStore;
 
 use super::StoreArgs;
 use crate::cli::Outcome;
+use crate::cli::live;
 use crate::cli::message::message;
 use crate::cli::photos::progress_bar_of;
 use crate::cli::text::{bytes, counted, plain, plain_path};
@@ -84,12 +85,9 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
         bar.inc(1);
     });
     bar.finish_and_clear();
-    if imported.is_err() && !was_there && store.samples().is_ok_and(|samples| samples.is_empty()) {
+    if imported.is_err() {
         drop(store);
-        // Made for nothing.
-        let _ = std::fs::remove_file(&args.store.store);
-        imported?;
-        return Ok(Outcome::Done);
+        live::remove_if_new_and_empty(&args.store.store, was_there);
     }
     let imported = imported?;
     for skipped in &imported.skipped {
@@ -120,9 +118,14 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
     for (id, error) in &skipped {
         message(format_args!("skipped sample {id}: {error}"));
     }
+    let skipped: Vec<i64> = skipped.into_iter().map(|(id, _)| id).collect();
     let mut out = std::io::stdout().lock();
     match args.store.json {
-        true => writeln!(out, "{}", json!({ "folder": args.folder.display().to_string(), "photos": count }))?,
+        true => writeln!(
+            out,
+            "{}",
+            json!({ "folder": args.folder.display().to_string(), "photos": count, "skipped": skipped })
+        )?,
         false => writeln!(out, "written    {} ({})", plain_path(&args.folder), counted(count, "photo"))?,
     }
     Ok(if skipped.is_empty() { Outcome::Done } else { Outcome::SomeInputBad })
@@ -143,7 +146,12 @@ pub fn head(args: &HeadArgs) -> anyhow::Result<Outcome> {
 
 pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
     let other = SampleStore::open(&args.other)?;
-    let merged = SampleStore::open_or_create(&args.store.store)?.merge(&other)?;
+    let was_there = args.store.store.exists();
+    let merged = SampleStore::open_or_create(&args.store.store)?.merge(&other);
+    if merged.is_err() {
+        live::remove_if_new_and_empty(&args.store.store, was_there);
+    }
+    let merged = merged?;
     for id in &merged.damaged {
         message(format_args!("skipped sample {id} of {}: its photo is damaged", args.other.display()));
     }
@@ -153,7 +161,11 @@ pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
         let conflicts =
             merged.conflicts.iter().map(|(id, here, there)| json!({ "id": id, "here": here, "there": there }));
         let conflicts = conflicts.collect::<serde_json::Value>();
-        writeln!(out, "{}", json!({ "new": merged.new, "known": merged.known, "conflicts": conflicts }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "new": merged.new, "known": merged.known, "conflicts": conflicts, "damaged": merged.damaged })
+        )?;
         return Ok(outcome);
     }
     writeln!(out, "new        {}", counted(merged.new, "sample"))?;
@@ -166,9 +178,7 @@ pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
 
 fn write_file(args: &FileArgs, content: &[u8]) -> anyhow::Result<Outcome> {
     let path = &args.output;
-    if is_same_file(path, &args.store.store) {
-        anyhow::bail!("{}: is the store; give another name", path.display());
-    }
+    live::check_not_the_store(path, &args.store.store)?;
     save(path, content, args.force)?;
     let mut out = std::io::stdout().lock();
     match args.store.json {

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use topgraft::live::display::{Screen, ScreenError, ScreenSettings, State, View};
 use topgraft::live::{Latest, Newer, Seen, UNKNOWN};
 
 /// How long to wait at a time.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to leave a screen alone that has failed.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// What is to be shown next.
 enum Next {
@@ -22,6 +24,42 @@ struct Shared {
     failure: Mutex<Option<ScreenError>>,
 }
 
+impl Shared {
+    /// Until there is nothing more to be shown. A loose wire is no reason to end: the screen is opened again.
+    fn run(&self, settings: &ScreenSettings, screen: Screen) {
+        let (mut number, mut screen) = (0, Ok(screen));
+        loop {
+            let next = match self.next.newer(number, PATIENCE) {
+                Newer::Over => return,
+                Newer::Waiting => continue,
+                Newer::Value(newer, next) => {
+                    number = newer;
+                    next
+                }
+            };
+            let shown = match &mut screen {
+                Ok(screen) => show(screen, &next),
+                Err(since) if Instant::elapsed(since) < PAUSE => continue,
+                Err(_) => match Screen::open(settings) {
+                    Ok(mut opened) => {
+                        let shown = show(&mut opened, &next);
+                        screen = Ok(opened);
+                        shown
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = shown {
+                // Said once, and not every few seconds.
+                if screen.is_ok() {
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+                screen = Err(Instant::now());
+            }
+        }
+    }
+}
+
 /// A screen that is being shown on. Frames that come while it is busy are passed over, but for the newest.
 pub struct Shown {
     shared: Arc<Shared>,
@@ -31,27 +69,11 @@ pub struct Shown {
 }
 
 impl Shown {
-    pub fn start(settings: &ScreenSettings) -> Result<Self, ScreenError> {
-        let mut screen = Screen::open(settings)?;
+    pub fn start(settings: ScreenSettings) -> Result<Self, ScreenError> {
+        let screen = Screen::open(&settings)?;
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
-        let thread = thread::spawn(move || {
-            let mut number = 0;
-            loop {
-                let shown = match of_thread.next.newer(number, PATIENCE) {
-                    Newer::Over => return,
-                    Newer::Waiting => continue,
-                    Newer::Value(newer, next) => {
-                        number = newer;
-                        show(&mut screen, &next)
-                    }
-                };
-                if let Err(error) = shown {
-                    *of_thread.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return;
-                }
-            }
-        });
+        let thread = thread::spawn(move || of_thread.run(&settings, screen));
         Ok(Self { shared, thread: Some(thread), reason: String::new() })
     }
 
@@ -68,9 +90,9 @@ impl Shown {
         self.shared.next.put(Next::NoCamera(self.reason.clone()));
     }
 
-    /// Why it shows nothing any more.
-    pub fn failed(&self) -> Result<(), ScreenError> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    /// Why it has begun to show nothing, once.
+    pub fn failed(&self) -> Option<ScreenError> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

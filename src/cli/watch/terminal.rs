@@ -40,10 +40,6 @@ impl Bars {
         write!(out, "{up}{}\x1b[J", text.iter().map(|line| format!("{line}\x1b[K\n")).collect::<String>())?;
         out.flush()
     }
-
-    pub fn end(&mut self, out: &mut impl Write) -> std::io::Result<()> {
-        out.flush()
-    }
 }
 
 fn lines(seen: &Seen, notes: &[String]) -> Vec<String> {

@@ -23,6 +23,9 @@ pub(super) struct Capture {
 impl Drop for Capture {
     /// Even after a panic, nobody waits for a frame.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.log_end("a fault of the program, which was reported", None);
+        }
         self.shared.frames.close();
     }
 }

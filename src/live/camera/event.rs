@@ -66,16 +66,28 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// Adds what happened now. Thousands of damaged frames are not to push out what else happened.
-pub(super) fn add(log: &Log<Event>, kind: EventKind) {
-    log.add(Event { time: SystemTime::now(), kind }, |last, event| match (&mut last.kind, &event.kind) {
-        (EventKind::Damaged { count, reason }, EventKind::Damaged { count: more, reason: newest }) => {
-            *count += more;
-            newest.clone_into(reason);
-            last.time = event.time;
-            true
+impl EventKind {
+    /// Takes a later event in, if it is of the same damage: thousands of damaged frames are not to push out what else happened.
+    pub(in crate::live) fn take_in(&mut self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::Damaged { count, reason }, Self::Damaged { count: more, reason: newest }) => {
+                *count += more;
+                newest.clone_into(reason);
+                true
+            }
+            _ => false,
         }
-        _ => false,
+    }
+}
+
+/// Adds what happened now.
+pub(super) fn add(log: &Log<Event>, kind: EventKind) {
+    log.add(Event { time: SystemTime::now(), kind }, |last, event| {
+        let taken = last.kind.take_in(&event.kind);
+        if taken {
+            last.time = event.time;
+        }
+        taken
     });
 }
 

@@ -4,9 +4,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::CameraError;
 use super::settings::{RpicamCodec, Settings};
 use super::url::Url;
-use super::{CameraError, yuv};
 
 /// How a stream of bytes is divided into pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +17,6 @@ pub(super) enum Framing {
     Rgb { width: u32, height: u32 },
     /// Planes Y, U, V, the latter of half the size, BT.601 of full range.
     I420 { width: u32, height: u32 },
-}
-
-impl Framing {
-    /// Bytes of a picture, if all have the same.
-    pub(super) fn len(self) -> Option<usize> {
-        match self {
-            Self::Jpegs => None,
-            Self::Rgb { width, height } => Some(3 * width as usize * height as usize),
-            Self::I420 { width, height } => Some(yuv::i420_len(width, height)),
-        }
-    }
 }
 
 /// A program, what it is told, and what it sends.

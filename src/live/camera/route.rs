@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::source::Source;
 use super::url::Url;
 use super::{CameraError, url};
-use crate::vision::EXTENSIONS;
+use crate::vision::is_photo_name;
 
 /// How a source is read.
 pub(super) enum Route {
@@ -41,7 +41,12 @@ impl Route {
                 Self::Program { command, is_finite: true, url: None }
             }
             Source::Jpegs => Self::Stdin(Framing::Jpegs),
-            &Source::Yuv420 { width, height } => Self::Stdin(Framing::I420 { width, height }),
+            &Source::Yuv420 { width, height } => {
+                // A source that was not parsed may say anything.
+                let sizes = Settings { width, height, ..settings.clone() };
+                sizes.check()?;
+                Self::Stdin(Framing::I420 { width, height })
+            }
             #[cfg(target_os = "linux")]
             Source::V4l2(device) => {
                 check(device)?;
@@ -81,8 +86,7 @@ pub(super) fn photos(folder: &Path) -> Result<Vec<PathBuf>, CameraError> {
     let mut photos = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if EXTENSIONS.contains(&extension.as_str()) && path.is_file() {
+        if is_photo_name(&path) && path.is_file() {
             photos.push(path);
         }
     }

@@ -223,9 +223,16 @@ impl Run {
 
 /// Reads a stream to its end.
 fn read(mut stream: impl Read, framing: Framing, pace: Option<Pace>, outlet: &Outlet) -> Result<(), String> {
-    let read = match framing.len() {
-        Some(len) => read_raw(&mut stream, framing, len, pace, outlet),
-        None => read_jpegs(&mut stream, outlet),
+    let read = match framing {
+        Framing::Jpegs => read_jpegs(&mut stream, outlet),
+        Framing::Rgb { width, height } => {
+            let len = 3 * width as usize * height as usize;
+            read_raw(&mut stream, len, pace, outlet, |bytes| Pixels::Rgb { bytes, width, height })
+        }
+        Framing::I420 { width, height } => {
+            let len = yuv::i420_len(width, height);
+            read_raw(&mut stream, len, pace, outlet, |bytes| Pixels::I420 { bytes, width, height })
+        }
     };
     match read {
         // A frame that the end has cut is no failure.
@@ -236,10 +243,10 @@ fn read(mut stream: impl Read, framing: Framing, pace: Option<Pace>, outlet: &Ou
 
 fn read_raw(
     stream: &mut impl Read,
-    framing: Framing,
     len: usize,
     mut pace: Option<Pace>,
     outlet: &Outlet,
+    pixels: impl Fn(Vec<u8>) -> Pixels,
 ) -> io::Result<()> {
     loop {
         let mut bytes = outlet.pool().take(len);
@@ -248,12 +255,7 @@ fn read_raw(
             outlet.pool().give(bytes);
             continue;
         }
-        let pixels = match framing {
-            Framing::Rgb { width, height } => Pixels::Rgb { bytes, width, height },
-            Framing::I420 { width, height } => Pixels::I420 { bytes, width, height },
-            Framing::Jpegs => Pixels::Jpeg(bytes),
-        };
-        if outlet.put(pixels).is_err() {
+        if outlet.put(pixels(bytes)).is_err() {
             return Ok(());
         }
     }

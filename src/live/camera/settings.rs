@@ -8,6 +8,11 @@ use super::CameraError;
 /// The longest side of a frame, in pixels.
 const MAX_SIDE: u32 = 8192;
 
+/// Whether a side of a frame can be so long: the colours of raw frames are of two pixels each way.
+pub(super) fn is_side(side: u32) -> bool {
+    (2..=MAX_SIDE).contains(&side) && side.is_multiple_of(2)
+}
+
 /// What `rpicam-vid` sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RpicamCodec {
@@ -75,12 +80,15 @@ impl Settings {
     pub fn check(&self) -> Result<(), CameraError> {
         let refuse = |name, value, allowed| Err(CameraError::Setting { name, value, allowed });
         for (name, side) in [("width", self.width), ("height", self.height)] {
-            if !(2..=MAX_SIDE).contains(&side) || !side.is_multiple_of(2) {
+            if !is_side(side) {
                 return refuse(name, side.to_string(), "an even number of pixels from 2 to 8192");
             }
         }
         if !(0.01..=1000.0).contains(&self.fps) {
             return refuse("rate", self.fps.to_string(), "0.01 to 1000 frames a second");
+        }
+        if self.least_backoff.is_zero() {
+            return refuse("back-off", "0".to_owned(), "more than 0 seconds");
         }
         if self.stall.is_zero() {
             return refuse("stall time-out", "0".to_owned(), "more than 0 seconds");
@@ -176,6 +184,7 @@ mod tests {
         let cases = [
             (Settings { width: 0, ..Settings::default() }, "a width of 0 does not do; give an even number"),
             (Settings { height: 481, ..Settings::default() }, "a height of 481"),
+            (Settings { least_backoff: Duration::ZERO, ..Settings::default() }, "more than 0 seconds"),
             (Settings { width: 8194, ..Settings::default() }, "from 2 to 8192"),
             (Settings { fps: f64::NAN, ..Settings::default() }, "a rate of NaN"),
             (Settings { fps: 0.0, ..Settings::default() }, "0.01 to 1000 frames a second"),

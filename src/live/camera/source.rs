@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::settings::is_side;
 use super::url::Url;
 
 /// Where pictures come from.
@@ -105,7 +106,7 @@ impl FromStr for Source {
 /// `WxH:-`.
 fn raw_size(text: &str) -> Option<(u32, u32)> {
     let (width, height) = text.strip_suffix(":-")?.split_once('x')?;
-    let side = |text: &str| text.parse().ok().filter(|side: &u32| (2..=8192).contains(side) && side.is_multiple_of(2));
+    let side = |text: &str| text.parse().ok().filter(|side| is_side(*side));
     Some((side(width)?, side(height)?))
 }
 

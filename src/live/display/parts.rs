@@ -130,7 +130,7 @@ fn outline(canvas: &mut Canvas, place: Rectangle, colour: Rgb888) {
     let Ok(()) = place.draw_styled(&style, canvas);
 }
 
-/// A picture made smaller: the mean of the pixels that become one. That of the image crate takes nearly three times as long.
+/// A picture made smaller: the mean of the pixels that become one.
 fn shrunk(frame: &RgbImage, [width, height]: [u32; 2]) -> RgbImage {
     let shares = |index: u32, parts: u32, whole: u32| {
         let end = |index: u32| (u64::from(index) * u64::from(whole) / u64::from(parts)) as usize;

@@ -1,7 +1,7 @@
 //! The screens that can be shown on.
 
-use std::fs::OpenOptions;
-use std::io::{Error, ErrorKind};
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use embedded_graphics::geometry::Size;
@@ -30,12 +30,18 @@ pub enum ScreenError {
         group: &'static str,
     },
     /// The system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; is it there still, and is there room?", path.display())]
     Io {
         /// The device or file.
         path: PathBuf,
         /// What the system said.
         source: Error,
+    },
+    /// The file for pictures is there, and is something else.
+    #[error("{}: is there, and is no PNG picture; give another name for the screen's", path.display())]
+    NotAPng {
+        /// The file.
+        path: PathBuf,
     },
     /// The framebuffer tells something about itself that cannot be drawn on.
     #[error("{}: {value:?} is not understood; {wanted}", path.display())]
@@ -119,7 +125,7 @@ impl Screen {
             Kind::Framebuffer => {
                 Box::new(Framebuffer::open(&settings.device, Path::new("/sys/class/graphics"), settings.rotation)?)
             }
-            Kind::Png => Box::new(PngFile::new(settings)),
+            Kind::Png => Box::new(PngFile::new(settings)?),
         };
         Ok(Self { panel })
     }
@@ -139,16 +145,30 @@ impl Screen {
     }
 }
 
-/// A file that is replaced by each frame, whole or not at all.
+/// What a PNG begins with.
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// A file that is replaced by each frame, whole or not at all; not synced, as the next one is not long in coming, and a card wears
+/// out.
 struct PngFile {
     path: PathBuf,
     size: Size,
 }
 
 impl PngFile {
-    fn new(settings: &ScreenSettings) -> Self {
+    fn new(settings: &ScreenSettings) -> Result<Self, ScreenError> {
+        let path = settings.device.clone();
+        // It is replaced with each frame; so it must be a picture that is.
+        let mut start = Vec::new();
+        if let Ok(file) = File::open(&path) {
+            let read = file.take(SIGNATURE.len() as u64).read_to_end(&mut start);
+            read.map_err(|source| ScreenError::Io { path: path.clone(), source })?;
+        }
+        if !start.is_empty() && start != SIGNATURE {
+            return Err(ScreenError::NotAPng { path });
+        }
         let size = settings.rotation.turned(Size::new(settings.width.into(), settings.height.into()));
-        Self { path: settings.device.clone(), size }
+        Ok(Self { path, size })
     }
 }
 

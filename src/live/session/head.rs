@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use topgraft_core::kernel::Kernels;
 
-use crate::learn::{Model, Prediction};
+use crate::learn::Model;
 use crate::live::camera::{Counts, Frame};
 use crate::live::drift::Drift;
 use crate::live::event::LiveEvent;
@@ -15,8 +15,10 @@ use crate::live::smoothing::Smoother;
 use super::keep::Keeper;
 use super::samples::{Held, Upkeep};
 use super::trunk::{Featured, PATIENCE};
-use super::{Mind, Seen, SessionSettings, Shared, UNKNOWN};
+use super::{CloseOnPanic, Mind, Seen, SessionSettings, Shared, UNKNOWN};
 
+/// How long not to say the same again.
+const SAID_AGAIN: Duration = Duration::from_secs(3600);
 /// Frames that the rate is measured over.
 const RATE_FRAMES: usize = 16;
 
@@ -46,8 +48,8 @@ pub(super) struct HeadThread {
     start: Instant,
     /// The head whose labels these are.
     labels: (Option<Arc<Model>>, Arc<[String]>),
-    /// The store or the head failed, which is said once.
-    pub(super) has_failed: bool,
+    /// What failed last, and when that was said.
+    said: Option<(Instant, String)>,
     /// Frames that were looked at, and when the last few were.
     looked: u64,
     frames: VecDeque<Instant>,
@@ -71,7 +73,7 @@ impl HeadThread {
             settings,
             start: Instant::now(),
             labels: (None, Arc::from([])),
-            has_failed: false,
+            said: None,
             looked: 0,
             frames: VecDeque::new(),
         }
@@ -79,14 +81,7 @@ impl HeadThread {
 
     /// Until the session is closed.
     pub fn run(mut self) {
-        // Also when this panics.
-        struct Close(Arc<Shared>);
-        impl Drop for Close {
-            fn drop(&mut self) {
-                self.0.close();
-            }
-        }
-        let _close = Close(self.shared.clone());
+        let _close = CloseOnPanic(self.shared.clone());
         loop {
             let (featured, work, settled, is_over) = {
                 let inbox = self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,22 +145,22 @@ impl HeadThread {
             (a, b) => a.is_some() != b.is_some(),
         };
         if is_other {
-            let labels = model.as_ref().map_or(Arc::from([]), |model| Arc::from(model.labels.as_slice()));
+            let labels: Arc<[String]> = model.as_ref().map_or(Arc::from([]), |model| Arc::from(&model.labels[..]));
+            if labels != self.labels.1 {
+                // What was voted for may be a class no more.
+                self.smoother.clear();
+            }
             self.labels = (model.clone(), labels);
         }
-        let judged = match (&self.current, &model) {
+        let predicted = match (&self.current, &model) {
             (None, _) => return,
-            (Some(current), Some(model)) => Some(model.judge(self.kernels, &current.features)),
+            (Some(current), Some(model)) => Some(model.predict(self.kernels, &current.features)),
             (Some(_), None) => None,
         };
-        let prediction = match judged {
-            Some(Ok((p, unknown))) => Some(Prediction { unknown, ..Prediction::new(p) }),
-            Some(Err(error)) => {
-                self.fail(error.to_string());
-                None
-            }
-            None => None,
-        };
+        let prediction = predicted.transpose().unwrap_or_else(|error| {
+            self.fail(LiveEvent::Head(error.to_string()));
+            None
+        });
         let Some(current) = &self.current else { return };
         let name = prediction.as_ref().map(|prediction| match prediction.unknown {
             Some(true) => UNKNOWN,
@@ -175,10 +170,7 @@ impl HeadThread {
             self.smoother.see(name);
         }
         let label = self.smoother.shown().map(str::to_owned);
-        let score = model.as_ref().zip(prediction.as_ref()).and_then(|(model, prediction)| {
-            let probability = prediction.probabilities[usize::from(prediction.class())];
-            model.score(self.kernels, &current.features, probability)
-        });
+        let score = prediction.as_ref().and_then(|prediction| prediction.score);
         if let Some(score) = score.filter(|_| new) {
             let before = self.drift.is_alarm();
             if self.drift.see(score, self.start.elapsed()) != before {
@@ -206,7 +198,7 @@ impl HeadThread {
             match self.keeper.keep(teacher, current, &seen, &self.source) {
                 Ok(Some(event)) => self.shared.say(event),
                 Ok(None) => {}
-                Err(error) => self.fail(error.to_string()),
+                Err(error) => self.fail(LiveEvent::Store(error.to_string())),
             }
         }
         // The memory of the frame before goes back to the camera, if nobody looks at it any more.
@@ -227,10 +219,13 @@ impl HeadThread {
         }
     }
 
-    /// Says once that something fails that is tried again and again.
-    pub(super) fn fail(&mut self, error: String) {
-        if !std::mem::replace(&mut self.has_failed, true) {
-            self.shared.say(LiveEvent::Store(error));
+    /// Says that something fails that is tried again and again: once an hour.
+    pub(super) fn fail(&mut self, event: LiveEvent) {
+        let text = event.to_string();
+        let is_known = |(when, known): &(Instant, String)| *known == text && when.elapsed() < SAID_AGAIN;
+        if !self.said.as_ref().is_some_and(is_known) {
+            self.said = Some((Instant::now(), text));
+            self.shared.say(event);
         }
     }
 }

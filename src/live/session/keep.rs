@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use topgraft_core::kernel::Kernels;
-use topgraft_core::scaler::Scaler;
 
 use crate::learn::Teacher;
 use crate::live::event::LiveEvent;
@@ -16,7 +15,7 @@ use super::{KeepSettings, Seen};
 /// Chooses them.
 pub(super) struct Keeper {
     settings: KeepSettings,
-    /// When one was kept last, or could not be.
+    /// When one was looked at more closely last.
     last: Option<Instant>,
 }
 
@@ -46,6 +45,8 @@ impl Keeper {
         if frames == 0 || is_early || is_sure || teacher.likest(numbers).is_none_or(|cosine| cosine >= alike) {
             return Ok(None);
         }
+        // Also if it is not kept: the frames that wait are read for each.
+        self.last = Some(Instant::now());
         let trunk = teacher.trunk().fingerprint();
         let guess = &seen.labels[class];
         let kept = match teacher.store().pending_features(trunk, numbers.len()) {
@@ -58,9 +59,6 @@ impl Keeper {
             }
             Err(error) => Err(error),
         };
-        if !matches!(kept, Ok(None)) {
-            self.last = Some(Instant::now());
-        }
         Ok(kept?.map(|id| LiveEvent::Kept { id, guess: guess.clone() }))
     }
 }
@@ -70,13 +68,9 @@ fn is_like_one(features: &[f32], rows: &[f32], alike: f32) -> bool {
     rows.chunks_exact(features.len().max(1)).any(|row| cosine(features, row) >= alike)
 }
 
-/// Cosine of two rows of features.
+/// Cosine of two rows of features; 0 if one is of zeros.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let kernels = Kernels::detect();
-    let unit = |row: &[f32]| {
-        let mut row = row.to_vec();
-        Scaler::<Vec<f32>>::L2.apply(kernels, &mut row);
-        row
-    };
-    kernels.dot(&unit(a), &unit(b))
+    let squares = kernels.dot(a, a) * kernels.dot(b, b);
+    if squares > 0.0 { kernels.dot(a, b) / squares.sqrt() } else { 0.0 }
 }

@@ -73,7 +73,7 @@ impl HeadThread {
         let refreshed = teacher.refresh();
         let is_other = teacher.revision() != before;
         if let Err(error) = refreshed {
-            self.fail(error.to_string());
+            self.fail(LiveEvent::Store(error.to_string()));
         }
         if is_other {
             self.has_changed();
@@ -137,6 +137,8 @@ impl HeadThread {
     fn has_changed(&mut self) {
         self.taught += 1;
         self.upkeep.changed = Some(Instant::now());
+        // Samples that were brought back, or labelled, may have no features of this trunk.
+        self.upkeep.is_missing = true;
         self.see(false);
     }
 
@@ -146,18 +148,13 @@ impl HeadThread {
         }
         self.upkeep.refreshed = Instant::now();
         let Mind::Teacher(teacher) = &mut self.mind else { return };
-        if !teacher.store().is_in_place() {
-            let path = teacher.store().path().display().to_string();
-            return self.fail(format!("{path}: was removed or replaced; start again to use what is there now"));
-        }
         match teacher.refresh() {
-            Ok(false) => self.has_failed = false,
+            Ok(false) => {}
             Ok(true) => {
-                (self.has_failed, self.upkeep.is_missing) = (false, true);
                 self.shared.say(LiveEvent::Refreshed);
                 self.has_changed();
             }
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.fail(LiveEvent::Store(error.to_string())),
         }
     }
 
@@ -167,7 +164,7 @@ impl HeadThread {
         match teacher.polish() {
             Ok(true) => self.see(false),
             Ok(false) => {}
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.fail(LiveEvent::Store(error.to_string())),
         }
     }
 
@@ -185,14 +182,14 @@ impl HeadThread {
                 }
                 if extracted.made > 0 {
                     self.shared.say(LiveEvent::Extracted { left: extracted.left });
-                    if extracted.left == 0 {
-                        self.has_changed();
-                    }
+                }
+                if extracted.followed {
+                    self.has_changed();
                 }
             }
             Err(error) => {
                 self.upkeep.is_missing = false;
-                self.fail(error.to_string());
+                self.fail(LiveEvent::Store(error.to_string()));
             }
         }
     }
@@ -218,7 +215,7 @@ impl HeadThread {
                 self.shared.say(LiveEvent::Head(why));
             }
             Ok(_) => {}
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.fail(LiveEvent::Store(error.to_string())),
         }
     }
 
@@ -226,14 +223,14 @@ impl HeadThread {
         self.upkeep.is_settling = false;
         let settled = match outcome {
             Ok(settled) => settled,
-            Err(error) => return self.shared.say(LiveEvent::Head(error.to_string())),
+            Err(error) => return self.shared.say(LiveEvent::Head(error)),
         };
         let Mind::Teacher(teacher) = &mut self.mind else { return };
         self.drift.set_reference(settled.scores.clone());
         let (evaluation, model) = (settled.evaluation.clone(), settled.model.clone());
         let version = match teacher.settled(settled) {
             Ok(version) => version,
-            Err(error) => return self.fail(error.to_string()),
+            Err(error) => return self.fail(LiveEvent::Store(error.to_string())),
         };
         self.shared.say(LiveEvent::Measured {
             version,

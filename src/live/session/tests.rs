@@ -208,8 +208,8 @@ fn what_it_is_not_sure_of_waits_for_a_label_once() {
     assert!(pending.len() <= 3, "{pending:?}");
     let ids: Vec<i64> = pending.iter().map(|frame| frame.id).collect();
     session.with(move |teacher| teacher.store_mut().label_pending(&ids, "squares")).expect("has").expect("labels");
-    let labels = session.with(|teacher| teacher.model().expect("a head").labels.clone()).expect("has a store");
-    assert_eq!(labels, ["left", "right", "squares", "top"]);
+    // Their features are made when there is time.
+    wait(&session, |seen| *seen.labels == ["left", "right", "squares", "top"]);
 }
 
 /// Another trunk: the features are made anew while the camera is watched.
@@ -277,6 +277,43 @@ fn a_head_without_a_store_teaches_nothing_and_an_end_is_an_end() {
     }
 }
 
+/// A camera with a fault.
+struct Faulty;
+
+impl Frames for Faulty {
+    fn next(&mut self, _: Duration) -> Next {
+        panic!("of the test")
+    }
+
+    fn recycle(&mut self, _: Frame) {}
+
+    fn events(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+
+    fn counts(&self) -> Counts {
+        Counts { captured: 0, dropped: 0, damaged: 0 }
+    }
+
+    fn name(&self) -> String {
+        "faulty".to_owned()
+    }
+}
+
+#[test]
+fn a_panic_of_the_trunks_thread_ends_the_loop_and_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SampleStore::open_or_create(&folder.path().join("x.store")).expect("opens");
+    let teacher = Teacher::new(store, Arc::new(Trunk::pixels(8)), Limits::default()).expect("opens");
+    let session = Session::start(Faulty, Mind::Teacher(Box::new(teacher)), settings()).expect("starts");
+    let start = Instant::now();
+    while !matches!(session.newer(0, Duration::from_secs(1)), Newer::Over) {
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+    assert!(session.has_panicked() && !session.is_alive());
+    assert!(matches!(session.teach("left"), Err(SessionError::Ended)));
+}
+
 #[test]
 fn a_panic_in_work_ends_the_loop_and_hangs_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -285,5 +322,5 @@ fn a_panic_in_work_ends_the_loop_and_hangs_nobody() {
     assert!(matches!(ended, Err::<(), _>(SessionError::Ended)));
     let ended = session.with(|_| ());
     assert!(matches!(ended, Err(SessionError::Ended)));
-    assert!(!session.is_alive());
+    assert!(session.has_panicked() && !session.is_alive());
 }

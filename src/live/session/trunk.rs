@@ -8,7 +8,7 @@ use crate::live::event::LiveEvent;
 use crate::trunk::Trunk;
 use crate::vision::Preprocessor;
 
-use super::{Frames, Shared};
+use super::{CloseOnPanic, Frames, Shared};
 
 /// How long a thread waits before it looks whether the session ends.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
@@ -23,10 +23,12 @@ pub(super) struct Featured {
 }
 
 /// Until the session ends, or there are no more frames.
-pub(super) fn run(mut frames: impl Frames, trunk: &Arc<Trunk>, shared: &Shared) {
+pub(super) fn run(mut frames: impl Frames, trunk: &Arc<Trunk>, shared: &Arc<Shared>) {
+    let _close = CloseOnPanic(shared.clone());
     let mut preprocessor = Preprocessor::new(trunk.preprocess()).expect("a trunk has checked its preprocessing");
     let (mut failed, mut passed_over) = (false, 0);
     while !shared.is_closed() {
+        shared.leave_quietly(|inbox| inbox.trunk_turned = Some(Instant::now()));
         shared.spare().into_iter().for_each(|frame| frames.recycle(frame));
         frames.events().into_iter().for_each(|event| shared.say(LiveEvent::Camera(event.kind)));
         let frame = match frames.next(PATIENCE) {
