@@ -144,7 +144,7 @@ fn what_cannot_be_taught_is_refused_and_leaves_nothing() {
     fs::write(broken.join("a.jpg"), b"no photo").unwrap();
     assert_eq!(bench.teach("fish", broken.to_str().unwrap(), &[]).code, 2);
     assert_eq!(names(bench.folder.path()), ["broken", "empty"], "no store is made for nothing");
-    bench.teach("fish", &photos("fish"), &["-o", &bench.store()]).refuses(&["cannot be the head file and the store"]);
+    bench.teach("fish", &photos("fish"), &["-o", &bench.store()]).refuses(&["is the store, or a part of it"]);
     topgraft(["teach", "-c", "x"]).refuses(&["no store to teach in", "--store"]);
     // Something of the user's is not written over.
     let mine = bench.path("mine.txt");

@@ -81,7 +81,7 @@ fn what_cannot_be_watched_is_refused() {
     assert!(names(bench.folder.path()).is_empty());
     let bench = Bench::taught(&["fish", "birds"]);
     let store = bench.store();
-    watch(&bench, &photos("fish"), &["-m", &store]).refuses(&["cannot be the head file and the store"]);
+    watch(&bench, &photos("fish"), &["-m", &store]).refuses(&["is the store, or a part of it"]);
     topgraft(["watch", "--from", "-"]).refuses(&["nothing to watch with", "--store", "--model"]);
     watch(&bench, "/no/such/video.mp4", &[]).refuses(&["/no/such/video.mp4"]);
     watch(&bench, &photos("fish"), &["--screen", "lcd"]).refuses(&["lcd: no kind of screen"]);
