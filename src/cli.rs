@@ -24,6 +24,8 @@ mod probe;
 mod report;
 mod review;
 mod select;
+#[cfg(feature = "web")]
+mod serve;
 mod signals;
 mod store;
 mod teach;
@@ -74,6 +76,8 @@ enum Command {
     Words(words::Args),
     Teach(teach::Args),
     Watch(watch::Args),
+    #[cfg(feature = "web")]
+    Serve(serve::Args),
     Store(store::Args),
     Config(config::Args),
 }
@@ -110,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Words(args) => words::run(&args),
         Command::Teach(args) => teach::run(&args),
         Command::Watch(args) => watch::run(&args),
+        #[cfg(feature = "web")]
+        Command::Serve(args) => serve::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Config(args) => config::run(&args),
     };

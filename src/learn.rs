@@ -9,6 +9,7 @@
 
 mod cache;
 mod calibration;
+mod checkup;
 mod choice;
 mod chunk;
 mod classifier;
@@ -56,6 +57,7 @@ mod zero_shot;
 
 pub use cache::{CacheError, FeatureCache};
 pub use calibration::{Calibration, ECE_BINS, ReliabilityBin, calibration_error, probabilities, reliability};
+pub use checkup::{Checkup, checkup};
 pub use classifier::{Classifier, WrongTrunk};
 pub use cost::Cost;
 pub use cross_validation::{L2_GRID, LEAVE_ONE_OUT_LIMIT};
@@ -66,7 +68,7 @@ pub use evaluation::{ClassReport, Evaluation, wilson};
 pub use extract::{ExtractError, Extracted, Views, extract, for_each_photo};
 pub use fit::{Fitted, LearnError, Settings, balanced, fit, fit_with, refit};
 pub use heads::{AnyHead, LeftOut, takes_class_weights};
-pub use import::{ImportError, Imported, import};
+pub use import::{ImportError, ImportLimits, Imported, import};
 pub use model::{Model, ModelError, NotFinite};
 pub use panel::Panel;
 pub use pixels::{PIXEL_SIDE, pixels};

@@ -13,16 +13,24 @@ mod config;
 pub mod display;
 mod drift;
 mod event;
+#[cfg(feature = "gpio")]
+pub mod gpio;
 mod latest;
 mod log;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
+mod names;
 mod out_of_range;
 mod session;
 mod smoothing;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use config::{CameraConfig, Config, ConfigError, ConfigFault, LimitsConfig};
 pub use drift::{Drift, DriftSettings};
 pub use event::LiveEvent;
 pub use latest::{Latest, Newer};
+pub use names::{MOST_CLASSES, NameFault, check_new_name};
 pub use out_of_range::OutOfRange;
 pub use session::{
     Frames, KeepSettings, Mind, NamedCamera, Seen, Session, SessionError, SessionSettings, TeachingSettings, UNKNOWN,

@@ -33,8 +33,8 @@ mod resize;
 
 pub use augment::Augment;
 pub use decode::{
-    DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, decoding_memory,
-    dimensions, is_photo_name, open, read,
+    DecodeError, EXTENSIONS, MAX_FILE_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, OpenError, decode, decode_within,
+    decoding_memory, dimensions, is_photo_name, open, read,
 };
 pub use encode::encode_jpeg;
 pub use preprocessor::{InputTensor, Preprocessor};

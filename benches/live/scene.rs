@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use image::RgbImage;
-use topgraft::learn::{Teacher, import};
+use topgraft::learn::{ImportLimits, Teacher, import};
 use topgraft::live::Frames;
 use topgraft::live::camera::{Counts, Event, Frame, Next};
 use topgraft::store::{Limits, SampleStore};
@@ -83,7 +83,7 @@ pub fn trunk() -> Result<Trunk> {
 pub fn thousand(shared: &Path, store: &Path) -> Result<Teacher> {
     let mut samples = SampleStore::open_or_create(store)?;
     let photos = shared.join("data/images/signdigits10");
-    import(&mut samples, &photos, || {}).with_context(|| photos.display().to_string())?;
+    import(&mut samples, &photos, ImportLimits::default(), || {}).with_context(|| photos.display().to_string())?;
     let mut teacher = Teacher::new(samples, Arc::new(trunk()?), Limits::default())?;
     while teacher.extract()?.left > 0 {}
     Ok(teacher)

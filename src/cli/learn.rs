@@ -290,31 +290,9 @@ impl Lesson {
     fn advice(&self, model: &Model) -> Option<(Advice, String)> {
         let evaluation = &self.fitted.evaluation;
         let advice = self.curve.as_ref()?.advice(evaluation)?;
-        // Then the curve is of noise, and what it promises too.
-        if evaluation.interval()[0] <= f64::from(evaluation.majority()) / f64::from(evaluation.n_samples()) {
-            let text = format!(
-                "not shown to be better than always saying {}: see whether the labels are right, or give more {}s",
-                self.majority_class(model),
-                self.noun
-            );
-            return Some((Advice { more: None, gain: 0.0, ..advice }, text));
-        }
-        let Advice { class, wrong, samples, more, gain } = advice;
-        let class = &model.labels[usize::from(class)];
-        let worst = format!("`{class}`, {wrong} of {samples}");
-        let text = match more {
-            Some(more) => format!(
-                "about {} of each class should add {:.0} points; most mistakes: {worst}",
-                counted(more as usize, &format!("more {}", self.noun)),
-                100.0 * gain
-            ),
-            None => format!(
-                "more {}s will hardly help: twice as many should add {:.1} points; most mistakes: {worst}; see `topgraft review`",
-                self.noun,
-                100.0 * gain
-            ),
-        };
-        Some((advice, text))
+        let text = advice.text(evaluation, &model.labels, self.noun);
+        let is_at_the_end = advice.is_shown && advice.more.is_none();
+        Some((advice, if is_at_the_end { text + "; see `topgraft review`" } else { text }))
     }
 
     /// A few lines for a person.

@@ -1,5 +1,9 @@
 //! `topgraft watch`: what the camera sees, all the time.
 
+#[cfg(feature = "mqtt")]
+mod broker;
+#[cfg(feature = "gpio")]
+mod buttons;
 mod screen;
 mod service;
 mod terminal;
@@ -51,31 +55,66 @@ pub struct Args {
 
 /// How long to wait for a frame before looking at everything else.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long to wait for requests at the end.
+const END: Duration = Duration::from_secs(3);
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     memory::give_back();
-    let mut config = args.live.config()?;
-    if let Some(screen) = &args.screen {
-        config.set_screen(screen);
-    }
-    config.check()?;
-    let source = live::source(&args.from, &config)?;
-    let screen = config.screen()?.map(screen::Shown::start).transpose()?;
-    let mind = mind(args, &config)?;
-    // Last, as the camera has a light that says that it is on.
-    let camera = Camera::start(&source, config.camera_settings()?)?;
-    let session = Session::start(NamedCamera(camera, source.to_string()), mind, config.session())?;
-    watch(args, &config, &session, screen)
+    let config = args.config()?;
+    let live = Live::start(args, &config, false)?;
+    let session = live.session.clone();
+    let outcome = watch(args, &config, live, listeners(&config, &session)?);
+    end(session);
+    outcome
 }
 
-fn mind(args: &Args, config: &Config) -> anyhow::Result<Mind> {
+impl Args {
+    /// The head file that was named.
+    pub fn model(&self) -> Option<&PathBuf> {
+        self.model.as_ref()
+    }
+
+    /// The settings that hold.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let mut config = self.live.config()?;
+        if let Some(screen) = &self.screen {
+            config.set_screen(screen);
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// What runs.
+pub struct Live {
+    pub session: Arc<Session>,
+    /// Where frames come from, without passwords.
+    pub source: String,
+    screen: Option<screen::Shown>,
+}
+
+impl Live {
+    /// Starts all of it. A store that was typed is made if it `may_be_new`.
+    pub fn start(args: &Args, config: &Config, may_be_new: bool) -> anyhow::Result<Self> {
+        let source = live::source(&args.from, config)?;
+        let screen = config.screen()?.map(screen::Shown::start).transpose()?;
+        let mind = mind(args, config, may_be_new)?;
+        // Last, as the camera has a light that says that it is on.
+        let camera = Camera::start(&source, config.camera_settings()?)?;
+        let source = source.to_string();
+        let session = Arc::new(Session::start(NamedCamera(camera, source.clone()), mind, config.session())?);
+        Ok(Self { session, source, screen })
+    }
+}
+
+fn mind(args: &Args, config: &Config, may_be_new: bool) -> anyhow::Result<Mind> {
     let head = args.model.as_ref().or(config.head.as_ref());
     if let Some(store) = &config.store {
         if let Some(head) = head {
             live::check_head_path(head, store)?;
         }
         // A store that the settings name is made at the first start; one that was typed should be there.
-        if args.live.store.is_some() && !store.exists() {
+        if args.live.store.is_some() && !may_be_new && !store.exists() {
             return Err(SampleStoreError::NotFound { path: store.clone() }.into());
         }
         match (live::teacher(config, store), head) {
@@ -111,12 +150,45 @@ fn is_unusable(error: &anyhow::Error) -> bool {
     })
 }
 
-fn watch(
-    args: &Args,
-    config: &Config,
-    session: &Session,
-    mut screen: Option<screen::Shown>,
-) -> anyhow::Result<Outcome> {
+/// Who else is told what happens.
+pub trait Listener {
+    /// Something happened.
+    fn happened(&self, event: &LiveEvent);
+    /// Something new is seen.
+    fn seen(&self, seen: &Seen);
+    /// What it has to say itself.
+    fn messages(&self) -> Vec<String>;
+}
+
+/// Those that the settings name.
+pub fn listeners(config: &Config, session: &Arc<Session>) -> anyhow::Result<Vec<Box<dyn Listener>>> {
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    #[cfg(feature = "mqtt")]
+    listeners.extend(broker::Broker::start(&config.mqtt, session)?.map(|broker| Box::new(broker) as _));
+    #[cfg(feature = "gpio")]
+    listeners.extend(buttons::Buttons::start(config.panel(), session)?.map(|buttons| Box::new(buttons) as _));
+    #[cfg(not(any(feature = "mqtt", feature = "gpio")))]
+    let _ = (config, session, &mut listeners);
+    Ok(listeners)
+}
+
+/// Ends the loop and the camera's program. A request that is under way may have the session for a moment yet.
+pub fn end(mut session: Arc<Session>) {
+    session.close();
+    let start = Instant::now();
+    while start.elapsed() < END {
+        match Arc::try_unwrap(session) {
+            Ok(last) => return drop(last),
+            Err(shared) => session = shared,
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Prints what is seen, until the program is told to stop.
+pub fn watch(args: &Args, config: &Config, live: Live, listeners: Vec<Box<dyn Listener>>) -> anyhow::Result<Outcome> {
+    let Live { session, mut screen, .. } = live;
+    let session = &*session;
     // A slow camera is no missing one.
     let missing = Duration::from_secs_f64(f64::max(3.0, 2.0 / config.camera.fps));
     let mut out = std::io::stdout();
@@ -135,6 +207,13 @@ fn watch(
             if let (Some(screen), LiveEvent::Camera(_)) = (&mut screen, &event) {
                 screen.say(&event.to_string());
             }
+            listeners.iter().for_each(|listener| listener.happened(&event));
+        }
+        for text in listeners.iter().flat_map(|listener| listener.messages()) {
+            match &mut terminal {
+                Some(bars) => bars.note(&text),
+                None => message(&text),
+            }
         }
         let newer = session.newer(seen_number, PATIENCE);
         service.beat(session, &newer);
@@ -149,6 +228,7 @@ fn watch(
                 (seen_number, last) = (number, Instant::now());
                 let is_new_frame = last_frame != Some(seen.number);
                 (last_frame, frames) = (Some(seen.number), frames + u64::from(is_new_frame));
+                listeners.iter().for_each(|listener| listener.seen(&seen));
                 if args.json {
                     writeln!(out, "{}", to_json(&seen))?;
                     out.flush()?;

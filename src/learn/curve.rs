@@ -65,6 +65,36 @@ pub struct Advice {
     pub more: Option<u32>,
     /// Share of the samples that are right then and are not now: 0.02, or without `more` what twice the samples would bring.
     pub gain: f64,
+    /// Whether the head is shown to be better than always saying the most frequent class. If not, the curve is of noise, and promises
+    /// nothing.
+    pub is_shown: bool,
+}
+
+impl Advice {
+    /// What to do, for a person: of classes of these names, and samples that are called that.
+    pub fn text(&self, evaluation: &Evaluation, labels: &[String], noun: &str) -> String {
+        let Self { class, wrong, samples, more, gain, is_shown } = *self;
+        if !is_shown {
+            let counts: Vec<u32> = evaluation.per_class().iter().map(|class| class.support).collect();
+            let largest = (0..counts.len()).rev().max_by_key(|class| counts[*class]).unwrap_or(0);
+            let largest = &labels[largest];
+            return format!(
+                "not shown to be better than always saying {largest}: see whether the labels are right, or give more {noun}s"
+            );
+        }
+        let (worst, points) = (format!("`{}`, {wrong} of {samples}", labels[usize::from(class)]), 100.0 * gain);
+        match more {
+            Some(1) => {
+                format!("about 1 more {noun} of each class should add {points:.0} points; most mistakes: {worst}")
+            }
+            Some(more) => {
+                format!("about {more} more {noun}s of each class should add {points:.0} points; most mistakes: {worst}")
+            }
+            None => format!(
+                "more {noun}s will hardly help: twice as many should add {points:.1} points; most mistakes: {worst}"
+            ),
+        }
+    }
 }
 
 impl PowerLaw {
@@ -232,12 +262,17 @@ impl LearningCurve {
         if wrong(class) == 0 {
             return None;
         }
+        let samples = per_class[class].support;
+        let (class, wrong) = (class as u16, wrong(class));
+        if evaluation.interval()[0] <= f64::from(evaluation.majority()) / f64::from(evaluation.n_samples()) {
+            return Some(Advice { class, wrong, samples, more: None, gain: 0.0, is_shown: false });
+        }
         let shots = f64::from(evaluation.n_samples()) / per_class.len() as f64;
         let gain = |more: f64| self.law.error(shots) - self.law.error(shots + more);
         let reach = (REACH * shots) as u32;
         let more = (1..=reach).find(|more| gain(f64::from(*more)) >= GAIN);
         let gain = if more.is_some() { GAIN } else { gain(shots) };
-        Some(Advice { class: class as u16, wrong: wrong(class), samples: per_class[class].support, more, gain })
+        Some(Advice { class, wrong, samples, more, gain, is_shown: true })
     }
 }
 

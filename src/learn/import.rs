@@ -1,5 +1,6 @@
 //! Photos of other programs into a store.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,30 @@ const BATCH: usize = 16;
 const BATCH_BYTES: usize = 32 << 20;
 /// The largest photo in an archive, which may say anything of its length: no camera's is larger.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
-/// The most files in an archive.
-const MAX_ENTRIES: usize = 200_000;
+/// Files in an archive, photos or not, for each photo that it may have.
+const FILES_A_PHOTO: usize = 4;
 /// What Teachable Machine adds to the name of a class.
 const SAMPLES: &str = "-samples";
+
+/// The most that archives may hold. What is beyond is refused, so that a small file cannot become a large store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportLimits {
+    /// Photos.
+    pub photos: usize,
+    /// Bytes of all their files.
+    pub bytes: u64,
+    /// Pixels of each.
+    pub pixels: u64,
+    /// Classes.
+    pub classes: usize,
+}
+
+impl Default for ImportLimits {
+    /// 200,000 photos of any kind.
+    fn default() -> Self {
+        Self { photos: 200_000, bytes: u64::MAX, pixels: vision::MAX_PIXELS, classes: usize::MAX }
+    }
+}
 
 /// What came of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +75,16 @@ pub enum ImportError {
         /// The archive.
         path: PathBuf,
     },
+    /// There is more than is taken at once; what came before it is in the store, and is undone together.
+    #[error("{}: more than {most} {what}; import it in parts", path.display())]
+    TooMuch {
+        /// The archive or folder.
+        path: PathBuf,
+        /// How many are taken.
+        most: u64,
+        /// Of what.
+        what: &'static str,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] SampleStoreError),
@@ -80,9 +111,15 @@ impl ImportError {
 ///
 /// # Errors
 /// [`ImportError`].
-pub fn import(store: &mut SampleStore, from: &Path, done: impl Fn()) -> Result<Imported, ImportError> {
-    let mut import =
-        Import { store, what: format!("import {}", from.display()), batch: None, done, imported: Imported::default() };
+pub fn import(
+    store: &mut SampleStore,
+    from: &Path,
+    limits: ImportLimits,
+    done: impl Fn(),
+) -> Result<Imported, ImportError> {
+    let what = format!("import {}", from.file_name().unwrap_or(from.as_os_str()).display());
+    let (classes, counted) = (HashSet::new(), Counted::default());
+    let mut import = Import { store, what, batch: None, limits, classes, counted, done, imported: Imported::default() };
     if is_archive(from) {
         import.archive(from)?;
         return Ok(import.imported);
@@ -103,8 +140,18 @@ struct Import<'a, F> {
     store: &'a mut SampleStore,
     what: String,
     batch: Option<Batch>,
+    limits: ImportLimits,
+    classes: HashSet<String>,
+    counted: Counted,
     done: F,
     imported: Imported,
+}
+
+/// What was read.
+#[derive(Default)]
+struct Counted {
+    photos: usize,
+    bytes: u64,
 }
 
 /// A photo that is on its way.
@@ -133,8 +180,9 @@ impl<F: Fn()> Import<'_, F> {
         let failed = |reason: String| ImportError::Archive { path: path.to_path_buf(), reason };
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
         let mut archive = ZipArchive::new(file).map_err(|error| failed(error.to_string()))?;
-        if archive.len() > MAX_ENTRIES {
-            return Err(failed(format!("{} files are more than {MAX_ENTRIES}", archive.len())));
+        let most = self.limits.photos.saturating_mul(FILES_A_PHOTO);
+        if archive.len() > most {
+            return Err(ImportError::TooMuch { path: path.to_path_buf(), most: most as u64, what: "files" });
         }
         let own_name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let own_name = own_name.strip_suffix(SAMPLES).unwrap_or(&own_name).to_owned();
@@ -161,7 +209,12 @@ impl<F: Fn()> Import<'_, F> {
             let place = format!("{}/{}", path.display(), name.display());
             // What an entry says of its length binds nobody.
             let mut bytes = Vec::new();
-            let read = entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes);
+            let room = (self.limits.bytes - self.counted.bytes).min(MAX_ENTRY_BYTES);
+            let read = entry.take(room + 1).read_to_end(&mut bytes);
+            if bytes.len() as u64 > room && room < MAX_ENTRY_BYTES {
+                let most = self.limits.bytes;
+                return Err(ImportError::TooMuch { path: path.to_path_buf(), most, what: "bytes of photos" });
+            }
             let bytes = match read {
                 Ok(length) if length as u64 > MAX_ENTRY_BYTES => {
                     Err(format!("{place}: larger than {} MB", MAX_ENTRY_BYTES >> 20))
@@ -170,6 +223,8 @@ impl<F: Fn()> Import<'_, F> {
                 Err(error) => Err(format!("{place}: {error}")),
             };
             found += 1;
+            let length = bytes.as_ref().map_or(0, Vec::len);
+            self.count(path, class.as_deref().unwrap_or(&own_name), length)?;
             photos.push(Photo {
                 place,
                 class: class.unwrap_or_else(|| own_name.clone()),
@@ -188,12 +243,33 @@ impl<F: Fn()> Import<'_, F> {
         self.keep(photos)
     }
 
+    /// Refuses a photo that is one too many.
+    fn count(&mut self, path: &Path, class: &str, bytes: usize) -> Result<(), ImportError> {
+        self.counted.photos += 1;
+        self.counted.bytes += bytes as u64;
+        if !self.classes.contains(class) {
+            self.classes.insert(class.to_owned());
+        }
+        let ImportLimits { photos, bytes, classes, .. } = self.limits;
+        for (is_more, most, what) in [
+            (self.counted.photos > photos, photos as u64, "photos"),
+            (self.counted.bytes > bytes, bytes, "bytes of photos"),
+            (self.classes.len() > classes, classes as u64, "classes"),
+        ] {
+            if is_more {
+                return Err(ImportError::TooMuch { path: path.to_path_buf(), most, what });
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps those that are photos.
     fn keep(&mut self, photos: Vec<Photo>) -> Result<(), ImportError> {
         // One after the other: a small file may hold a picture that takes up much.
+        let most_pixels = self.limits.pixels;
         let check = |photo: Photo| {
             let named = check_name(&photo.class).map_err(|error| format!("{}: {error}", photo.place));
-            let checked = named.and(photo.bytes).and_then(|bytes| match vision::decode(&bytes) {
+            let checked = named.and(photo.bytes).and_then(|bytes| match vision::decode_within(&bytes, most_pixels) {
                 Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
                 Err(error) => Err(format!("{}: {error}", photo.place)),
             });

@@ -13,6 +13,8 @@ use crate::trunk::Trunk;
 /// Samples as they were at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// Numbers of the samples, `[n_samples]`.
+    pub ids: Vec<i64>,
     /// Names of the classes, sorted.
     pub classes: Vec<String>,
     /// `[n_samples]`
@@ -29,7 +31,7 @@ impl Snapshot {
         classes.dedup();
         let label = |class| classes.binary_search(class).expect("is one of them") as u16;
         let labels = featured.classes.iter().map(label).collect();
-        Self { labels, classes, rows: featured.rows, revision }
+        Self { ids: featured.ids, labels, classes, rows: featured.rows, revision }
     }
 
     /// The first class that has one sample, if any has.

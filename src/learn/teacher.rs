@@ -13,6 +13,7 @@ use topgraft_core::rejection::Rejection;
 use topgraft_core::scaler::Scaler;
 use topgraft_core::solver::FitError;
 
+use super::evaluation::Evaluation;
 use super::model::{Model, PRODUCER};
 use super::online_head::{MOST_SAMPLES, OnlineHead, QUICK};
 use super::scaling;
@@ -69,7 +70,7 @@ pub struct Lesson {
     pub batch: Batch,
     /// What had to go for it.
     pub made_room: MadeRoom,
-    /// Time of decoding and of the trunk,
+    /// Time of decoding and of the trunk, where they were part of it,
     pub trunk_time: Duration,
     /// until it was on the disk,
     pub store_time: Duration,
@@ -125,6 +126,8 @@ pub struct Teacher {
     is_rough: bool,
     basis: Basis,
     model: Option<Arc<Model>>,
+    /// What was measured last, at which revision.
+    evaluation: Option<(i64, Arc<Evaluation>)>,
     /// Samples whose photo gives no features.
     unreadable: HashSet<i64>,
 }
@@ -143,9 +146,20 @@ impl Teacher {
         let latest = store.latest_head()?.and_then(|(_, file)| Model::parse(&file).ok());
         let latest = latest.filter(|model| model.fingerprint == trunk.fingerprint());
         let basis = latest.as_ref().map(Basis::of).unwrap_or_default();
-        let (online, is_rough, model, unreadable) = (None, false, None, HashSet::new());
-        let mut teacher =
-            Self { store, trunk, preprocessor, limits, revision: STALE, online, is_rough, basis, model, unreadable };
+        let (online, is_rough, model, evaluation, unreadable) = (None, false, None, None, HashSet::new());
+        let mut teacher = Self {
+            store,
+            trunk,
+            preprocessor,
+            limits,
+            revision: STALE,
+            online,
+            is_rough,
+            basis,
+            model,
+            evaluation,
+            unreadable,
+        };
         teacher.rebuild()?;
         Ok(teacher)
     }
@@ -158,6 +172,11 @@ impl Teacher {
     /// The store.
     pub fn store(&self) -> &SampleStore {
         &self.store
+    }
+
+    /// How much the store may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The store, for what does not concern the samples; what does is seen by [`refresh`](Self::refresh).
@@ -173,6 +192,11 @@ impl Teacher {
     /// The head of the samples as they are, unless they are of fewer than two classes.
     pub fn model(&self) -> Option<&Arc<Model>> {
         self.model.as_ref()
+    }
+
+    /// What the head of the samples as they are says of left-out ones, once it was measured ([`settled`](Self::settled)).
+    pub fn evaluation(&self) -> Option<&Arc<Evaluation>> {
+        self.evaluation.as_ref().filter(|(revision, _)| *revision == self.revision).map(|(_, evaluation)| evaluation)
     }
 
     /// The largest cosine between features `[feature_dim]` and those of a sample, -1..=1; `None` where the samples are not in memory.
@@ -201,19 +225,30 @@ impl Teacher {
         let start = Instant::now();
         let features = self.trunk.features(self.preprocessor.apply(&vision::decode(photo)?))?;
         let trunk_time = start.elapsed();
+        let features = Some(Features { trunk: self.trunk.fingerprint(), numbers: &features });
+        let lesson = self.teach_sample(&NewSample { photo, class, source, time, features }, batch)?;
+        Ok(Lesson { trunk_time, ..lesson })
+    }
+
+    /// The same for a photo with the features that this trunk has made of it; without them the head knows it after
+    /// [`extract`](Self::extract).
+    ///
+    /// # Errors
+    /// [`TeachError`]; then nothing was taught.
+    pub fn teach_sample(&mut self, sample: &NewSample<'_>, batch: Option<Batch>) -> Result<Lesson, TeachError> {
         let start = Instant::now();
-        let numbers = Features { trunk: self.trunk.fingerprint(), numbers: &features };
-        let sample = NewSample { photo, class, source, time, features: Some(numbers) };
-        let lessons = self.store.teach(&[sample], &format!("teach {class}"), batch, Some(&self.limits))?;
+        let lessons = self.store.teach(&[*sample], &format!("teach {}", sample.class), batch, Some(&self.limits))?;
         let taught = lessons.taught.into_iter().next().expect("one for each sample");
         let store_time = start.elapsed();
         let start = Instant::now();
-        if self.follow(Some((taught.id(), &features))).is_err() {
+        let known = sample.features.map(|features| (taught.id(), features.numbers));
+        if self.follow(known).is_err() {
             // It is taught all the same. The next refresh tries again, and says what is wrong.
             self.revision = STALE;
         }
         let (batch, made_room) = (lessons.batch, lessons.made_room);
-        Ok(Lesson { taught, batch, made_room, trunk_time, store_time, fit_time: start.elapsed() })
+        let fit_time = start.elapsed();
+        Ok(Lesson { taught, batch, made_room, trunk_time: Duration::ZERO, store_time, fit_time })
     }
 
     /// [`SampleStore::undo`], and the head of what is left.
@@ -360,6 +395,7 @@ impl Teacher {
         match version {
             Some(_) if self.revision == settled.revision => {
                 (self.is_rough, self.model) = (false, Some(Arc::new(settled.model)));
+                self.evaluation = Some((self.revision, Arc::new(settled.evaluation)));
             }
             _ if self.online.is_some() => self.refit(None)?,
             _ => self.rebuild()?,

@@ -6,13 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+#[cfg(not(all(feature = "web", feature = "mqtt", feature = "gpio")))]
+use serde::de::IgnoredAny;
 
 use super::camera::{CameraError, RpicamCodec, Settings, Source, SourceError};
 use super::display::{Kind, ScreenSettings, SettingsError};
 use super::drift::DriftSettings;
+#[cfg(feature = "gpio")]
+use super::gpio::{ButtonSettings, ChipSettings, GpioFault, GpioSettings, LightSettings};
+#[cfg(feature = "mqtt")]
+use super::mqtt::MqttSettings;
 use super::out_of_range::OutOfRange;
 use super::session::{KeepSettings, SessionSettings, TeachingSettings};
 use super::smoothing::SmoothingSettings;
+#[cfg(feature = "web")]
+use super::web::{WebFault, WebSettings};
 use crate::store::Limits;
 
 /// The largest file that is read, in bytes.
@@ -52,6 +60,31 @@ pub struct Config {
     pub teaching: TeachingSettings,
     /// How much the store may hold.
     pub limits: LimitsConfig,
+    /// The page of `topgraft serve`.
+    #[cfg(feature = "web")]
+    pub web: WebSettings,
+    /// A broker that is told what is seen.
+    #[cfg(feature = "mqtt")]
+    pub mqtt: MqttSettings,
+    /// What buttons and lights have in common.
+    #[cfg(feature = "gpio")]
+    pub gpio: ChipSettings,
+    /// Buttons on the pins of the board.
+    #[cfg(feature = "gpio")]
+    pub button: Vec<ButtonSettings>,
+    /// Lights there.
+    #[cfg(feature = "gpio")]
+    pub light: Vec<LightSettings>,
+    // A program that was built without one of these reads the same files.
+    #[cfg(not(feature = "web"))]
+    #[serde(rename = "web")]
+    without_web: IgnoredAny,
+    #[cfg(not(feature = "mqtt"))]
+    #[serde(rename = "mqtt")]
+    without_mqtt: IgnoredAny,
+    #[cfg(not(feature = "gpio"))]
+    #[serde(rename = "gpio", alias = "button", alias = "light")]
+    without_gpio: IgnoredAny,
     /// A small screen beside the camera, as [`ScreenSettings`] are written.
     pub screen: Option<String>,
     /// Folder that a picture in `screen` is relative to.
@@ -166,6 +199,18 @@ pub enum ConfigFault {
     /// The screen.
     #[error("screen: {0}")]
     Screen(#[from] SettingsError),
+    /// The page.
+    #[cfg(feature = "web")]
+    #[error("[web] {0}")]
+    Web(#[from] WebFault),
+    /// The broker.
+    #[cfg(feature = "mqtt")]
+    #[error("[mqtt] {0}")]
+    Mqtt(String),
+    /// Buttons and lights.
+    #[cfg(feature = "gpio")]
+    #[error(transparent)]
+    Gpio(#[from] GpioFault),
     /// A path without a name.
     #[error("{name} is an empty name; leave it out, or give one")]
     Empty {
@@ -194,6 +239,10 @@ impl Config {
         let mut config = Self::parse(&text).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for path in [&mut config.store, &mut config.head].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        #[cfg(feature = "mqtt")]
+        for path in [&mut config.mqtt.password_file, &mut config.mqtt.ca].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         // It may be the name of a model.
@@ -233,6 +282,14 @@ impl Config {
         self.keep.check()?;
         self.teaching.check()?;
         self.screen()?;
+        #[cfg(feature = "web")]
+        self.web.check()?;
+        #[cfg(feature = "mqtt")]
+        if self.mqtt.is_on() {
+            self.mqtt.check().map_err(|fault| ConfigFault::Mqtt(fault.to_string()))?;
+        }
+        #[cfg(feature = "gpio")]
+        self.panel().check()?;
         let LimitsConfig { samples, megabytes, heads } = self.limits;
         OutOfRange::check(
             "limits",
@@ -300,6 +357,12 @@ impl Config {
         (self.screen, self.folder) = (Some(screen.to_owned()), PathBuf::new());
     }
 
+    /// Buttons and lights.
+    #[cfg(feature = "gpio")]
+    pub fn panel(&self) -> GpioSettings {
+        GpioSettings { gpio: self.gpio.clone(), button: self.button.clone(), light: self.light.clone() }
+    }
+
     /// How much the store may hold.
     pub fn limits(&self) -> Limits {
         let LimitsConfig { samples, megabytes, heads } = self.limits;
@@ -329,8 +392,21 @@ mod tests {
         let all: String = text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect();
         for text in [text, &all] {
             let config = Config::parse(text).expect("is sound");
-            let plain = |config: Config| {
-                format!("{:?}", Config { store: None, head: None, screen: None, backbone: None, cut: None, ..config })
+            let plain = |mut config: Config| {
+                for path in [&mut config.store, &mut config.head, &mut config.backbone] {
+                    *path = None;
+                }
+                (config.screen, config.cut) = (None, None);
+                #[cfg(feature = "web")]
+                (config.web.token = None);
+                #[cfg(feature = "mqtt")]
+                {
+                    let MqttSettings { broker, topic, discovery, commands, .. } = config.mqtt;
+                    config.mqtt = MqttSettings { broker, topic, discovery, commands, ..MqttSettings::default() };
+                }
+                #[cfg(feature = "gpio")]
+                (config.button.clear(), config.light.clear());
+                format!("{config:?}")
             };
             assert_eq!(plain(config), plain(Config::default()));
         }

@@ -30,8 +30,9 @@ use super::latest::{Latest, Newer};
 use super::log::Log;
 use super::out_of_range::OutOfRange;
 use super::smoothing::SmoothingSettings;
-use crate::learn::{Classifier, Lesson, Prediction, TeachError, Teacher};
+use crate::learn::{Classifier, Lesson, NotFinite, Prediction, TeachError, Teacher};
 pub use crate::store::UNKNOWN;
+use crate::trunk::Trunk;
 
 /// Where frames come from: a [`Camera`], or what a test makes up.
 pub trait Frames: Send {
@@ -212,6 +213,9 @@ pub enum SessionError {
     /// It failed.
     #[error(transparent)]
     Teach(#[from] TeachError),
+    /// The features cannot be used.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
     /// The loop has ended, as after a panic, which was reported.
     #[error("the loop has ended; start it again")]
     Ended,
@@ -303,6 +307,7 @@ impl Drop for CloseOnPanic {
 /// acknowledged is in the store.
 pub struct Session {
     shared: Arc<Shared>,
+    trunk: Arc<Trunk>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -318,7 +323,7 @@ impl Session {
             Mind::Fixed(classifier) => classifier.shared_trunk(),
         };
         let source = frames.name();
-        let mut session = Self { shared: shared.clone(), threads: Vec::new() };
+        let mut session = Self { shared: shared.clone(), trunk: trunk.clone(), threads: Vec::new() };
         let mut spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             session.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
             std::io::Result::Ok(())
@@ -327,6 +332,19 @@ impl Session {
         spawn("trunk", Box::new(move || trunk::run(frames, &trunk, &of_trunk)))?;
         spawn("head", Box::new(move || head::HeadThread::new(mind, settings, source, shared).run()))?;
         Ok(session)
+    }
+
+    /// What makes features of photos.
+    pub fn trunk(&self) -> &Arc<Trunk> {
+        &self.trunk
+    }
+
+    /// What the head says of features `[feature_dim]` that the trunk made, with the names of its classes; `None` without a head.
+    ///
+    /// # Errors
+    /// [`SessionError::Ended`], [`SessionError::NotFinite`].
+    pub fn classify(&self, features: Vec<f32>) -> Result<Option<(Prediction, Arc<[String]>)>, SessionError> {
+        self.ask(move |head| head.classify(&features))?
     }
 
     /// The newest that was seen, if it is newer than number `seen`, which is 0 at first; else waits for it at most so long.
@@ -375,6 +393,11 @@ impl Session {
         let turns = |inbox: &Inbox| inbox.is_over || inbox.trunk_turned.is_none_or(|when| when.elapsed() < PASS);
         turns(&self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner))
             && answered.recv_timeout(Duration::from_secs(5)).is_ok()
+    }
+
+    /// Ends it: whoever waits for it is told, and its threads end, which dropping it waits for.
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// Whether it has ended because a thread has panicked, which was reported.

@@ -87,6 +87,15 @@ impl SampleStore {
         self.change(|transaction| make_room(transaction, limits, None))
     }
 
+    /// Writes all that is in it into a new file, as it is at one moment, while others read and write.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`], as where the file is there already.
+    pub fn copy_to(&self, path: &Path) -> Result<(), SampleStoreError> {
+        let path = path.to_string_lossy();
+        self.sql(self.db.execute("VACUUM INTO ?", [&*path])).map(drop)
+    }
+
     /// Gives the room of removed samples back to the disk; what was done before cannot be undone then. Takes as much room once
     /// more while it runs.
     ///

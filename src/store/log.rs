@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::error::SampleStoreError;
 use super::open::{Failed, SampleStore, milliseconds};
@@ -28,16 +28,7 @@ impl SampleStore {
     /// [`SampleStoreError::NothingToUndo`], or what failed.
     pub fn undo(&mut self) -> Result<Undone, SampleStoreError> {
         self.change(|transaction| {
-            let last = transaction
-                .query_row(
-                    "SELECT id, what FROM batch AS done WHERE undoes IS NULL
-                     AND NOT EXISTS (SELECT 1 FROM batch WHERE undoes = done.id)
-                     AND EXISTS (SELECT 1 FROM change WHERE batch = done.id) ORDER BY id DESC LIMIT 1",
-                    [],
-                    |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
-                )
-                .optional()?;
-            let Some((id, what)) = last else { return Err(SampleStoreError::NothingToUndo.into()) };
+            let Some((id, what)) = last(transaction)? else { return Err(SampleStoreError::NothingToUndo.into()) };
             let undoing = new_batch(transaction, &format!("undo: {what}"), Some(Batch(id)))?;
             // What was said of a sample last and holds still; else what it was before anything was. Two programs may have taught it
             // by turns, so what it was before this batch may be what is undone already.
@@ -50,6 +41,14 @@ impl SampleStore {
                           FROM change WHERE batch = ?";
             Ok(Undone { what, samples: set_back(transaction, undoing, before, id)? })
         })
+    }
+
+    /// What [`undo`](Self::undo) would undo.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn next_undo(&self) -> Result<Option<String>, SampleStoreError> {
+        Ok(self.sql(last(&self.db))?.map(|(_, what)| what))
     }
 
     /// Makes the samples those that a version of the head knew; returns how many are of another class now, there again, or
@@ -69,6 +68,14 @@ impl SampleStore {
             set_back(transaction, batch, first, known)
         })
     }
+}
+
+/// The last thing that was done and is not undone.
+fn last(db: &Connection) -> rusqlite::Result<Option<(i64, String)>> {
+    let query = "SELECT id, what FROM batch AS done WHERE undoes IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM batch WHERE undoes = done.id)
+                 AND EXISTS (SELECT 1 FROM change WHERE batch = done.id) ORDER BY id DESC LIMIT 1";
+    db.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// Gives samples the classes that a query has for them; returns how many had another one.

@@ -217,6 +217,32 @@ impl SampleStore {
         self.sql(read())
     }
 
+    /// The newest samples of a class with numbers below `before`, at most `most`, the newest first.
+    ///
+    /// # Errors
+    /// [`SampleStoreError`].
+    pub fn samples_before(&self, class: &str, before: i64, most: usize) -> Result<Vec<StoredSample>, SampleStoreError> {
+        let read = || {
+            let mut query = self.db.prepare(
+                "SELECT sample.id, name, source, time, bytes, sha256 FROM sample JOIN class ON class.id = sample.class
+                 WHERE name = ? AND sample.id < ? ORDER BY sample.id DESC LIMIT ?",
+            )?;
+            let rows = query.query_map(params![class, before, most as i64], stored)?;
+            rows.collect()
+        };
+        self.sql(read())
+    }
+
+    /// A sample without its photo.
+    ///
+    /// # Errors
+    /// [`SampleStoreError::NoSample`], also of one that was removed, or what failed.
+    pub fn sample(&self, id: i64) -> Result<StoredSample, SampleStoreError> {
+        let query = "SELECT sample.id, name, source, time, bytes, sha256 FROM sample
+                     JOIN class ON class.id = sample.class WHERE sample.id = ?";
+        self.sql(self.db.query_row(query, [id], stored).optional())?.ok_or(SampleStoreError::NoSample { id })
+    }
+
     /// Bytes of a sample's photo.
     ///
     /// # Errors

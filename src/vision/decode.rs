@@ -51,6 +51,16 @@ pub enum DecodeError {
         /// Pixels.
         height: u32,
     },
+    /// The header promises more pixels than are taken here.
+    #[error("{width} x {height} pixels are more than the {} megapixels that are taken here; make it smaller", most / 1_000_000)]
+    TooManyPixels {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// The most pixels.
+        most: u64,
+    },
     /// The data ends early.
     #[error("its data ends too early; copy the photo again")]
     Truncated,
@@ -105,7 +115,7 @@ pub enum OpenError {
 pub fn open(path: &Path) -> Result<RgbImage, OpenError> {
     let bytes = read(path)?;
     // By value: the file's bytes are freed before the pixels are allocated where the decoder keeps a copy of its own.
-    decode_bytes(bytes).map_err(|error| OpenError::Decode { path: path.into(), error })
+    decode_bytes(bytes, MAX_PIXELS).map_err(|error| OpenError::Decode { path: path.into(), error })
 }
 
 /// Decodes a photo in memory: upright RGB, 8 bits a channel.
@@ -123,7 +133,15 @@ pub fn open(path: &Path) -> Result<RgbImage, OpenError> {
 /// assert_eq!(decode(b"just a note, named photo.jpg"), Err(DecodeError::UnknownFormat));
 /// ```
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    decode_bytes(bytes)
+    decode_bytes(bytes, MAX_PIXELS)
+}
+
+/// The same for at most so many pixels: for photos from strangers, where a small file may hold a large picture.
+///
+/// # Errors
+/// [`DecodeError`], before anything is decoded where it says that it has more.
+pub fn decode_within(bytes: &[u8], most_pixels: u64) -> Result<RgbImage, DecodeError> {
+    decode_bytes(bytes, most_pixels.min(MAX_PIXELS))
 }
 
 /// Width and height of a photo file in pixels, as stored: before the EXIF orientation, which may swap them.
@@ -239,13 +257,13 @@ fn read_error(path: &Path, error: io::Error) -> OpenError {
     }
 }
 
-fn decode_bytes(bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
+fn decode_bytes(bytes: impl AsRef<[u8]>, most: u64) -> Result<RgbImage, DecodeError> {
     let format = format(bytes.as_ref())?;
     if is_cut(bytes.as_ref(), format) {
         return Err(DecodeError::Truncated);
     }
     // image-webp 0.2.4 panics on some damaged files, and one bad photo must not end the scan of a folder.
-    caught(|| decode_as(format, bytes)).unwrap_or_else(|_| Err(panicked()))
+    caught(|| decode_as(format, bytes, most)).unwrap_or_else(|_| Err(panicked()))
 }
 
 fn panicked() -> DecodeError {
@@ -271,7 +289,7 @@ fn limits(bytes: u64) -> Limits {
     limits
 }
 
-fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, DecodeError> {
+fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>, most: u64) -> Result<RgbImage, DecodeError> {
     let mut decoder = decoder(format, bytes)?;
     let mut limits = limits(MAX_MEMORY);
 
@@ -280,6 +298,9 @@ fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>) -> Result<RgbImage, D
     let too_large = DecodeError::TooLarge { width, height };
     if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(too_large);
+    }
+    if u64::from(width) * u64::from(height) > most {
+        return Err(DecodeError::TooManyPixels { width, height, most });
     }
     if width == 0 || height == 0 {
         return Err(DecodeError::Damaged { reason: "it has no pixels".into() });

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
-use topgraft::learn::{import as import_photos, save};
+use topgraft::learn::{ImportLimits, import as import_photos, save};
 use topgraft::store::SampleStore;
 
 use super::StoreArgs;
@@ -80,7 +80,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let mut store = SampleStore::open_or_create(&args.store.store)?;
     // How many there will be is known only at the end.
     let bar = progress_bar_of(0, "photos");
-    let imported = import_photos(&mut store, &args.from, || {
+    let imported = import_photos(&mut store, &args.from, ImportLimits::default(), || {
         bar.inc_length(1);
         bar.inc(1);
     });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use topgraft_core::kernel::Kernels;
 
-use crate::learn::Model;
+use crate::learn::{Model, Prediction};
 use crate::live::camera::{Counts, Frame};
 use crate::live::drift::Drift;
 use crate::live::event::LiveEvent;
@@ -15,7 +15,7 @@ use crate::live::smoothing::Smoother;
 use super::keep::Keeper;
 use super::samples::{Held, Upkeep};
 use super::trunk::{Featured, PATIENCE};
-use super::{CloseOnPanic, Mind, Seen, SessionSettings, Shared, UNKNOWN};
+use super::{CloseOnPanic, Mind, Seen, SessionError, SessionSettings, Shared, UNKNOWN};
 
 /// How long not to say the same again.
 const SAID_AGAIN: Duration = Duration::from_secs(3600);
@@ -133,13 +133,23 @@ impl HeadThread {
         self.see(true);
     }
 
+    /// What the head says of features that are no frame's.
+    pub fn classify(&self, features: &[f32]) -> Result<Option<(Prediction, Arc<[String]>)>, SessionError> {
+        let Some(model) = self.model() else { return Ok(None) };
+        Ok(Some((model.predict(self.kernels, features)?, Arc::from(&model.labels[..]))))
+    }
+
+    fn model(&self) -> Option<Arc<Model>> {
+        match &self.mind {
+            Mind::Teacher(teacher) => teacher.model().cloned(),
+            Mind::Fixed(classifier) => Some(classifier.shared_model()),
+        }
+    }
+
     /// What the head says of the newest frame, which may be `new`, or old and the head new.
     pub(super) fn see(&mut self, new: bool) {
         let start = Instant::now();
-        let model = match &self.mind {
-            Mind::Teacher(teacher) => teacher.model().cloned(),
-            Mind::Fixed(classifier) => Some(classifier.shared_model()),
-        };
+        let model = self.model();
         let is_other = match (&self.labels.0, &model) {
             (Some(a), Some(b)) => !Arc::ptr_eq(a, b),
             (a, b) => a.is_some() != b.is_some(),

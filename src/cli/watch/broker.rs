@@ -1,0 +1,148 @@
+//! An MQTT broker that is told what is seen, and whose commands are done.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use topgraft::live::mqtt::{Message, Mqtt, MqttSettings, State};
+use topgraft::live::{LiveEvent, Seen, Session, check_new_name};
+
+use super::Listener;
+use crate::cli::text::{counted, plain};
+
+pub struct Broker {
+    mqtt: Mqtt,
+    session: Arc<Session>,
+    learned: RefCell<Learned>,
+}
+
+/// What is asked of the store only when it has changed.
+#[derive(Default)]
+struct Learned {
+    taught: Option<u64>,
+    classes: Vec<(String, usize)>,
+    accuracy: Option<[f64; 3]>,
+    head: Option<i64>,
+}
+
+impl Broker {
+    /// `None` where the settings name no broker.
+    pub fn start(settings: &MqttSettings, session: &Arc<Session>) -> anyhow::Result<Option<Self>> {
+        if !settings.is_on() {
+            return Ok(None);
+        }
+        let mqtt = Mqtt::start(settings)?;
+        Ok(Some(Self { mqtt, session: session.clone(), learned: RefCell::default() }))
+    }
+
+    fn learn(&self, seen: &Seen) {
+        let mut learned = self.learned.borrow_mut();
+        if learned.taught == Some(seen.taught) {
+            return;
+        }
+        learned.taught = Some(seen.taught);
+        let asked = self.session.with(|teacher| {
+            let classes = teacher.store().classes().unwrap_or_default();
+            let head = teacher.store().heads().ok().and_then(|heads| Some(heads.first()?.version));
+            let accuracy = teacher.evaluation().map(|evaluation| {
+                let [low, high] = evaluation.interval();
+                [evaluation.accuracy(), low, high]
+            });
+            (classes, accuracy, head)
+        });
+        // Without a store there is nothing to count.
+        if let Ok((classes, accuracy, head)) = asked {
+            (learned.classes, learned.head) = (classes, head);
+            // Until it is measured again, it is what it was.
+            learned.accuracy = accuracy.or(learned.accuracy);
+        }
+    }
+
+    fn teach(&self, class: &str) -> String {
+        let known: Vec<String> = self.learned.borrow().classes.iter().map(|(name, _)| name.clone()).collect();
+        if let Err(fault) = check_new_name(class, &known) {
+            return fault.to_string();
+        }
+        match self.session.teach(class) {
+            Ok(lesson) => format!("taught {}: sample {}", plain(class), lesson.taught.id()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn undo(&self) -> String {
+        match self.session.with(|teacher| teacher.undo()) {
+            Ok(Ok(undone)) => format!("undone: {}, {}", plain(&undone.what), counted(undone.samples, "sample")),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// To a version of the head, or to the one before the latest.
+    fn roll_back(&self, version: Option<i64>) -> String {
+        let done = self.session.with(move |teacher| {
+            let version = match version {
+                Some(version) => Some(version),
+                None => teacher.store().heads()?.get(1).map(|head| head.version),
+            };
+            version.map(|version| Ok((version, teacher.roll_back(version)?))).transpose()
+        });
+        let done: Result<Option<(i64, usize)>, topgraft::learn::TeachError> = match done {
+            Ok(done) => done,
+            Err(error) => return error.to_string(),
+        };
+        match done {
+            Ok(Some((version, samples))) => format!("rolled back to head {version}, {}", counted(samples, "sample")),
+            Ok(None) => "there is no head before this one".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl Listener for Broker {
+    fn happened(&self, _: &LiveEvent) {}
+
+    fn seen(&self, seen: &Seen) {
+        self.learn(seen);
+        let learned = self.learned.borrow();
+        let prediction = seen.prediction.as_ref();
+        let probabilities: Vec<(String, f32)> = prediction.map_or_else(Vec::new, |prediction| {
+            seen.labels.iter().cloned().zip(prediction.probabilities.iter().copied()).collect()
+        });
+        let of_label = |label: &String| probabilities.iter().find(|(name, _)| name == label).map(|(_, p)| *p);
+        let confidence = seen.label.as_ref().and_then(of_label);
+        self.mqtt.show(State {
+            label: seen.label.clone(),
+            unknown: prediction.and_then(|prediction| prediction.unknown),
+            confidence,
+            probabilities,
+            drift: seen.drift,
+            classes: learned.classes.clone(),
+            accuracy: learned.accuracy,
+            head: learned.head,
+            fps: seen.fps,
+        });
+    }
+
+    fn messages(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for message in self.mqtt.messages() {
+            let answer = match message {
+                Message::Teach(class) => self.teach(&class),
+                Message::Undo => self.undo(),
+                Message::RollBack(version) => self.roll_back(version),
+                Message::BadCommand(line) => line,
+                Message::Connected => {
+                    said.push("mqtt: the broker is there".to_owned());
+                    continue;
+                }
+                Message::Lost(line) | Message::Refused(line) => {
+                    said.push(format!("mqtt: {line}"));
+                    continue;
+                }
+                _ => continue,
+            };
+            self.mqtt.answer(&answer);
+            said.push(format!("mqtt: {answer}"));
+        }
+        said
+    }
+}
