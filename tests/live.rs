@@ -2,6 +2,8 @@
 
 mod disk;
 mod kill;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod teaching;
 mod watching;
 

@@ -37,6 +37,9 @@ mod camera;
 // Teaching and watching.
 #[cfg(target_os = "linux")]
 mod live;
+// The page and its API.
+#[cfg(all(target_os = "linux", feature = "web"))]
+mod serve;
 // Exported files, in the programs that they are for.
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.

@@ -15,6 +15,7 @@ use super::watch::{self, Listener, Live};
 
 /// Watch as `watch` does, and serve a page that shows it and teaches it, for phones and computers; docs/serve.md says more
 #[derive(clap::Args)]
+#[group(id = "serve")]
 pub struct Args {
     #[command(flatten)]
     watch: watch::Args,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Walks the page of a running `topgraft serve` (or of the mock) in a browser, as a user would, and looks at it at the end.
+"""Walks the page of a running `topgraft serve` in a browser, as a user would, and looks at it at the end.
 
-    check_page.py http://127.0.0.1:PORT --photo FILE [--token T] [--scene-file FILE] [--names a,b,c] [--axe axe.min.js] [--strict] --shots FOLDER
+    walk.py http://127.0.0.1:PORT --photo FILE [--token T] [--scene-file FILE] [--names a,b,c] [--axe axe.min.js] [--strict] --shots FOLDER
 
 The store must be empty. It needs `pip install playwright` and Debian's chromium; exit status 1 and one line say what is not as it should be.
 """
@@ -171,7 +171,7 @@ class Walk:
 
     def stays_ended(self, name, when):
         expect(self.page.locator("#teaching"), f"`{name}` is still taught {when}").to_be_hidden(timeout=1_500)  # the device alone: 2 s
-        self.next_frames(5)
+        self.next_frames(10)  # the last of them is counted some time after it was taught
         before = self.samples(name)
         self.next_frames(10)
         demand(self.samples(name) == before, f"`{name}` was taught further {when}")
