@@ -16,6 +16,7 @@ mod layers;
 mod learn;
 mod live;
 mod memory;
+mod merge;
 mod message;
 mod models;
 mod names;
@@ -75,6 +76,7 @@ enum Command {
     Teach(teach::Args),
     Watch(watch::Args),
     Store(store::Args),
+    Merge(merge::Args),
     Config(config::Args),
 }
 
@@ -111,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Teach(args) => teach::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match result {
