@@ -37,6 +37,8 @@ mod camera;
 // Teaching and watching.
 #[cfg(target_os = "linux")]
 mod live;
+// What several devices have learned, in one.
+mod fleet;
 // Exported files, in the programs that they are for.
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.
