@@ -9,6 +9,7 @@
 
 mod error;
 mod format;
+mod measure;
 #[cfg(test)]
 mod tests;
 mod union;

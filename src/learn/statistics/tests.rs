@@ -422,3 +422,40 @@ fn a_union_is_bounded_and_of_one_trunk() {
     assert_eq!(union.insert("node 2", renamed), Ok(true));
     assert_eq!(union.model().expect("fits").backbone, "rows");
 }
+
+#[test]
+fn a_device_measures_the_head_of_all_by_its_own_samples() {
+    let data = Data::new(60, 3, 40, 8);
+    let trunk = data.trunk();
+    let devices = data.devices();
+    let mut union = Union::new(&trunk);
+    for (node, part) in ["a", "b", "c"].iter().zip(&devices) {
+        union.insert(node, part.clone()).expect("alike");
+    }
+    // What device b has, as its store would give it.
+    let mut wanted: Vec<usize> = (0..60).filter(|sample| (sample / 3) % 3 == 1).collect();
+    wanted.sort_by_key(|sample| data.labels[*sample]);
+    let snapshot = Snapshot::new(
+        Featured {
+            ids: (0..wanted.len() as i64).collect(),
+            classes: wanted.iter().map(|sample| data.classes[usize::from(data.labels[*sample])].clone()).collect(),
+            rows: wanted.iter().flat_map(|sample| &data.rows[sample * 40..][..40]).copied().collect(),
+            damaged: Vec::new(),
+        },
+        1,
+    );
+    let (plain, measured) = (union.model().expect("fits"), union.measured("b", &snapshot, &trunk).expect("fits"));
+    let evaluation = measured.evaluation.expect("measured");
+    assert_eq!((evaluation.n_samples, evaluation.folds), (21, 5));
+    assert!(evaluation.correct >= 15, "{evaluation:?}");
+    assert!(measured.calibration.expect("calibrated").temperature > 0.0);
+    assert_eq!(Model { evaluation: None, calibration: None, ..measured.clone() }, plain);
+    assert_eq!(Model::parse(&measured.to_bytes().expect("fits")).expect("sound"), measured);
+    // A sample has no say in what is said of it: labels that are all wrong are not learned by heart.
+    let wrong = Snapshot { labels: snapshot.labels.iter().map(|label| (label + 1) % 3).collect(), ..snapshot.clone() };
+    let of_wrong = union.measured("elsewhere", &wrong, &trunk).expect("fits").evaluation.expect("measured");
+    assert!(of_wrong.correct < 6, "{of_wrong:?}");
+    // Too few to leave any out.
+    let few = Snapshot { labels: snapshot.labels[..4].to_vec(), rows: snapshot.rows[..160].to_vec(), ..snapshot };
+    assert_eq!(union.measured("b", &few, &trunk).expect("fits"), plain);
+}
