@@ -448,7 +448,9 @@ fn a_device_measures_the_head_of_all_by_its_own_samples() {
     let evaluation = measured.evaluation.expect("measured");
     assert_eq!((evaluation.n_samples, evaluation.folds), (21, 5));
     assert!(evaluation.correct >= 15, "{evaluation:?}");
-    assert!(measured.calibration.expect("calibrated").temperature > 0.0);
+    // Easy classes, all right, and still no certainty: 21 of 21 are about 22 of 23.
+    let temperature = measured.calibration.expect("calibrated").temperature;
+    assert!(temperature > 2.0, "{temperature}");
     assert_eq!(Model { evaluation: None, calibration: None, ..measured.clone() }, plain);
     assert_eq!(Model::parse(&measured.to_bytes().expect("fits")).expect("sound"), measured);
     // A sample has no say in what is said of it: labels that are all wrong are not learned by heart.
