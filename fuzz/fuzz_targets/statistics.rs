@@ -1,5 +1,5 @@
 //! Statistics that devices send each other: any bytes give statistics or an error, and sound ones a head or an error; what was read is
-//! written as it was. The length and the checksum are set right, too, so that what is behind them is reached. `cargo fuzz run statistics`
+//! written so that it is read again. The length and the checksum are set right, too, so that what is behind them is reached. `cargo fuzz run statistics`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn parse(bytes: &[u8]) {
     let Ok(statistics) = Statistics::parse(bytes) else { return };
-    assert_eq!(statistics.to_bytes(), bytes);
+    // Not the same bytes: those of a fraction that a squeezed photo has no use for are passed over.
+    assert_eq!(Statistics::parse(&statistics.to_bytes()).as_ref(), Ok(&statistics));
     assert_eq!(statistics.classes().len(), statistics.counts().len());
     assert!((0..statistics.classes().len()).all(|class| statistics.mean(class).iter().all(|x| x.is_finite())));
     // A square of floats for each: no more than a fuzzer has time for.
