@@ -42,12 +42,12 @@ struct Task {
 fn main() -> Result<()> {
     let shared = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
     let shared = shared.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let mut tasks: Vec<Task> = [(20, 2), (300, 3)].map(|(n, n_classes)| random(n, n_classes)).into();
+    let mut tasks: Vec<Task> = [(20, 2), (300, 3), (900, 4)].map(|(n, n_classes)| random(n, n_classes)).into();
     for set in ["ants_bees", "signdigits10"] {
         let splits = read_splits(&shared, set)?;
         for trunk in ["efficientnet_lite0", "mobilenet_v2_tv"] {
             let features = read_npy(&shared.join(format!("data/features/{set}.{trunk}.npy")))?;
-            let shots: &[usize] = if set == "ants_bees" { &[10, 150] } else { &[3, 30] };
+            let shots: &[usize] = if set == "ants_bees" { &[10, 150] } else { &[3, 30, 80] };
             tasks.extend(shots.iter().map(|shots| of_split(&format!("{set}, {trunk}"), &splits, &features, 0, *shots)));
         }
     }

@@ -95,7 +95,8 @@ fn small() -> Data {
 
 #[test]
 fn the_head_of_three_devices_is_that_of_all_samples() {
-    for (n, n_classes) in [(20, 2), (60, 5), (300, 3)] {
+    // From 20 samples in all to 300 a device.
+    for (n, n_classes) in [(20, 2), (60, 5), (300, 3), (900, 4)] {
         let data = Data::new(n, n_classes, TRUNK_DIM, n as u64);
         let model = Statistics::merge(&data.devices()).expect("alike").model().expect("fits");
         assert_eq!((model.labels.as_slice(), model.kind), (data.classes.as_slice(), Kind::Lda));
