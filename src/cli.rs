@@ -16,6 +16,7 @@ mod layers;
 mod learn;
 mod live;
 mod memory;
+mod merge;
 mod message;
 mod models;
 mod names;
@@ -79,6 +80,7 @@ enum Command {
     #[cfg(feature = "web")]
     Serve(serve::Args),
     Store(store::Args),
+    Merge(merge::Args),
     Config(config::Args),
 }
 
@@ -117,6 +119,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "web")]
         Command::Serve(args) => serve::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match result {

@@ -45,6 +45,7 @@ mod sentence_encoder;
 mod settle;
 mod span;
 mod spectrum;
+mod statistics;
 mod subsets;
 mod teacher;
 mod text_pooling;
@@ -83,6 +84,10 @@ pub use select::{Candidate, pareto_front, ranking};
 #[cfg(feature = "encoder")]
 pub use sentence_encoder::SentenceEncoder;
 pub use settle::{Settled, Snapshot, settle};
+pub use statistics::{
+    LEAST_SAMPLES, MAX_BYTES, MAX_CLASSES, MAX_NODES, Statistics, StatisticsError, StatisticsFault,
+    StatisticsFileError, TrunkIdentity, Union, UnionError,
+};
 pub use teacher::{Extraction, Lesson, TeachError, Teacher};
 pub use text_pooling::{PoolingError, choose_pooling, scaling_of};
 pub use text_trunk::{TextError, TextTrunk};

@@ -40,6 +40,8 @@ mod live;
 // The page and its API.
 #[cfg(all(target_os = "linux", feature = "web"))]
 mod serve;
+// What several devices have learned, in one.
+mod fleet;
 // Exported files, in the programs that they are for.
 mod export;
 // Models by name: downloads from a server of the test's own, and files that are added.

@@ -3,6 +3,7 @@
 mod exchange;
 mod list;
 mod samples;
+mod statistics;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ enum Command {
     Head(exchange::HeadArgs),
     /// Add the samples of another store
     Merge(exchange::MergeArgs),
+    /// Write what `topgraft merge` makes a head of, without the photos
+    Statistics(statistics::StatisticsArgs),
     /// Read all of it, and say what is damaged
     Check(StoreArgs),
     /// Give the room of removed samples back to the disk: what was done before can be neither undone nor rolled back to then. Takes as much
@@ -86,6 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Command::Photo(args) => exchange::photo(args),
         Command::Head(args) => exchange::head(args),
         Command::Merge(args) => exchange::merge(args),
+        Command::Statistics(args) => statistics::statistics(args),
         Command::Check(args) => upkeep::check(args),
         Command::Compact(args) => upkeep::compact(args),
     }

@@ -94,11 +94,12 @@ impl<'a> LeftOut<'a> {
                 low = inverse
             }
             let newton = inverse - slope / curvature;
-            // Not a number where all logits are equal: then every temperature is as good.
-            let next = match newton.is_finite() {
-                true if newton > low && newton < high => newton,
-                true => (low * high).sqrt(),
-                false => break,
+            // Not a number where all logits are equal: then every temperature is as good. Infinite where they are so far apart that
+            // all probabilities are 0 or 1, so that there is a slope, but no curvature.
+            let next = match newton.is_nan() {
+                false if newton > low && newton < high => newton,
+                false => (low * high).sqrt(),
+                true => break,
             };
             let step = (next - inverse).abs();
             inverse = next;
@@ -336,5 +337,16 @@ mod tests {
         let labels = [0, 0, 0, 1, 0, 1];
         let ece = calibration_error(rows.as_flattened(), &labels, 2, 1.0);
         assert!((ece - 1.0 / 6.0).abs() < 1e-6, "{ece}");
+    }
+
+    #[test]
+    fn logits_so_large_that_all_probabilities_are_0_or_1_get_a_temperature_too() {
+        // What LDA of ten samples says: differences of hundreds, of which exp leaves nothing in 32 bits.
+        let logits: Vec<f32> =
+            (0..10).flat_map(|i| if i % 2 == 0 { [200.0, -200.0] } else { [-250.0, 250.0] }).collect();
+        let labels: Vec<u16> = (0..10).map(|i| i % 2).collect();
+        let temperature = LeftOut::new(&logits, &labels, 2).temperature(&(0..10).collect::<Vec<_>>());
+        // 10 of 10 are about 11 of 12, within the bound of 100.
+        assert!(temperature > 50.0, "{temperature}");
     }
 }

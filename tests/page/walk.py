@@ -199,9 +199,9 @@ class Walk:
             expect(self.row(name)).to_contain_text(re.compile(r"\d+\s%"))
 
     def measured(self):
-        expect(self.page.get_by_text("Right on left-out samples")).to_be_visible(timeout=MEASURED_MS)
-        expect(self.page.get_by_text("95 % interval")).to_be_visible()
-        expect(self.page.get_by_text("Always the largest class")).to_be_visible()
+        expect(self.page.get_by_text("Right on left-out samples", exact=True)).to_be_visible(timeout=MEASURED_MS)
+        expect(self.page.get_by_text("95 % interval", exact=True)).to_be_visible()
+        expect(self.page.get_by_text("Always the largest class", exact=True)).to_be_visible()
         for name in self.names:
             expect(self.page.get_by_role("row", name=re.compile(rf"^{re.escape(name)} \d+ of \d+"))).to_be_visible()
 

@@ -25,6 +25,8 @@ pub struct OfClass {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaybeOfClass {
+    // Null, but not left out: who forgets it shall not end what another one holds.
+    #[serde(deserialize_with = "Option::deserialize")]
     class: Option<String>,
 }
 
