@@ -13,6 +13,8 @@ mod config;
 pub mod display;
 mod drift;
 mod event;
+#[cfg(feature = "mqtt")]
+pub mod fleet;
 #[cfg(feature = "gpio")]
 pub mod gpio;
 mod latest;

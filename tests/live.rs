@@ -1,6 +1,8 @@
 //! Teaching and watching: the commands; a program that is killed; disks that are full or read-only.
 
 mod disk;
+#[cfg(feature = "mqtt")]
+mod fleet;
 mod kill;
 #[cfg(feature = "mqtt")]
 mod mqtt;

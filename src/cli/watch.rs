@@ -164,7 +164,7 @@ pub trait Listener {
 pub fn listeners(config: &Config, session: &Arc<Session>) -> anyhow::Result<Vec<Box<dyn Listener>>> {
     let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
     #[cfg(feature = "mqtt")]
-    listeners.extend(broker::Broker::start(&config.mqtt, session)?.map(|broker| Box::new(broker) as _));
+    listeners.extend(broker::Broker::start(config, session)?.map(|broker| Box::new(broker) as _));
     #[cfg(feature = "gpio")]
     listeners.extend(buttons::Buttons::start(config.panel(), session)?.map(|buttons| Box::new(buttons) as _));
     #[cfg(not(any(feature = "mqtt", feature = "gpio")))]

@@ -11,7 +11,7 @@ use crate::store::Featured;
 use crate::trunk::Trunk;
 
 /// Samples as they were at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Numbers of the samples, `[n_samples]`.
     pub ids: Vec<i64>,

@@ -12,6 +12,8 @@ use serde::de::IgnoredAny;
 use super::camera::{CameraError, RpicamCodec, Settings, Source, SourceError};
 use super::display::{Kind, ScreenSettings, SettingsError};
 use super::drift::DriftSettings;
+#[cfg(feature = "mqtt")]
+use super::fleet::FleetSettings;
 #[cfg(feature = "gpio")]
 use super::gpio::{ButtonSettings, ChipSettings, GpioFault, GpioSettings, LightSettings};
 #[cfg(feature = "mqtt")]
@@ -66,6 +68,9 @@ pub struct Config {
     /// A broker that is told what is seen.
     #[cfg(feature = "mqtt")]
     pub mqtt: MqttSettings,
+    /// Devices that learn together.
+    #[cfg(feature = "mqtt")]
+    pub fleet: FleetSettings,
     /// What buttons and lights have in common.
     #[cfg(feature = "gpio")]
     pub gpio: ChipSettings,
@@ -80,7 +85,7 @@ pub struct Config {
     #[serde(rename = "web")]
     without_web: IgnoredAny,
     #[cfg(not(feature = "mqtt"))]
-    #[serde(rename = "mqtt")]
+    #[serde(rename = "mqtt", alias = "fleet")]
     without_mqtt: IgnoredAny,
     #[cfg(not(feature = "gpio"))]
     #[serde(rename = "gpio", alias = "button", alias = "light")]
@@ -242,7 +247,8 @@ impl Config {
             *path = folder.join(&*path);
         }
         #[cfg(feature = "mqtt")]
-        for path in [&mut config.mqtt.password_file, &mut config.mqtt.ca].into_iter().flatten() {
+        for path in [&mut config.mqtt.password_file, &mut config.mqtt.ca, &mut config.fleet.head].into_iter().flatten()
+        {
             *path = folder.join(&*path);
         }
         // It may be the name of a model.
@@ -287,7 +293,13 @@ impl Config {
         #[cfg(feature = "mqtt")]
         if self.mqtt.is_on() {
             self.mqtt.check().map_err(|fault| ConfigFault::Mqtt(fault.to_string()))?;
+        } else if self.fleet.is_on() {
+            return Err(ConfigFault::Mqtt(
+                "broker is empty, and [fleet] needs one; name it, or leave group out".to_owned(),
+            ));
         }
+        #[cfg(feature = "mqtt")]
+        self.fleet.check()?;
         #[cfg(feature = "gpio")]
         self.panel().check()?;
         let LimitsConfig { samples, megabytes, heads } = self.limits;
@@ -402,6 +414,7 @@ mod tests {
                 #[cfg(feature = "mqtt")]
                 {
                     let MqttSettings { broker, topic, discovery, commands, .. } = config.mqtt;
+                    config.fleet.head = None;
                     config.mqtt = MqttSettings { broker, topic, discovery, commands, ..MqttSettings::default() };
                 }
                 #[cfg(feature = "gpio")]

@@ -30,7 +30,7 @@ use super::latest::{Latest, Newer};
 use super::log::Log;
 use super::out_of_range::OutOfRange;
 use super::smoothing::SmoothingSettings;
-use crate::learn::{Classifier, Lesson, NotFinite, Prediction, TeachError, Teacher};
+use crate::learn::{Classifier, Lesson, Model, NotFinite, Prediction, TeachError, Teacher};
 pub use crate::store::UNKNOWN;
 use crate::trunk::Trunk;
 
@@ -370,6 +370,12 @@ impl Session {
     pub fn hold(&self, class: Option<&str>) {
         let class = class.map(str::to_owned);
         self.push(Box::new(move |head| head.hold(class)));
+    }
+
+    /// Has another head decide what is seen, as one that was learned together with others, until `None` ends that. What is taught goes
+    /// into the store as before.
+    pub fn follow(&self, head: Option<Arc<Model>>) {
+        self.push(Box::new(move |thread| thread.follow(head)));
     }
 
     /// Has something done to the samples, between two frames; predictions know of it when this returns.

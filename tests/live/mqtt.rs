@@ -1,6 +1,6 @@
 //! MQTT, with Debian's mosquitto as the broker.
 
-mod broker;
+pub mod broker;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -3,14 +3,17 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use topgraft::live::mqtt::{Message, Mqtt, MqttSettings, State};
-use topgraft::live::{LiveEvent, Seen, Session, check_new_name};
+use topgraft::live::fleet::Fleet;
+use topgraft::live::mqtt::{Message, Mqtt, State};
+use topgraft::live::{Config, LiveEvent, Seen, Session, check_new_name};
 
 use super::Listener;
 use crate::cli::text::{counted, plain};
 
 pub struct Broker {
-    mqtt: Mqtt,
+    /// Before the broker, which it shares by.
+    fleet: Option<Fleet>,
+    mqtt: Arc<Mqtt>,
     session: Arc<Session>,
     learned: RefCell<Learned>,
 }
@@ -26,12 +29,21 @@ struct Learned {
 
 impl Broker {
     /// `None` where the settings name no broker.
-    pub fn start(settings: &MqttSettings, session: &Arc<Session>) -> anyhow::Result<Option<Self>> {
-        if !settings.is_on() {
+    pub fn start(config: &Config, session: &Arc<Session>) -> anyhow::Result<Option<Self>> {
+        if !config.mqtt.is_on() {
             return Ok(None);
         }
-        let mqtt = Mqtt::start(settings)?;
-        Ok(Some(Self { mqtt, session: session.clone(), learned: RefCell::default() }))
+        let mqtt = Arc::new(Mqtt::start(&config.mqtt)?);
+        let fleet = match &config.fleet {
+            settings if !settings.is_on() => None,
+            settings => {
+                mqtt.follow(&settings.group)?;
+                let (group, by) = (settings.group.clone(), mqtt.clone());
+                let share = move |bytes| by.share(&group, bytes).map_err(|fault| fault.to_string());
+                Some(Fleet::start(session, settings.clone(), share)?)
+            }
+        };
+        Ok(Some(Self { fleet, mqtt, session: session.clone(), learned: RefCell::default() }))
     }
 
     fn learn(&self, seen: &Seen) {
@@ -40,6 +52,7 @@ impl Broker {
             return;
         }
         learned.taught = Some(seen.taught);
+        self.fleet.iter().for_each(Fleet::changed);
         let asked = self.session.with(|teacher| {
             let classes = teacher.store().classes().unwrap_or_default();
             let head = teacher.store().heads().ok().and_then(|heads| Some(heads.first()?.version));
@@ -123,13 +136,18 @@ impl Listener for Broker {
     }
 
     fn messages(&self) -> Vec<String> {
-        let mut said = Vec::new();
+        let fleet = self.fleet.iter().flat_map(Fleet::messages);
+        let mut said: Vec<String> = fleet.map(|text| format!("fleet: {text}")).collect();
         for message in self.mqtt.messages() {
             let answer = match message {
                 Message::Teach(class) => self.teach(&class),
                 Message::Undo => self.undo(),
                 Message::RollBack(version) => self.roll_back(version),
                 Message::BadCommand(line) => line,
+                Message::Shared { node, payload, .. } => {
+                    self.fleet.iter().for_each(|fleet| fleet.put(node.clone(), payload.clone()));
+                    continue;
+                }
                 Message::Connected => {
                     said.push("mqtt: the broker is there".to_owned());
                     continue;

@@ -42,6 +42,8 @@ pub(super) struct HeadThread {
     pub(super) held: Option<Held>,
     pub(super) taught: u64,
     pub(super) upkeep: Upkeep,
+    /// A head that was learned elsewhere, and decides.
+    elsewhere: Option<Arc<Model>>,
     kernels: Kernels,
     smoother: Smoother,
     keeper: Keeper,
@@ -67,6 +69,7 @@ impl HeadThread {
             held: None,
             taught: 0,
             upkeep,
+            elsewhere: None,
             kernels: Kernels::detect(),
             smoother: Smoother::new(settings.smoothing),
             keeper: Keeper::new(settings.keep),
@@ -139,7 +142,16 @@ impl HeadThread {
         Ok(Some((model.predict(self.kernels, features)?, Arc::from(&model.labels[..]))))
     }
 
+    /// Another head, or the own one again.
+    pub fn follow(&mut self, head: Option<Arc<Model>>) {
+        self.elsewhere = head;
+        self.see(false);
+    }
+
     fn model(&self) -> Option<Arc<Model>> {
+        if let Some(model) = &self.elsewhere {
+            return Some(model.clone());
+        }
         match &self.mind {
             Mind::Teacher(teacher) => teacher.model().cloned(),
             Mind::Fixed(classifier) => Some(classifier.shared_model()),

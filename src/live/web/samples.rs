@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::live::names::check_new_name;
+use crate::live::names::{check_name_of, check_new_name};
 use crate::vision;
 
 use super::bodies;
@@ -46,6 +46,7 @@ pub async fn list(
     if !(1..=PAGE).contains(&limit) {
         return Err(ApiError::bad(format!("limit is within 1 and {PAGE}")));
     }
+    check_name_of(&class)?;
     blocking(move || {
         let mut samples =
             hub.read(|store| Ok(store.samples_before(&class, before.unwrap_or(i64::MAX), limit + 1)?))?;
