@@ -3,7 +3,7 @@
 
     walk.py http://127.0.0.1:PORT --photo FILE [--token T] [--scene-file FILE] [--names a,b,c] [--axe axe.min.js] [--strict] --shots FOLDER
 
-The store must be empty. It needs `pip install playwright` and Debian's chromium; exit status 1 and one line say what is not as it should be.
+The store must be empty. It needs what tests/requirements.txt lists, and Debian's chromium; exit status 1 and one line say what is not as it should be.
 """
 import argparse
 import os
@@ -416,7 +416,7 @@ def main():
     parser.add_argument("--token")
     parser.add_argument("--scene-file", help="before class i is taught, i is written into it")
     parser.add_argument("--names", default="owl,anemone,mandarin", help="three classes, in the order of the scenes")
-    parser.add_argument("--axe", help="axe.min.js of the npm package axe-core")
+    parser.add_argument("--axe", help="axe.min.js, as the package axe-playwright-python has it")
     parser.add_argument("--strict", action="store_true", help="fail if no sample is suspect and no frame waits for a label")
     parser.add_argument("--touch", action="store_true", help="tap with a finger where a tap is tested")
     parser.add_argument("--shots", help="folder for screenshots")
