@@ -31,7 +31,7 @@ pub struct Args {
 /// Bytes of a file with a token.
 const MAX_TOKEN_FILE: u64 = 4096;
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(mut args: Args) -> anyhow::Result<Outcome> {
     memory::give_back();
     let config = args.watch.config()?;
     let mut web = config.web.clone();
@@ -51,7 +51,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if config.store.is_none() && config.head.is_none() && args.watch.model().is_none() {
         bail!("there is nothing to teach; give --store FILE.store, which is made if it is not there");
     }
-    let live = Live::start(&args.watch, &config, true)?;
+    let args = &mut args.watch;
+    args.stays = true;
+    let live = Live::start(args, &config, true)?;
     let backbone = BackboneArgs::of(config.backbone.clone());
     let source = move || backbone.source().map_err(|error| format!("{error:#}"));
     let about = About { camera: live.source.clone(), source: Box::new(source) };
@@ -61,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let session = live.session.clone();
     let mut listeners = watch::listeners(&config, &session)?;
     listeners.push(Box::new(server));
-    let outcome = watch::watch(&args.watch, &config, live, listeners);
+    let outcome = watch::watch(args, &config, live, listeners);
     watch::end(session);
     outcome
 }

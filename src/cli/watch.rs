@@ -51,6 +51,9 @@ pub struct Args {
     /// Print one JSON object a frame
     #[arg(long)]
     json: bool,
+    /// Whether it goes on after the last frame.
+    #[arg(skip)]
+    pub stays: bool,
 }
 
 /// How long to wait for a frame before looking at everything else.
@@ -218,6 +221,8 @@ pub fn watch(args: &Args, config: &Config, live: Live, listeners: Vec<Box<dyn Li
         let newer = session.newer(seen_number, PATIENCE);
         service.beat(session, &newer);
         match newer {
+            // A page stays when there are no more frames: what was taught can still be looked at.
+            Newer::Over if args.stays && !session.has_panicked() => std::thread::sleep(PATIENCE),
             Newer::Over => break,
             Newer::Waiting => {
                 if let Some(screen) = screen.as_ref().filter(|_| last.elapsed() > missing) {

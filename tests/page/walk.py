@@ -122,7 +122,7 @@ class Walk:
         expect(self.count_button(self.names[2])).to_be_visible()
         self.next_frames(1)
 
-    def teach_by_mouse(self, number, samples=3):
+    def teach_by_mouse(self, number, samples=8):
         name = self.names[number]
         self.scene(number)
         button = self.teach_button(name)
@@ -159,7 +159,7 @@ class Walk:
             self.stays_ended(name, f"after {what}")
             self.page.mouse.up()
 
-    def teach_by_keyboard(self, number, key, samples=3):
+    def teach_by_keyboard(self, number, key, samples=8):
         name = self.names[number]
         self.scene(number)
         self.teach_button(name).focus()

@@ -18,10 +18,12 @@ pub const JSON: usize = 16 * 1024;
 pub const PHOTO: usize = 20 << 20;
 /// and of an archive.
 pub const ARCHIVE: usize = 200 << 20;
-/// Seconds for a JSON body,
+/// How long a JSON body may take,
 const SOON: Duration = Duration::from_secs(20);
-/// for a photo, and until more of an archive comes.
+/// a photo,
 const LATER: Duration = Duration::from_secs(60);
+/// and any of them until more of it comes.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A JSON object.
 pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, most: usize) -> Result<T, ApiError> {
@@ -53,7 +55,7 @@ pub async fn archive(headers: &HeaderMap, body: Body) -> Result<tempfile::NamedT
     let mut file: File = named.reopen().map_err(failed)?;
     let (mut stream, mut length) = (body.into_data_stream(), 0);
     loop {
-        let chunk = tokio::time::timeout(LATER, stream.next()).await.map_err(|_| too_slow())?;
+        let chunk = tokio::time::timeout(IDLE, stream.next()).await.map_err(|_| too_slow())?;
         let Some(chunk) = chunk.transpose().map_err(|_| broken_off())? else { break };
         length += chunk.len();
         if length > ARCHIVE {
@@ -70,7 +72,9 @@ async fn read(headers: &HeaderMap, body: Body, most: usize, within: Duration) ->
     let collect = async {
         let mut stream = body.into_data_stream();
         let mut bytes = Vec::with_capacity(length);
-        while let Some(chunk) = stream.try_next().await.map_err(|_| broken_off())? {
+        loop {
+            let chunk = tokio::time::timeout(IDLE, stream.try_next()).await.map_err(|_| too_slow())?;
+            let Some(chunk) = chunk.map_err(|_| broken_off())? else { break };
             if bytes.len() + chunk.len() > most {
                 return Err(too_large(most));
             }

@@ -17,7 +17,7 @@ use crate::learn::{Classifier, Model};
 use crate::store::HeadVersion;
 
 use super::error::ApiError;
-use super::hub::{Hub, UPLOADS, blocking};
+use super::hub::{Hub, blocking, place};
 use super::state::seconds;
 
 /// Bytes of a download at a time.
@@ -75,9 +75,9 @@ pub async fn download_head(State(hub): State<Arc<Hub>>) -> Result<Response, ApiE
 
 /// `GET /api/download/head.onnx`: trunk and head together.
 pub async fn download_onnx(State(hub): State<Arc<Hub>>) -> Result<Response, ApiError> {
-    let place = hub.clone();
+    let places = hub.clone();
     // It holds the network twice.
-    let _place = place.uploads.acquire_many(UPLOADS as u32).await.map_err(|_| ApiError::fault())?;
+    let _heavy = place(&places.heavy).await?;
     blocking(move || {
         let file = latest(&hub)?;
         let failed = |error: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
 
 use crate::live::event::LiveEvent;
 use crate::live::latest::Newer;
@@ -37,8 +37,10 @@ const BEHIND: usize = 32;
 const NOTES: usize = 20;
 /// How long not to report a refusal of the same kind again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
-/// Photos that come in at a time: each may take 200 MB while it is decoded.
-pub const UPLOADS: usize = 2;
+/// Photos that come in at a time, 20 MB each,
+const INCOMING: usize = 4;
+/// and archives, which come into a file.
+const ARCHIVES: usize = 1;
 /// The most readers of the live picture, and of events.
 const PICTURE_READERS: usize = 16;
 const EVENT_READERS: usize = 64;
@@ -58,7 +60,10 @@ pub struct Hub {
     /// Server-sent events as they go over the wire.
     events: broadcast::Sender<Bytes>,
     pub pictures: Pictures,
-    pub uploads: Semaphore,
+    pub incoming: Semaphore,
+    pub archives: Semaphore,
+    /// What takes much memory, as a photo that is decoded (150 MB): one at a time, and only once all of it is there.
+    pub heavy: Semaphore,
     /// One at a time: it takes seconds.
     pub reviewing: tokio::sync::Mutex<Option<(i64, Arc<Value>)>>,
     pub picture_readers: Arc<Semaphore>,
@@ -94,7 +99,9 @@ impl Hub {
             frames: watch::Sender::new(None),
             events: broadcast::Sender::new(BEHIND),
             pictures: Pictures::default(),
-            uploads: Semaphore::new(UPLOADS),
+            incoming: Semaphore::new(INCOMING),
+            archives: Semaphore::new(ARCHIVES),
+            heavy: Semaphore::new(1),
             reviewing: tokio::sync::Mutex::new(None),
             picture_readers: Arc::new(Semaphore::new(PICTURE_READERS)),
             event_readers: Arc::new(Semaphore::new(EVENT_READERS)),
@@ -279,6 +286,11 @@ impl Hub {
 
 pub fn no_store() -> ApiError {
     ApiError::conflict("there is a head, but no store to teach in; start it with --store")
+}
+
+/// A place among those that are there, in the order in which they were asked for.
+pub async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, ApiError> {
+    places.acquire().await.map_err(|_| ApiError::fault())
 }
 
 /// Does work that takes time, beside the requests.

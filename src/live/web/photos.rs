@@ -20,7 +20,7 @@ use crate::vision::{Preprocessor, decode_within, encode_jpeg};
 
 use super::bodies;
 use super::error::ApiError;
-use super::hub::{Hub, blocking, no_store};
+use super::hub::{Hub, blocking, no_store, place};
 use super::picture;
 use super::state::classes_json;
 use super::teaching::taught_json;
@@ -45,9 +45,10 @@ pub async fn teach(
     let state = hub.state();
     state.revision.ok_or_else(no_store)?;
     check_new_name(&class, &state.classes)?;
-    let place = hub.clone();
-    let _place = place.uploads.acquire().await.map_err(|_| ApiError::fault())?;
+    let places = hub.clone();
+    let _incoming = place(&places.incoming).await?;
     let bytes = bodies::photo(&headers, body).await?;
+    let _heavy = place(&places.heavy).await?;
     blocking(move || {
         let (photo, features) = featured(&hub, bytes)?;
         let (trunk, name) = (hub.trunk.fingerprint(), class.clone());
@@ -83,9 +84,10 @@ fn features(hub: &Hub, photo: &RgbImage) -> Result<Vec<f32>, ApiError> {
 
 /// `POST /api/classify`
 pub async fn classify(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
-    let place = hub.clone();
-    let _place = place.uploads.acquire().await.map_err(|_| ApiError::fault())?;
+    let places = hub.clone();
+    let _incoming = place(&places.incoming).await?;
     let bytes = bodies::photo(&headers, body).await?;
+    let _heavy = place(&places.heavy).await?;
     blocking(move || {
         let features = features(&hub, &decode_within(&bytes, PIXELS)?)?;
         let classified = hub.session.classify(features)?;
@@ -104,9 +106,10 @@ pub async fn classify(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Bod
 /// `POST /api/import`: a zip of folders of photos, as much as the store may hold.
 pub async fn import(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
     let limits = hub.state().limits().ok_or_else(no_store)?;
-    let place = hub.clone();
-    let _place = place.uploads.acquire().await.map_err(|_| ApiError::fault())?;
+    let places = hub.clone();
+    let _incoming = place(&places.archives).await?;
     let file = bodies::archive(&headers, body).await?;
+    let _heavy = place(&places.heavy).await?;
     blocking(move || {
         // Beside the loop, which sees it within a second.
         let mut store = hub.open_store()?;
