@@ -117,7 +117,7 @@ pub fn run() -> ExitCode {
         Command::Teach(args) => teach::run(&args),
         Command::Watch(args) => watch::run(&args),
         #[cfg(feature = "web")]
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Config(args) => config::run(&args),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use topgraft::live::web::{About, Server, Token};
 use topgraft::live::{LiveEvent, Seen};
 
@@ -31,7 +31,7 @@ pub struct Args {
 /// Bytes of a file with a token.
 const MAX_TOKEN_FILE: u64 = 4096;
 
-pub fn run(mut args: Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     memory::give_back();
     let config = args.watch.config()?;
     let mut web = config.web.clone();
@@ -39,20 +39,21 @@ pub fn run(mut args: Args) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.token_file {
         let mut text = String::new();
         let read = std::fs::File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE).read_to_string(&mut text));
-        read.with_context(|| path.display().to_string())?;
+        if let Err(error) = read {
+            bail!("{}: {error}; give a file that holds the token", path.display());
+        }
         web.token = Some(Token::new(text.trim()));
     }
     web.check()?;
     // Before the camera, which is not to be started for nothing.
-    let is_new_token = web.token.is_none() && !web.address()?.ip().is_loopback();
+    let is_new_token = web.token.is_none() && web.is_open()?;
     if is_new_token {
         web.token = Some(Token::random()?);
     }
     if config.store.is_none() && config.head.is_none() && args.watch.model().is_none() {
         bail!("there is nothing to teach; give --store FILE.store, which is made if it is not there");
     }
-    let args = &mut args.watch;
-    args.stays = true;
+    let args = &args.watch;
     let live = Live::start(args, &config, true)?;
     let backbone = BackboneArgs::of(config.backbone.clone());
     let source = move || backbone.source().map_err(|error| format!("{error:#}"));
@@ -63,7 +64,7 @@ pub fn run(mut args: Args) -> anyhow::Result<Outcome> {
     let session = live.session.clone();
     let mut listeners = watch::listeners(&config, &session)?;
     listeners.push(Box::new(server));
-    let outcome = watch::watch(args, &config, live, listeners);
+    let outcome = watch::watch(args, &config, live, listeners, true);
     watch::end(session);
     outcome
 }

@@ -51,9 +51,6 @@ pub struct Args {
     /// Print one JSON object a frame
     #[arg(long)]
     json: bool,
-    /// Whether it goes on after the last frame.
-    #[arg(skip)]
-    pub stays: bool,
 }
 
 /// How long to wait for a frame before looking at everything else.
@@ -66,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let config = args.config()?;
     let live = Live::start(args, &config, false)?;
     let session = live.session.clone();
-    let outcome = watch(args, &config, live, listeners(&config, &session)?);
+    let outcome = watch(args, &config, live, listeners(&config, &session)?, false);
     end(session);
     outcome
 }
@@ -188,8 +185,14 @@ pub fn end(mut session: Arc<Session>) {
     }
 }
 
-/// Prints what is seen, until the program is told to stop.
-pub fn watch(args: &Args, config: &Config, live: Live, listeners: Vec<Box<dyn Listener>>) -> anyhow::Result<Outcome> {
+/// Prints what is seen, until the program is told to stop; or until there are no more frames, unless it `stays`.
+pub fn watch(
+    args: &Args,
+    config: &Config,
+    live: Live,
+    listeners: Vec<Box<dyn Listener>>,
+    stays: bool,
+) -> anyhow::Result<Outcome> {
     let Live { session, mut screen, .. } = live;
     let session = &*session;
     // A slow camera is no missing one.
@@ -222,7 +225,7 @@ pub fn watch(args: &Args, config: &Config, live: Live, listeners: Vec<Box<dyn Li
         service.beat(session, &newer);
         match newer {
             // A page stays when there are no more frames: what was taught can still be looked at.
-            Newer::Over if args.stays && !session.has_panicked() => std::thread::sleep(PATIENCE),
+            Newer::Over if stays && !session.has_panicked() => std::thread::sleep(PATIENCE),
             Newer::Over => break,
             Newer::Waiting => {
                 if let Some(screen) = screen.as_ref().filter(|_| last.elapsed() > missing) {

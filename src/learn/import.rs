@@ -31,14 +31,22 @@ pub struct ImportLimits {
     pub bytes: u64,
     /// Pixels of each.
     pub pixels: u64,
-    /// Classes.
+    /// Classes, with those that the store has.
     pub classes: usize,
+    /// Whether names of classes may have `<` and `>`, which a page might read as markup.
+    pub may_have_markup: bool,
 }
 
 impl Default for ImportLimits {
     /// 200,000 photos of any kind.
     fn default() -> Self {
-        Self { photos: 200_000, bytes: u64::MAX, pixels: vision::MAX_PIXELS, classes: usize::MAX }
+        Self {
+            photos: 200_000,
+            bytes: u64::MAX,
+            pixels: vision::MAX_PIXELS,
+            classes: usize::MAX,
+            may_have_markup: true,
+        }
     }
 }
 
@@ -118,7 +126,8 @@ pub fn import(
     done: impl Fn(),
 ) -> Result<Imported, ImportError> {
     let what = format!("import {}", from.file_name().unwrap_or(from.as_os_str()).display());
-    let (classes, counted) = (HashSet::new(), Counted::default());
+    let classes = store.classes()?.into_iter().map(|(name, _)| name).collect();
+    let counted = Counted::default();
     let mut import = Import { store, what, batch: None, limits, classes, counted, done, imported: Imported::default() };
     if is_archive(from) {
         import.archive(from)?;
@@ -266,9 +275,14 @@ impl<F: Fn()> Import<'_, F> {
     /// Keeps those that are photos.
     fn keep(&mut self, photos: Vec<Photo>) -> Result<(), ImportError> {
         // One after the other: a small file may hold a picture that takes up much.
-        let most_pixels = self.limits.pixels;
+        let ImportLimits { pixels: most_pixels, may_have_markup, .. } = self.limits;
+        let plain = |name: &str| match may_have_markup || !name.contains(['<', '>']) {
+            true => Ok(()),
+            false => Err("the name of its class has `<` or `>`"),
+        };
         let check = |photo: Photo| {
             let named = check_name(&photo.class).map_err(|error| format!("{}: {error}", photo.place));
+            let named = named.and_then(|()| plain(&photo.class).map_err(|why| format!("{}: {why}", photo.place)));
             let checked = named.and(photo.bytes).and_then(|bytes| match vision::decode_within(&bytes, most_pixels) {
                 Ok(_) => Ok((photo.place.clone(), photo.class, photo.time, bytes)),
                 Err(error) => Err(format!("{}: {error}", photo.place)),

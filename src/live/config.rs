@@ -210,7 +210,7 @@ pub enum ConfigFault {
     Web(#[from] WebFault),
     /// The broker.
     #[cfg(feature = "mqtt")]
-    #[error("[mqtt] {0}")]
+    #[error("{0}")]
     Mqtt(String),
     /// Buttons and lights.
     #[cfg(feature = "gpio")]
@@ -223,7 +223,7 @@ pub enum ConfigFault {
         name: &'static str,
     },
     /// Two that would write over each other.
-    #[error("store and head are the same file; give them different names")]
+    #[error("store, head and head of [fleet] are not three files; give them different names")]
     SameFile,
 }
 
@@ -295,7 +295,7 @@ impl Config {
             self.mqtt.check().map_err(|fault| ConfigFault::Mqtt(fault.to_string()))?;
         } else if self.fleet.is_on() {
             return Err(ConfigFault::Mqtt(
-                "broker is empty, and [fleet] needs one; name it, or leave group out".to_owned(),
+                "[mqtt] broker is empty, and [fleet] needs one; name it, or leave group out".to_owned(),
             ));
         }
         #[cfg(feature = "mqtt")]
@@ -316,7 +316,11 @@ impl Config {
                 return Err(ConfigFault::Empty { name });
             }
         }
-        match self.store.is_some() && self.store == self.head {
+        let files = [&self.store, &self.head].into_iter().flatten();
+        #[cfg(feature = "mqtt")]
+        let files = files.chain(&self.fleet.head);
+        let files: Vec<&PathBuf> = files.collect();
+        match files.iter().enumerate().any(|(at, file)| files[..at].contains(file)) {
             true => Err(ConfigFault::SameFile),
             false => Ok(()),
         }
@@ -444,7 +448,7 @@ mod tests {
             ("[limits]\nheads = 0", "[limits] heads = 0 is not 1 or more"),
             ("screen = 'lcd'", "screen: lcd: no kind of screen"),
             ("store = ''", "store is an empty name"),
-            ("store = 'x'\nhead = 'x'", "store and head are the same file"),
+            ("store = 'x'\nhead = 'x'", "store, head and head of [fleet] are not three files"),
         ] {
             let error = Config::parse(text).map(drop).expect_err(text).to_string();
             assert!(error.starts_with(expected), "{text:?}: {error}");

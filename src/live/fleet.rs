@@ -9,8 +9,8 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -18,13 +18,17 @@ use serde::Deserialize;
 use super::log::Log;
 use super::out_of_range::OutOfRange;
 use super::session::Session;
-use crate::learn::{LEAST_SAMPLES, Snapshot, Statistics, StatisticsError, Union};
+use crate::learn::{LEAST_SAMPLES, MAX_NODES, Snapshot, Statistics, StatisticsError, Union, save};
 use crate::trunk::Trunk;
 
 /// This device's part of the union; no other's is called so, as a node's name has no `/`.
 const OWN: &str = "own/";
 /// How long nothing must have been taught until statistics are made anew.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long to wait at the end for a head that is being made.
+const END: Duration = Duration::from_secs(2);
+/// What was shared last, beside the store: it must be known after a restart, or the next message would give a single sample away.
+const SHARED: &str = "-shared";
 
 /// `[fleet]` of the settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -85,7 +89,7 @@ impl Shared {
 /// A device's part in a group. Dropping it ends it; what it has shared stays with the others.
 pub struct Fleet {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl Fleet {
@@ -99,7 +103,6 @@ impl Fleet {
         share: impl Fn(Arc<[u8]>) -> Result<(), String> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        shared.leave(|inbox| inbox.changed = Some(Instant::now()));
         let trunk = session.trunk().clone();
         let worker = Worker {
             session: Arc::downgrade(session),
@@ -109,11 +112,17 @@ impl Fleet {
             settings,
             share: Box::new(share),
             own: None,
+            beside: None,
             published: None,
             used: None,
         };
-        let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+        let (end, ended) = mpsc::sync_channel(1);
+        let run = move || {
+            worker.run();
+            let _ = end.send(());
+        };
+        std::thread::Builder::new().name("fleet".to_owned()).spawn(run)?;
+        Ok(Self { shared, ended })
     }
 
     /// The samples here have changed.
@@ -123,10 +132,19 @@ impl Fleet {
 
     /// Another device has shared this.
     pub fn put(&self, node: String, bytes: Vec<u8>) {
+        // What is nothing does not wait for its turn: anybody may send as much of it as he likes.
+        if !bytes.is_empty()
+            && let Err(error) = Statistics::parse(&bytes)
+        {
+            let text = format!("what `{}` has sent is not used: {error}", node.escape_debug());
+            return self.shared.said.add(text, |last, text| last == text);
+        }
         self.shared.leave(|inbox| {
             // Only the newest of each counts.
             inbox.parts.retain(|(known, _)| *known != node);
-            inbox.parts.push_back((node, bytes));
+            if inbox.parts.len() < MAX_NODES {
+                inbox.parts.push_back((node, bytes));
+            }
         });
     }
 
@@ -139,10 +157,7 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.shared.leave(|inbox| inbox.is_over = true);
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported when it happened.
-            let _ = thread.join();
-        }
+        let _ = self.ended.recv_timeout(END);
     }
 }
 
@@ -155,6 +170,8 @@ struct Worker {
     union: Union,
     /// The samples here, as they were looked at last.
     own: Option<Snapshot>,
+    /// Where what was shared last is kept.
+    beside: Option<PathBuf>,
     /// What the others have of them.
     published: Option<Statistics>,
     /// Revision of the union whose head is used.
@@ -163,6 +180,11 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        // Before anything of others, which must not take the places of what is taught here.
+        let Some(session) = self.session.upgrade() else { return };
+        self.remember(&session);
+        self.look(&session);
+        drop(session);
         loop {
             let (parts, is_changed) = {
                 let mut inbox = self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,11 +212,33 @@ impl Worker {
             if is_changed {
                 self.look(&session);
             }
-            if self.used != Some(self.union.revision()) {
+            if self.used != Some(self.union.revision()) && !self.is_over() {
                 self.used = Some(self.union.revision());
                 self.combine(&session);
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_over
+    }
+
+    /// What the others have of the samples here since an earlier run; it is shared again, as a broker may have forgotten it.
+    fn remember(&mut self, session: &Session) {
+        let Ok(store) = session.with(|teacher| teacher.store().path().to_path_buf()) else { return };
+        let mut name = store.into_os_string();
+        name.push(SHARED);
+        let path = PathBuf::from(name);
+        let known = std::fs::read(&path).ok().and_then(|bytes| Some((Statistics::parse(&bytes).ok()?, bytes)));
+        if let Some((published, bytes)) =
+            known.filter(|(known, _)| known.trunk().fingerprint == self.trunk.fingerprint())
+        {
+            if let Err(error) = (self.share)(bytes.into()) {
+                self.say(error);
+            }
+            self.published = Some(published);
+        }
+        self.beside = Some(path);
     }
 
     /// What was taught here.
@@ -205,7 +249,15 @@ impl Worker {
             // Without samples it can learn from others all the same.
             Err(_) => return,
         };
-        match Statistics::of(&snapshot, &self.trunk) {
+        self.publish(&snapshot);
+        self.own = Some(snapshot);
+        self.insert_own();
+    }
+
+    /// What was taught here is part of the head, however many others there are.
+    fn insert_own(&mut self) {
+        let Some(own) = &self.own else { return };
+        match Statistics::of(own, &self.trunk) {
             Ok(own) => {
                 if let Err(error) = self.union.insert(OWN, own) {
                     self.say(error.to_string());
@@ -213,8 +265,6 @@ impl Worker {
             }
             Err(_) => drop(self.union.remove(OWN)),
         }
-        self.publish(&snapshot);
-        self.own = Some(snapshot);
     }
 
     fn publish(&mut self, snapshot: &Snapshot) {
@@ -235,6 +285,16 @@ impl Worker {
             }
         }
         let bytes = now.as_ref().map_or_else(Vec::new, Statistics::to_bytes);
+        // First, so that what was shared is never forgotten.
+        if let Some(path) = self.beside.as_ref().filter(|_| now.is_some())
+            && let Err(error) = save(path, &bytes, true)
+        {
+            return self.say(format!("not shared: {error}"));
+        }
+        if let Some(path) = self.beside.as_ref().filter(|_| now.is_none()) {
+            // What is taken back is not shared again after a restart.
+            let _ = std::fs::remove_file(path);
+        }
         match (self.share)(bytes.into()) {
             Ok(()) => self.published = now,
             Err(error) => self.say(error),
@@ -244,6 +304,15 @@ impl Worker {
     /// The head of all, as soon as there are others.
     fn combine(&mut self, session: &Session) {
         let others = self.union.nodes().filter(|(node, _)| *node != OWN).count();
+        let has_own = self.own.as_ref().is_some_and(|own| !own.ids.is_empty());
+        if has_own && !self.union.nodes().any(|(node, _)| node == OWN) {
+            // There may be a place again.
+            self.insert_own();
+            if !self.union.nodes().any(|(node, _)| node == OWN) {
+                return session.follow(None);
+            }
+            self.used = Some(self.union.revision());
+        }
         if others == 0 {
             return session.follow(None);
         }

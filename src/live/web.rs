@@ -12,6 +12,7 @@
 //! with a bounded number of pixels; `Host`, `Origin` and, where others than this machine can reach it, a token (`guard`).
 
 mod access;
+mod beside;
 mod bodies;
 mod budget;
 mod classes;
@@ -48,7 +49,7 @@ pub use settings::{WebFault, WebSettings};
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 /// Threads for work on the store and on photos.
-const BLOCKING_THREADS: usize = 4;
+const BLOCKING_THREADS: usize = 8;
 
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -27,6 +27,9 @@ pub const MAX_SIDE: u32 = 65_535;
 /// The most memory for the pixels as the file stores them, in bytes: 200 megapixels of RGBA fit, 16-bit ones do not.
 pub const MAX_MEMORY: u64 = 1 << 30;
 
+/// Where fewer pixels are taken than [`MAX_PIXELS`], the most bytes for each: of red, green, blue and alpha, not of 16 bits.
+const MOST_BYTES_A_PIXEL: u64 = 5;
+
 /// The most memory for what a PNG says beside its pixels, in bytes: colour profile and texts, which a small file can inflate
 /// without an end. A larger profile is passed over, as all are here; a larger chunk makes the file unreadable.
 const MAX_METADATA: u64 = 16 << 20;
@@ -291,7 +294,8 @@ fn limits(bytes: u64) -> Limits {
 
 fn decode_as(format: ImageFormat, bytes: impl AsRef<[u8]>, most: u64) -> Result<RgbImage, DecodeError> {
     let mut decoder = decoder(format, bytes)?;
-    let mut limits = limits(MAX_MEMORY);
+    // Few pixels can be of many bytes.
+    let mut limits = limits(MAX_MEMORY.min(most.saturating_mul(MOST_BYTES_A_PIXEL)));
 
     // Before anything is allocated for the pixels.
     let (width, height) = decoder.dimensions();

@@ -96,6 +96,33 @@ fn a_broker_commands_goes_and_comes_back() {
     assert!(later.count() <= 1, "{:?}", later.lines());
 }
 
+/// The difference of two messages is what came between them: it is not to be one sample, a restart between them or not.
+#[test]
+fn a_single_sample_is_not_given_away_by_a_second_message() {
+    let Some(broker) = Broker::start("") else { return };
+    let bench = Bench::taught(&["birds", "tools"]);
+    let fleet = "[fleet]\ngroup = 'garden'\n";
+    let shared = || broker.retained("topgraft/fleet/garden/porch").into_values().next().unwrap_or_default();
+    let watch = Watch::start(&bench, &broker, "porch", fleet);
+    until("what it shares", || !shared().is_empty());
+    let before = shared();
+    let fish = format!("{}/{}", photos("fish"), super::names(std::path::Path::new(&photos("fish")))[0]);
+    bench.teach("birds", &fish, &["--no-measure"]).succeeds();
+    watch.says("fleet: not shared yet: the change would show single samples of `birds`");
+    drop(watch);
+    let watch = Watch::start(&bench, &broker, "porch", fleet);
+    watch.says("fleet: not shared yet: the change would show single samples of `birds`");
+    assert!(shared() == before);
+    // What would write over the store is refused.
+    let config = bench.path("bad.toml");
+    let text =
+        format!("store = 'x.store'\n[mqtt]\nbroker = '{}'\n[fleet]\ngroup = 'g'\nhead = 'x.store'", broker.url());
+    std::fs::write(&config, text).expect("writes");
+    let run =
+        crate::program::topgraft(["watch", "--config", config.to_str().expect("UTF-8"), "--from", &photos("fish")]);
+    run.refuses(&["give them different names"]);
+}
+
 /// Three devices with other photos of the same classes: each has the head that one would have of all of them.
 #[test]
 fn three_devices_learn_together_and_no_photo_leaves_them() {

@@ -68,7 +68,7 @@ class Walk:
         self.until(lambda: self.frame() >= last, "no frames come from the camera", 60_000)
 
     def is_loaded(self, selector):
-        self.until(lambda: self.page.evaluate("which => [...document.querySelectorAll(which)].slice(0, 3).every(image => image.naturalWidth > 0)", selector),
+        self.until(lambda: self.page.evaluate("which => [...document.querySelectorAll(which)].slice(0, 3).reduce((all, image) => all && image.naturalWidth > 0, document.querySelector(which) !== null)", selector),
                    f"an image is not loaded: {selector}")
 
     def scene(self, number):
@@ -184,6 +184,7 @@ class Walk:
         self.teach_button(name).tap() if self.options.touch else self.teach_button(name).click()
         said = self.page.get_by_role("status").filter(has_text=name)
         expect(said).to_be_visible()
+        expect(said).to_be_hidden(timeout=10_000)
         self.until(lambda: self.samples(name) <= before + 1, "a tap has taught more than one frame")
         self.next_frames(7)
         self.teach_button(name).evaluate("button => button.click()")  # as a screen reader does

@@ -86,6 +86,26 @@ fn a_hold_teaches_until_it_is_let_go_or_nobody_says_it_any_more() {
     served.json("POST", "/api/undo", &json!({})).is(409);
 }
 
+/// Two pages.
+#[test]
+fn who_presses_last_holds_and_nobody_ends_what_another_one_holds() {
+    let served = Served::new(&[]);
+    served.show(0);
+    let hold = |class: Value, holder: &str, renews: bool| {
+        served.json("PUT", "/api/hold", &json!({ "class": class, "holder": holder, "renews": renews }))
+    };
+    hold(json!("one"), "a", false).is(204);
+    hold(json!("other"), "b", false).is(204);
+    hold(json!("one"), "a", true).is(409);
+    hold(Value::Null, "a", false).is(204);
+    let mut events = served.events();
+    while events.next("seen")["teaching"]["class"] != "other" {}
+    hold(Value::Null, "b", false).is(204);
+    while !events.next("seen")["teaching"].is_null() {}
+    served.json("PUT", "/api/hold", &json!({})).is(400);
+    served.json("PUT", "/api/hold", &json!(["one"])).is(400);
+}
+
 #[test]
 fn samples_are_listed_looked_at_moved_removed_and_renamed() {
     let served = Served::new(&[]);

@@ -23,7 +23,7 @@ fn a_user_teaches_three_classes_and_nothing_is_lost() {
     let mut walk = Command::new(python);
     walk.arg(root.join("tests/page/walk.py")).arg(format!("http://{}", served.address)).arg("--photo").arg(&other);
     walk.arg("--scene-file").arg(served.path("scene")).arg("--shots").arg(root.join("target/page"));
-    walk.args(["--axe", axe.trim(), "--names", &CLASSES.join(",")])
+    walk.args(["--touch", "--axe", axe.trim(), "--names", &CLASSES.join(",")])
         .args(["--token", served.token.as_deref().expect("one is made")]);
     let output = walk.output().expect("runs");
     let said = String::from_utf8_lossy(&output.stdout);

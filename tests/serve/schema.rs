@@ -15,6 +15,8 @@ fn the_api_is_as_it_is_described() {
     served.teach_all(2);
     let url = format!("http://{}/api/openapi.json", served.address);
     let mut command = Command::new(python);
+    // It leaves things behind.
+    command.current_dir(served.folder.path());
     command.args(["-m", "schemathesis.cli", "run", &url, "--max-examples", "20", "--seed", "7", "--no-color"]);
     let token = served.token.as_deref().expect("one is made");
     command.args(["--header", &format!("Authorization: Bearer {token}")]);

@@ -268,6 +268,14 @@ pub(super) unsafe fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
+/// Not by hand: the scalar unit has the fused multiply-add, too.
+///
+/// # Safety
+/// None is needed. Unsafe as its siblings are.
+pub(super) unsafe fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
+    scalar::correlate(taps, offsets, x, bias, y);
+}
+
 /// # Safety
 /// The CPU has the instruction set.
 pub(super) unsafe fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {

@@ -104,6 +104,12 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
+    // SAFETY: the instruction sets are enabled here; `Kernels` has checked the lengths.
+    unsafe { lanes::correlate::<Ymm, 8>(taps, offsets, x, bias, y) }
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::gemm_nt::<Ymm, 4, 1, 4>(shape, a, b, c) }

@@ -87,6 +87,12 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f")]
+pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the lengths.
+    unsafe { lanes::correlate::<Zmm, 8>(taps, offsets, x, bias, y) }
+}
+
+#[target_feature(enable = "avx512f")]
 pub(super) fn gemm_nt(shape: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::gemm_nt::<Zmm, 4, 2, 2>(shape, a, b, c) }

@@ -1,13 +1,15 @@
 //! An MQTT broker that is told what is seen, and whose commands are done.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 use topgraft::live::fleet::Fleet;
 use topgraft::live::mqtt::{Message, Mqtt, State};
 use topgraft::live::{Config, LiveEvent, Seen, Session, check_new_name};
 
 use super::Listener;
+use crate::cli::live;
 use crate::cli::text::{counted, plain};
 
 pub struct Broker {
@@ -16,7 +18,13 @@ pub struct Broker {
     mqtt: Arc<Mqtt>,
     session: Arc<Session>,
     learned: RefCell<Learned>,
+    /// Commands that may be done at once, and when that was counted.
+    commands: Cell<(f64, Instant)>,
 }
+
+/// Commands at once, and then a second: each takes some milliseconds of the loop.
+const BURST: f64 = 10.0;
+const A_SECOND: f64 = 5.0;
 
 /// What is asked of the store only when it has changed.
 #[derive(Default)]
@@ -37,13 +45,22 @@ impl Broker {
         let fleet = match &config.fleet {
             settings if !settings.is_on() => None,
             settings => {
+                if let (Some(head), Some(store)) = (&settings.head, &config.store) {
+                    live::check_head_path(head, store)?;
+                }
                 mqtt.follow(&settings.group)?;
                 let (group, by) = (settings.group.clone(), mqtt.clone());
                 let share = move |bytes| by.share(&group, bytes).map_err(|fault| fault.to_string());
                 Some(Fleet::start(session, settings.clone(), share)?)
             }
         };
-        Ok(Some(Self { fleet, mqtt, session: session.clone(), learned: RefCell::default() }))
+        Ok(Some(Self {
+            fleet,
+            mqtt,
+            session: session.clone(),
+            learned: RefCell::default(),
+            commands: Cell::new((BURST, Instant::now())),
+        }))
     }
 
     fn learn(&self, seen: &Seen) {
@@ -68,6 +85,14 @@ impl Broker {
             // Until it is measured again, it is what it was.
             learned.accuracy = accuracy.or(learned.accuracy);
         }
+    }
+
+    fn may(&self) -> bool {
+        let (left, when) = self.commands.get();
+        let left = (left + A_SECOND * when.elapsed().as_secs_f64()).min(BURST);
+        let is_left = left >= 1.0;
+        self.commands.set((left - f64::from(u8::from(is_left)), Instant::now()));
+        is_left
     }
 
     fn teach(&self, class: &str) -> String {
@@ -138,7 +163,13 @@ impl Listener for Broker {
     fn messages(&self) -> Vec<String> {
         let fleet = self.fleet.iter().flat_map(Fleet::messages);
         let mut said: Vec<String> = fleet.map(|text| format!("fleet: {text}")).collect();
+        let mut refused = 0;
         for message in self.mqtt.messages() {
+            let is_command = matches!(message, Message::Teach(_) | Message::Undo | Message::RollBack(_));
+            if is_command && !self.may() {
+                refused += 1;
+                continue;
+            }
             let answer = match message {
                 Message::Teach(class) => self.teach(&class),
                 Message::Undo => self.undo(),
@@ -158,6 +189,11 @@ impl Listener for Broker {
                 }
                 _ => continue,
             };
+            self.mqtt.answer(&answer);
+            said.push(format!("mqtt: {answer}"));
+        }
+        if refused > 0 {
+            let answer = format!("too many commands at once: {refused} were not done");
             self.mqtt.answer(&answer);
             said.push(format!("mqtt: {answer}"));
         }

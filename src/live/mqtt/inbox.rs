@@ -60,7 +60,10 @@ struct Waiting {
 impl Waiting {
     fn push(&mut self, message: Message) {
         if self.messages.len() == MOST {
-            self.messages.pop_front();
+            // A flood of commands is no reason to lose what others share.
+            let is_other = |message: &Message| !matches!(message, Message::Shared { .. });
+            let oldest = self.messages.iter().position(is_other).unwrap_or(0);
+            self.messages.remove(oldest);
         }
         self.messages.push_back(message);
     }

@@ -81,10 +81,9 @@ struct Secret {
 
 impl Access {
     pub fn new(settings: &WebSettings) -> Result<Self, WebError> {
-        let is_local = settings.address()?.ip().is_loopback();
         let secret = match &settings.token {
             Some(token) => Some(Secret::new(token)),
-            None if is_local => None,
+            None if !settings.is_open()? => None,
             // Nobody knows it, so nobody is let in: who starts a server in the open gives a token.
             None => Some(Secret::new(&Token::random()?)),
         };
@@ -103,7 +102,9 @@ impl Access {
     pub fn is_granted(&self, headers: &HeaderMap) -> bool {
         let Some(secret) = &self.secret else { return true };
         let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if let Some(token) = bearer.and_then(|value| value.strip_prefix("Bearer ")) {
+        let token =
+            bearer.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        if let Some((_, token)) = token {
             return secret.is_token(token.trim());
         }
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -123,10 +124,12 @@ impl Access {
     /// to this machine (DNS rebinding), but not be called so.
     pub fn is_own_host(&self, host: &str) -> bool {
         let name = match host.strip_prefix('[') {
-            Some(rest) => rest.split_once(']').map(|(address, _)| address),
-            None => Some(host.rsplit_once(':').map_or(host, |(name, _)| name)),
+            Some(rest) => rest.split_once(']'),
+            None => Some(host.split_at(host.rfind(':').unwrap_or(host.len()))),
         };
-        let Some(name) = name else { return false };
+        let is_port =
+            |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        let Some((name, _)) = name.filter(|(_, port)| is_port(port)) else { return false };
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         name.parse::<std::net::IpAddr>().is_ok() || self.hosts.contains(&name)
     }
@@ -150,10 +153,12 @@ impl Secret {
 mod tests {
     use super::*;
 
+    fn settings(listen: &str, token: Option<&str>) -> WebSettings {
+        WebSettings { listen: listen.into(), token: token.map(Token::new), hosts: Vec::new() }
+    }
+
     fn access(listen: &str, token: Option<&str>) -> Access {
-        let settings =
-            WebSettings { listen: listen.into(), token: token.map(Token::new), hosts: vec!["cam.example".into()] };
-        Access::new(&settings).expect("sound")
+        Access::new(&settings(listen, token)).expect("sound")
     }
 
     #[test]
@@ -183,19 +188,30 @@ mod tests {
         assert!(!access("0.0.0.0:0", None).is_granted(&HeaderMap::new()));
         assert!(access("127.0.0.1:0", None).is_granted(&HeaderMap::new()));
         assert!(!access("127.0.0.1:0", Some("correct-horse")).is_granted(&HeaderMap::new()));
+        let behind = WebSettings { hosts: vec!["cam.example".into()], ..settings("127.0.0.1:0", None) };
+        assert!(!Access::new(&behind).expect("sound").is_granted(&HeaderMap::new()), "a proxy lets in others");
     }
 
     #[test]
     fn only_own_names_and_addresses_are_answered() {
-        let access = access("127.0.0.1:0", None);
+        let named = WebSettings { hosts: vec!["cam.example".into()], ..settings("127.0.0.1:0", None) };
+        let access = Access::new(&named).expect("sound");
         for host in
             ["localhost:80", "LOCALHOST", "127.0.0.1:8080", "[::1]:80", "192.168.1.7", "cam.example", "localhost."]
         {
             assert!(access.is_own_host(host), "{host}");
         }
-        for host in
-            ["evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "", "[::1", "cam.example.evil"]
-        {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "127.0.0.1.evil.example",
+            "",
+            "[::1",
+            "cam.example.evil",
+            "[::1]evil.example",
+            "localhost:evil",
+            "localhost:",
+        ] {
             assert!(!access.is_own_host(host), "{host}");
         }
     }

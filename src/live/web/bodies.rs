@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
 
+use super::beside;
 use super::error::ApiError;
 use super::hub::blocking;
 
@@ -18,10 +22,14 @@ pub const JSON: usize = 16 * 1024;
 pub const PHOTO: usize = 20 << 20;
 /// and of an archive.
 pub const ARCHIVE: usize = 200 << 20;
+/// What it is called then, also by what can be undone.
+pub const ARCHIVE_NAME: &str = "photos.zip";
 /// How long a JSON body may take,
 const SOON: Duration = Duration::from_secs(20);
 /// a photo,
 const LATER: Duration = Duration::from_secs(60);
+/// an archive,
+const AT_LAST: Duration = Duration::from_secs(600);
 /// and any of them until more of it comes.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -31,7 +39,10 @@ pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, most: us
         return Err(wrong_kind("application/json"));
     }
     let bytes = read(headers, body, most, SOON).await?;
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::bad(format!("the body: {error}")))
+    let wrong = |error: serde_json::Error| ApiError::bad(format!("the body: {error}"));
+    // An object: what is read from one could be read from an array, too.
+    let object: Map<String, Value> = serde_json::from_slice(&bytes).map_err(wrong)?;
+    serde_json::from_value(Value::Object(object)).map_err(wrong)
 }
 
 /// The bytes of a photo's file.
@@ -44,26 +55,29 @@ pub async fn photo(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     read(headers, body, PHOTO, LATER).await
 }
 
-/// A zip archive, as a file without a name.
-pub async fn archive(headers: &HeaderMap, body: Body) -> Result<tempfile::NamedTempFile, ApiError> {
+/// A zip archive, as `photos.zip` in a folder of its own.
+pub async fn archive(headers: &HeaderMap, body: Body, store: &Path) -> Result<TempDir, ApiError> {
     if !["application/zip", "application/x-zip-compressed"].contains(&kind(headers).as_str()) {
         return Err(wrong_kind("application/zip"));
     }
     check_length(headers, ARCHIVE)?;
     let failed = |error: std::io::Error| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string());
-    let named = tempfile::Builder::new().prefix("upload").suffix(".zip").tempfile().map_err(failed)?;
-    let mut file: File = named.reopen().map_err(failed)?;
+    let (folder, start) = (beside::folder(store)?, Instant::now());
+    let mut file = File::create_new(folder.path().join(ARCHIVE_NAME)).map_err(failed)?;
     let (mut stream, mut length) = (body.into_data_stream(), 0);
     loop {
         let chunk = tokio::time::timeout(IDLE, stream.next()).await.map_err(|_| too_slow())?;
         let Some(chunk) = chunk.transpose().map_err(|_| broken_off())? else { break };
         length += chunk.len();
+        if start.elapsed() > AT_LAST {
+            return Err(too_slow());
+        }
         if length > ARCHIVE {
             return Err(too_large(ARCHIVE));
         }
         file = blocking(move || file.write_all(&chunk).map(|()| file).map_err(failed)).await?;
     }
-    Ok(named)
+    Ok(folder)
 }
 
 async fn read(headers: &HeaderMap, body: Body, most: usize, within: Duration) -> Result<Bytes, ApiError> {

@@ -27,12 +27,20 @@ impl Budget {
         Self { burst, a_second, buckets: Mutex::new(HashMap::new()) }
     }
 
+    /// Whether one is left.
+    pub fn has_left(&self, address: IpAddr, now: Instant) -> bool {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(&network(address)).is_none_or(|bucket| self.left(bucket, now) >= 1.0)
+    }
+
+    fn left(&self, bucket: &Bucket, now: Instant) -> f64 {
+        (bucket.left + self.a_second * now.saturating_duration_since(bucket.when).as_secs_f64()).min(self.burst)
+    }
+
     /// Takes one, if one is left.
     pub fn take(&self, address: IpAddr, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = |bucket: &Bucket| {
-            (bucket.left + self.a_second * now.saturating_duration_since(bucket.when).as_secs_f64()).min(self.burst)
-        };
+        let left = |bucket: &Bucket| self.left(bucket, now);
         let address = network(address);
         if buckets.len() >= MOST_ADDRESSES && !buckets.contains_key(&address) {
             let fullest = buckets.iter().max_by(|a, b| left(a.1).total_cmp(&left(b.1))).map(|(address, _)| *address);
@@ -47,7 +55,7 @@ impl Budget {
 }
 
 /// Who has an address of version 6 has some 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
         address => address,
@@ -67,6 +75,7 @@ mod tests {
         let taken = |address, after: f64| budget.take(address, start + Duration::from_secs_f64(after));
         assert_eq!([0; 4].map(|_| taken(one, 0.0)), [true, true, true, false]);
         assert!(taken(other, 0.0));
+        assert!(!budget.has_left(one, start) && budget.has_left(one, start + Duration::from_secs_f64(0.5)));
         assert_eq!([0; 2].map(|_| taken(one, 0.5)), [true, false]);
         assert_eq!([0; 4].map(|_| taken(one, 100.0)), [true, true, true, false]);
         let [near, far] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().expect("an address"));

@@ -111,8 +111,15 @@ fn is_same_origin(method: &Method, headers: &HeaderMap, host: &str) -> bool {
 
 /// Refuses who has not shown the token.
 pub async fn token(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied().filter(|_| shows_token(request.headers()));
+    if let Some(Err(error)) = peer.map(|Peer(peer)| may_guess(&guard, peer)) {
+        return error.into_response();
+    }
     if guard.access.is_granted(request.headers()) {
         return next.run(request).await;
+    }
+    if let Some(Peer(peer)) = peer {
+        wrong_token(&guard, peer);
     }
     let mut response =
         ApiError::new(StatusCode::UNAUTHORIZED, "this needs the token that was printed at the start").into_response();
@@ -147,19 +154,34 @@ pub async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if !guard.hub.logins.take(peer, Instant::now()) {
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many tries; wait a minute"));
-    }
+    may_guess(&guard, peer)?;
     let Login { token } = json(&headers, body, bodies::JSON).await?;
     match guard.access.cookie(&token) {
         Some(cookie) => Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()),
         // Nothing to log in to.
         None if guard.access.is_granted(&HeaderMap::new()) => Ok(StatusCode::NO_CONTENT.into_response()),
         None => {
-            guard.hub.refuse("token", || format!("refused a wrong token from {}", peer.to_canonical()));
+            wrong_token(&guard, peer);
             Err(ApiError::new(StatusCode::UNAUTHORIZED, "this is not the token"))
         }
     }
+}
+
+/// Who has guessed too often is not even told whether this one is right. A cookie is no guess.
+fn may_guess(guard: &Guard, peer: IpAddr) -> Result<(), ApiError> {
+    match guard.hub.logins.has_left(peer, Instant::now()) {
+        true => Ok(()),
+        false => Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait some seconds")),
+    }
+}
+
+fn wrong_token(guard: &Guard, peer: IpAddr) {
+    guard.hub.refuse("token", || format!("refused a wrong token from {}", peer.to_canonical()));
+    guard.hub.logins.take(peer, Instant::now());
+}
+
+fn shows_token(headers: &HeaderMap) -> bool {
+    headers.get(header::AUTHORIZATION).is_some_and(|value| !value.is_empty())
 }
 
 /// What is no part of the API.

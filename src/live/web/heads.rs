@@ -11,11 +11,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::export;
 use crate::learn::{Classifier, Model};
 use crate::store::HeadVersion;
 
+use super::beside;
 use super::error::ApiError;
 use super::hub::{Hub, blocking, place};
 use super::state::seconds;
@@ -75,10 +77,10 @@ pub async fn download_head(State(hub): State<Arc<Hub>>) -> Result<Response, ApiE
 
 /// `GET /api/download/head.onnx`: trunk and head together.
 pub async fn download_onnx(State(hub): State<Arc<Hub>>) -> Result<Response, ApiError> {
-    let places = hub.clone();
     // It holds the network twice.
-    let _heavy = place(&places.heavy).await?;
+    let place = place(&hub.heavy).await?;
     blocking(move || {
+        let _place = place;
         let file = latest(&hub)?;
         let failed = |error: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error);
         let model = Model::parse(&file).map_err(|error| failed(error.to_string()))?;
@@ -97,21 +99,21 @@ fn latest(hub: &Hub) -> Result<Vec<u8>, ApiError> {
 
 /// `GET /api/download/samples.store`: all that is in it, as it is now.
 pub async fn download_store(State(hub): State<Arc<Hub>>) -> Result<Response, ApiError> {
-    let file = blocking(move || {
+    // One at a time: it is as large as the store, until it was read.
+    let place = place(&hub.copies).await?;
+    let (file, place) = blocking(move || {
         let store = hub.open_store()?;
         let failed = |error: std::io::Error| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string());
-        // Beside the store, where there is room for stores.
-        let folder = store.path().parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = tempfile::tempdir_in(folder.unwrap_or(std::path::Path::new("."))).map_err(failed)?;
+        let folder = beside::folder(store.path())?;
         let path = folder.path().join("samples.store");
         store.copy_to(&path)?;
         // Its name is gone with the folder, the file with the download.
-        std::fs::File::open(&path).map_err(failed)
+        Ok((std::fs::File::open(&path).map_err(failed)?, place))
     })
     .await?;
     let length = file.metadata().map_or(0, |file| file.len());
-    let next = |file: Option<std::fs::File>| async move {
-        let mut file = file?;
+    let next = |state: Option<(std::fs::File, OwnedSemaphorePermit)>| async move {
+        let (mut file, place) = state?;
         let read = blocking(move || {
             let mut bytes = vec![0; CHUNK];
             let length = file.read(&mut bytes).map_err(|_| ApiError::fault())?;
@@ -120,13 +122,13 @@ pub async fn download_store(State(hub): State<Arc<Hub>>) -> Result<Response, Api
         });
         match read.await {
             Ok((bytes, _)) if bytes.is_empty() => None,
-            Ok((bytes, file)) => Some((Ok(Bytes::from(bytes)), Some(file))),
+            Ok((bytes, file)) => Some((Ok(Bytes::from(bytes)), Some((file, place)))),
             // The connection is broken off, so that nobody takes it for whole.
             Err(error) => Some((Err(std::io::Error::other(error.message)), None)),
         }
     };
     let mut response = download("samples.store", Bytes::new());
-    *response.body_mut() = Body::from_stream(stream::unfold(Some(file), next));
+    *response.body_mut() = Body::from_stream(stream::unfold(Some((file, place)), next));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)
 }

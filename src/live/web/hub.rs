@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use crate::live::event::LiveEvent;
 use crate::live::latest::Newer;
@@ -17,6 +17,7 @@ use crate::store::SampleStore;
 use crate::trunk::Trunk;
 
 use super::About;
+use super::beside;
 use super::budget::Budget;
 use super::error::ApiError;
 use super::picture::{self, Pictures};
@@ -41,9 +42,18 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
 const INCOMING: usize = 4;
 /// and archives, which come into a file.
 const ARCHIVES: usize = 1;
+/// How long a request waits for its turn.
+const TURN: Duration = Duration::from_secs(15);
 /// The most readers of the live picture, and of events.
 const PICTURE_READERS: usize = 16;
 const EVENT_READERS: usize = 64;
+
+/// A class that a page holds.
+struct Held {
+    class: String,
+    holder: String,
+    until: Instant,
+}
 
 pub struct Hub {
     pub session: Arc<Session>,
@@ -60,12 +70,14 @@ pub struct Hub {
     /// Server-sent events as they go over the wire.
     events: broadcast::Sender<Bytes>,
     pub pictures: Pictures,
-    pub incoming: Semaphore,
-    pub archives: Semaphore,
-    /// What takes much memory, as a photo that is decoded (150 MB): one at a time, and only once all of it is there.
-    pub heavy: Semaphore,
+    pub incoming: Arc<Semaphore>,
+    pub archives: Arc<Semaphore>,
+    /// What takes much memory, as a photo that is decoded: one at a time, and only once all of it is there.
+    pub heavy: Arc<Semaphore>,
+    /// Copies of the store.
+    pub copies: Arc<Semaphore>,
     /// One at a time: it takes seconds.
-    pub reviewing: tokio::sync::Mutex<Option<(i64, Arc<Value>)>>,
+    pub reviewing: Arc<tokio::sync::Mutex<Option<(i64, Bytes)>>>,
     pub picture_readers: Arc<Semaphore>,
     pub event_readers: Arc<Semaphore>,
     /// Changes of the samples, and photos.
@@ -75,7 +87,7 @@ pub struct Hub {
     notes: Mutex<VecDeque<Value>>,
     pub refusals: Log<String>,
     refused: Mutex<HashMap<&'static str, Instant>>,
-    hold: Mutex<Option<(String, Instant)>>,
+    hold: Mutex<Option<Held>>,
     refreshing: Mutex<()>,
     /// The state is another, though the head is not.
     is_stale: AtomicBool,
@@ -85,6 +97,9 @@ pub struct Hub {
 impl Hub {
     pub fn new(session: Arc<Session>, about: About) -> Result<Self, String> {
         let store = session.with(|teacher| (teacher.store().path().to_path_buf(), *teacher.limits()));
+        if let Ok((path, _)) = &store {
+            beside::clear(path);
+        }
         let reader = match &store {
             Ok((path, _)) => Some(Mutex::new(SampleStore::open(path).map_err(|error| error.to_string())?)),
             Err(_) => None,
@@ -99,10 +114,11 @@ impl Hub {
             frames: watch::Sender::new(None),
             events: broadcast::Sender::new(BEHIND),
             pictures: Pictures::default(),
-            incoming: Semaphore::new(INCOMING),
-            archives: Semaphore::new(ARCHIVES),
-            heavy: Semaphore::new(1),
-            reviewing: tokio::sync::Mutex::new(None),
+            incoming: Arc::new(Semaphore::new(INCOMING)),
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
+            heavy: Arc::new(Semaphore::new(1)),
+            copies: Arc::new(Semaphore::new(1)),
+            reviewing: Arc::default(),
             picture_readers: Arc::new(Semaphore::new(PICTURE_READERS)),
             event_readers: Arc::new(Semaphore::new(EVENT_READERS)),
             writes: Budget::new(60.0, 20.0),
@@ -174,6 +190,7 @@ impl Hub {
         // One after the other, so that the newest stays.
         let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_stale.store(false, Ordering::SeqCst);
+        let labels = self.seen().map_or_else(|| Arc::from([]), |seen| seen.labels.clone());
         let state = match &self.reader {
             Some(reader) => {
                 let head = self.session.with(|teacher| {
@@ -181,12 +198,9 @@ impl Hub {
                     (teacher.revision(), measured)
                 })?;
                 let store = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                self.state().with_store(&self.about, &self.trunk, &store, head)?
+                self.state().with_store(&self.about, &self.trunk, &store, &labels, head)?
             }
-            None => {
-                let labels = self.seen().map_or_else(|| Arc::from([]), |seen| seen.labels.clone());
-                self.state().without_store(&self.about, &self.trunk, &labels)
-            }
+            None => self.state().without_store(&self.about, &self.trunk, &labels),
         };
         let is_other = self.state().json != state.json;
         let revision = state.revision;
@@ -255,20 +269,25 @@ impl Hub {
         }
     }
 
-    /// Holds a class for two seconds more, or none.
-    pub fn hold(&self, class: Option<String>) {
+    /// Holds a class for two seconds more, or none; whether it does. Who presses last has it, and nobody ends what another one holds.
+    pub fn hold(&self, class: Option<String>, holder: String, renews: bool) -> bool {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = hold.as_ref().map(|(held, _)| held) == class.as_ref();
-        *hold = class.clone().map(|class| (class, Instant::now() + HOLD));
+        let is_others = hold.as_ref().is_some_and(|held| held.holder != holder);
+        if is_others && (renews || class.is_none()) {
+            return class.is_none();
+        }
+        let is_same = !is_others && hold.as_ref().map(|held| &held.class) == class.as_ref();
+        *hold = class.clone().map(|class| Held { class, holder, until: Instant::now() + HOLD });
         if !is_same {
             self.session.hold(class.as_deref());
         }
+        true
     }
 
     /// A page that is gone holds nothing.
     fn end_hold(&self) {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        if hold.as_ref().is_some_and(|(_, until)| Instant::now() >= *until) {
+        if hold.as_ref().is_some_and(|held| Instant::now() >= held.until) {
             *hold = None;
             self.session.hold(None);
         }
@@ -288,9 +307,13 @@ pub fn no_store() -> ApiError {
     ApiError::conflict("there is a head, but no store to teach in; start it with --store")
 }
 
-/// A place among those that are there, in the order in which they were asked for.
-pub async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, ApiError> {
-    places.acquire().await.map_err(|_| ApiError::fault())
+/// A place among those that are there, in the order in which they were asked for; not for ever. It is to go where the work goes: who
+/// breaks off a request does not end what it has begun.
+pub async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+    match tokio::time::timeout(TURN, places.clone().acquire_owned()).await {
+        Ok(place) => place.map_err(|_| ApiError::fault()),
+        Err(_) => Err(ApiError::busy("it is busy with other photos; try again in a moment")),
+    }
 }
 
 /// Does work that takes time, beside the requests.

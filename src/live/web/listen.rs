@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_io_timeout::TimeoutStream;
 
+use super::budget::network;
 use super::guard::Peer;
 
 /// Connections at a time,
@@ -23,7 +24,7 @@ const CONNECTIONS: usize = 256;
 /// and from one address. A browser has six for each page.
 const CONNECTIONS_EACH: usize = 128;
 /// How long the head of a request may take, and a connection lie idle before it.
-const HEAD: Duration = Duration::from_secs(20);
+const HEAD: Duration = Duration::from_secs(10);
 /// How long who gets an answer may take nothing of it.
 const STUCK: Duration = Duration::from_secs(30);
 /// Bytes of a request's head.
@@ -79,7 +80,7 @@ pub async fn accept(listener: TcpListener, routes: Router, stopped: oneshot::Rec
         };
         match (place, accepted) {
             (Ok(place), Ok((stream, peer))) => {
-                if let Some(counted) = Counted::new(&counts, peer.ip()) {
+                if let Some(counted) = Counted::new(&counts, network(peer.ip())) {
                     tokio::spawn(serve(stream, peer.ip(), routes.clone(), place, counted));
                 }
             }

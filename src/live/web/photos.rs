@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use image::RgbImage;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::learn::{self, ImportLimits};
 use crate::live::names::{MOST_CLASSES, check_new_name};
@@ -25,8 +26,8 @@ use super::picture;
 use super::state::classes_json;
 use super::teaching::taught_json;
 
-/// The most pixels of a photo: those of a good phone; 150 MB while they are decoded.
-const PIXELS: u64 = 50_000_000;
+/// The most pixels of a photo: those of a phone; at most 200 MB while they are decoded and turned.
+const PIXELS: u64 = 25_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,11 +46,9 @@ pub async fn teach(
     let state = hub.state();
     state.revision.ok_or_else(no_store)?;
     check_new_name(&class, &state.classes)?;
-    let places = hub.clone();
-    let _incoming = place(&places.incoming).await?;
-    let bytes = bodies::photo(&headers, body).await?;
-    let _heavy = place(&places.heavy).await?;
+    let (bytes, place) = received(&hub, &headers, body).await?;
     blocking(move || {
+        let _place = place;
         let (photo, features) = featured(&hub, bytes)?;
         let (trunk, name) = (hub.trunk.fingerprint(), class.clone());
         let lesson = hub.session.with(move |teacher| {
@@ -61,6 +60,13 @@ pub async fn teach(
         Ok((StatusCode::CREATED, Json(taught_json(&hub, &lesson.taught, &class)?)))
     })
     .await
+}
+
+/// The bytes of a photo, and the right to decode them.
+async fn received(hub: &Hub, headers: &HeaderMap, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+    let _incoming = place(&hub.incoming).await?;
+    let bytes = bodies::photo(headers, body).await?;
+    Ok((bytes, place(&hub.heavy).await?))
 }
 
 /// A photo as it is kept, and what the trunk makes of that.
@@ -84,11 +90,9 @@ fn features(hub: &Hub, photo: &RgbImage) -> Result<Vec<f32>, ApiError> {
 
 /// `POST /api/classify`
 pub async fn classify(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
-    let places = hub.clone();
-    let _incoming = place(&places.incoming).await?;
-    let bytes = bodies::photo(&headers, body).await?;
-    let _heavy = place(&places.heavy).await?;
+    let (bytes, place) = received(&hub, &headers, body).await?;
     blocking(move || {
+        let _place = place;
         let features = features(&hub, &decode_within(&bytes, PIXELS)?)?;
         let classified = hub.session.classify(features)?;
         let (prediction, labels) =
@@ -106,17 +110,17 @@ pub async fn classify(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Bod
 /// `POST /api/import`: a zip of folders of photos, as much as the store may hold.
 pub async fn import(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
     let limits = hub.state().limits().ok_or_else(no_store)?;
-    let places = hub.clone();
-    let _incoming = place(&places.archives).await?;
-    let file = bodies::archive(&headers, body).await?;
-    let _heavy = place(&places.heavy).await?;
+    let place = place(&hub.archives).await?;
+    let store = hub.read(|store| Ok(store.path().to_path_buf()))?;
+    let folder = bodies::archive(&headers, body, &store).await?;
     blocking(move || {
+        let _place = place;
         // Beside the loop, which sees it within a second.
-        let mut store = hub.open_store()?;
-        let classes = MOST_CLASSES.saturating_sub(hub.state().classes.len());
-        let limits = ImportLimits { photos: limits.samples, bytes: limits.bytes, pixels: PIXELS, classes };
-        let imported = learn::import(&mut store, file.path(), limits, || {})?;
-        let name = file.path().display().to_string();
+        let (mut store, path) = (hub.open_store()?, folder.path().join(bodies::ARCHIVE_NAME));
+        let (photos, bytes) = (limits.samples, limits.bytes);
+        let limits = ImportLimits { photos, bytes, pixels: PIXELS, classes: MOST_CLASSES, may_have_markup: false };
+        let imported = learn::import(&mut store, &path, limits, || {})?;
+        let name = path.display().to_string();
         let skipped = imported.skipped.iter().map(|skipped| skipped.replace(&name, "the archive"));
         Ok(Json(json!({
             "new": imported.new,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -18,18 +19,21 @@ const MOST: usize = 50;
 /// `GET /api/review`: takes seconds, on one core; the same samples are looked through once.
 pub async fn review(State(hub): State<Arc<Hub>>) -> Result<Response, ApiError> {
     // Who comes meanwhile gets what the first one gets.
-    let mut known = hub.reviewing.lock().await;
+    let mut known = hub.reviewing.clone().lock_owned().await;
     let revision = hub.state().revision.ok_or_else(no_store)?;
     let found = match &*known {
         Some((of, found)) if *of == revision => found.clone(),
+        // To its end, also where nobody waits for it any more: then it is there for the next one.
         _ => {
-            let hub = hub.clone();
-            let found = Arc::new(blocking(move || look(&hub, revision)).await?);
-            *known = Some((revision, found.clone()));
-            found
+            let look = move || {
+                let found = Bytes::from(look(&hub, revision)?.to_string());
+                *known = Some((revision, found.clone()));
+                Ok(found)
+            };
+            blocking(look).await?
         }
     };
-    Ok(routes::json(found.to_string().into()))
+    Ok(routes::json(found))
 }
 
 fn look(hub: &Hub, revision: i64) -> Result<Value, ApiError> {

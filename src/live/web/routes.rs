@@ -57,7 +57,7 @@ pub fn routes(hub: Arc<Hub>, access: Access) -> Router {
         .route("/api/events", get(stream::events))
         .route("/api/stream", get(stream::pictures))
         .route("/api/frame.jpg", get(stream::frame))
-        // It is said again twice a second while a button is held.
+        // It is said again and again while a button is held.
         .route("/api/hold", put(teaching::hold))
         .route("/api/samples", get(samples::list))
         .route("/api/samples/{id}/photo", get(samples::photo))

@@ -79,6 +79,14 @@ impl WebSettings {
         }
     }
 
+    /// Whether others than this machine's programs can reach it: by the network, or by a proxy that has a name for it.
+    ///
+    /// # Errors
+    /// [`WebFault::Listen`].
+    pub fn is_open(&self) -> Result<bool, WebFault> {
+        Ok(!self.address()?.ip().is_loopback() || !self.hosts.is_empty())
+    }
+
     /// Where to listen; a port, or an address alone, are enough.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ impl State {
         about: &About,
         trunk: &Trunk,
         store: &SampleStore,
+        labels: &[String],
         (revision, measured): (i64, Option<(Arc<Model>, Arc<Evaluation>)>),
     ) -> Result<Self, SampleStoreError> {
         let (classes, usage, undo) = (store.classes()?, store.usage()?, store.next_undo()?);
@@ -55,7 +56,12 @@ impl State {
         let mut json = head_json(about, trunk);
         json["can_teach"] = json!(true);
         json["revision"] = json!(revision);
-        json["classes"] = classes.iter().map(|(name, samples)| json!({ "name": name, "samples": samples })).collect();
+        // A head that was learned together with others may know more.
+        let others = labels.iter().filter(|label| !classes.iter().any(|(name, _)| name == *label));
+        let all = classes.iter().map(|(name, samples)| (name, *samples)).chain(others.map(|label| (label, 0)));
+        let mut all: Vec<_> = all.collect();
+        all.sort();
+        json["classes"] = all.into_iter().map(|(name, samples)| json!({ "name": name, "samples": samples })).collect();
         json["store"] = json!({
             "samples": usage.samples,
             "removed": usage.removed,

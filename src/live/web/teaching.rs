@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::live::names::check_new_name;
+use crate::live::session::SessionError;
 use crate::store::Taught;
 
 use super::bodies;
@@ -24,11 +25,20 @@ pub struct OfClass {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MaybeOfClass {
+pub struct Hold {
     // Null, but not left out: who forgets it shall not end what another one holds.
     #[serde(deserialize_with = "Option::deserialize")]
     class: Option<String>,
+    /// Who holds it: a page, or a program.
+    #[serde(default)]
+    holder: String,
+    /// Whether it is the same hold as before, said again.
+    #[serde(default)]
+    renews: bool,
 }
+
+/// Bytes of a holder's name.
+const MAX_HOLDER: usize = 64;
 
 /// `POST /api/teach`: the newest frame.
 pub async fn teach(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
@@ -44,14 +54,22 @@ pub async fn teach(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) 
 
 /// `PUT /api/hold`: frames, for as long as it is said again.
 pub async fn hold(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -> Result<StatusCode, ApiError> {
-    let MaybeOfClass { class } = bodies::json(&headers, body, bodies::JSON).await?;
+    let Hold { class, holder, renews } = bodies::json(&headers, body, bodies::JSON).await?;
     let state = hub.state();
     state.revision.ok_or_else(no_store)?;
+    if holder.len() > MAX_HOLDER {
+        return Err(ApiError::refused(format!("the holder's name has more than {MAX_HOLDER} bytes")));
+    }
+    if class.is_some() && hub.seen().is_none() {
+        return Err(SessionError::NoFrame.into());
+    }
     if let Some(class) = &class {
         check_new_name(class, &state.classes)?;
     }
-    hub.hold(class);
-    Ok(StatusCode::NO_CONTENT)
+    match hub.hold(class, holder, renews) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ApiError::conflict("another page holds another class now")),
+    }
 }
 
 /// `POST /api/undo`

@@ -72,7 +72,7 @@ function suspectTile(suspect) {
 
 function duplicateTile(ids) {
   return el('li', { className: 'same' }, ...ids.map((id) => {
-    const [one, sample] = [el('div'), { id, class: 'several alike' }];
+    const [one, sample] = [el('div'), { id, class: null }];
     const remove = button('Remove', () => removeSample(sample, one), { 'aria-label': `Remove sample ${id}` });
     one.append(thumbnail(sample, () => showPhoto(sample, one)), remove);
     return one;
@@ -92,7 +92,7 @@ function frameTile({ id, guess, probability }) {
   const drop = () => settle(item, 'DELETE', `pending/${id}`, undefined, `Frame ${id} is dropped`);
   item.append(el('img', { src: `api/pending/${id}/photo`, loading: 'lazy', alt: `Frame ${id}` }),
     el('p', {}, 'Perhaps ', named(guess), ` (${percent(probability)})`),
-    el('div', { className: 'line' }, ...chooser('', null, label), button('Drop', drop)));
+    el('div', { className: 'line' }, ...chooser('', null, label, guess), button('Drop', drop)));
   return item;
 }
 

@@ -4,6 +4,7 @@ import { api, attempt, button, counted, el, quoted, say } from './common.js';
 
 const TAP_MS = 250; // shorter is a tap: one frame
 const RENEW_MS = 700; // the device ends a hold that is not renewed for two seconds
+const HOLDER = crypto.getRandomValues(new Uint32Array(2)).join('-'); // this page: another one's end is not ours
 let held = null;
 let sending = Promise.resolve();
 let isSending = false;
@@ -51,7 +52,7 @@ function begin(hold) {
   hold.teach.classList.add('held');
   hold.timer = setTimeout(() => {
     hold.hasBegun = true;
-    hold.timer = setInterval(() => { if (!isSending) send(hold); }, RENEW_MS);
+    hold.timer = setInterval(() => { if (!isSending) send(hold, true); }, RENEW_MS);
     send(hold);
   }, TAP_MS);
 }
@@ -70,12 +71,13 @@ export function releaseHold(isTap = false) {
 export const endHoldOf = (isGone) => { if (held && isGone(held.name)) releaseHold(); };
 
 /** One after the other, so that the end of a hold never arrives before what it ends. */
-function send(hold) {
+function send(hold, renews = false) {
   sending = sending.then(async () => {
     if (hold && hold !== held) return; // released while it waited
     isSending = true;
     const limits = hold ? { signal: AbortSignal.timeout(2_000) } : { keepalive: true };
-    const call = () => api('PUT', 'hold', { class: hold?.name ?? null }, limits).then(() => true);
+    const body = { class: hold?.name ?? null, holder: HOLDER, renews };
+    const call = () => api('PUT', 'hold', body, limits).then(() => true);
     const isSent = hold ? await attempt(hold.row, call) : await call().catch(() => true); // ends by itself
     isSending = false;
     if (!isSent && hold === held) releaseHold();

@@ -2,18 +2,25 @@
 
 import { byId, named, percent } from './common.js';
 import { classes, current, onState } from './state.js';
-import { showProbabilities } from './teach.js';
+import { clearProbabilities, showProbabilities } from './teach.js';
 
 const SPOKEN_MS = 5_000; // a screen reader is told of a label that stays, not of each one that passes
 const FRAMES_BEFORE_STREAM = 20;
 const FEW = 5; // the bars of more classes than that are not all in sight
 const STEPS = ['Give a name to the first thing, show it to the camera, and hold the button while you turn it.',
   'Now a second class, so that there is something to tell apart: another thing, or just the empty table.'];
+const FIXED = 'This head stays as it is: the device was started without a store, so there is nothing to teach.';
 const picture = byId('picture');
 let isShown = false;
 let frames = 0;
 let timer;
 let spoken = { words: '', time: 0 };
+let trouble = '';
+
+/** What happened to the camera last, for when there is no picture. */
+export function cameraSaid(text) {
+  trouble = text;
+}
 
 export function startPicture() {
   clearTimeout(timer);
@@ -46,11 +53,12 @@ picture.onload = () => {
 };
 picture.onerror = () => {
   if (!isShown) return;
-  if (frames > 0) byId('no-picture').hidden = false; // neither stream nor frame
+  byId('no-picture').hidden = frames === 0; // neither stream nor frame
   frameSoon();
 };
 
 export function showSeen(seen) {
+  trouble = '';
   byId('drift').hidden = !seen.drift;
   byId('teaching').hidden = !seen.teaching;
   if (seen.teaching) byId('teaching').replaceChildren('Teaching ', named(seen.teaching.class), ` · ${seen.teaching.samples}`);
@@ -80,7 +88,9 @@ export function showStatus(is, words) {
   byId('teaching').hidden = true;
   byId('verdict').dataset.kind = 'none'; // what was seen last is not what is there now
   byId('label').firstElementChild.textContent = words;
-  byId('runners-up').textContent = '';
+  byId('runners-up').textContent = trouble;
+  byId('details').textContent = '';
+  clearProbabilities();
 }
 
 function speak({ label, drift }) {
@@ -92,6 +102,6 @@ function speak({ label, drift }) {
 
 onState((state) => {
   const some = classes().filter(({ samples }) => samples !== 0).length;
-  byId('first-steps').hidden = !state.can_teach || some >= STEPS.length;
-  byId('first-steps').textContent = STEPS[some] ?? '';
+  byId('first-steps').hidden = state.can_teach && some >= STEPS.length;
+  byId('first-steps').textContent = state.can_teach ? STEPS[some] ?? '' : FIXED;
 });

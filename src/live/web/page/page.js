@@ -2,7 +2,7 @@
 
 import { api, attempt, byId } from './common.js';
 import { onState, refresh, refreshSoon } from './state.js';
-import { showSeen, showStatus, startPicture, stopPicture } from './live.js';
+import { cameraSaid, showSeen, showStatus, startPicture, stopPicture } from './live.js';
 import { releaseHold } from './hold.js';
 import { addNote } from './heads.js';
 import './teach.js';
@@ -37,7 +37,11 @@ function listen() {
     if (!document.hidden) showSeen(JSON.parse(data));
   });
   events.addEventListener('changed', () => { if (!document.hidden) refreshSoon(); });
-  events.addEventListener('note', ({ data }) => addNote(JSON.parse(data)));
+  events.addEventListener('note', ({ data }) => {
+    const note = JSON.parse(data);
+    if (note.text.startsWith('camera: ')) cameraSaid(note.text.slice('camera: '.length));
+    addNote(note);
+  });
 }
 
 function connected() {

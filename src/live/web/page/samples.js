@@ -6,7 +6,7 @@ import { classes } from './state.js';
 
 const PAGE = 60;
 const BUTTONS = 8; // more classes than that are a list to choose from
-const MOST_BYTES = 20e6;
+const MOST_BYTES = 20 * 2 ** 20;
 const PHOTOS = 'image/jpeg,image/png,image/webp,image/gif,image/bmp'; // one by one: an iPhone then converts its HEIC
 
 /** The samples of a class, below its row. */
@@ -37,7 +37,7 @@ function tile(sample) {
 }
 
 export const thumbnail = ({ id, class: name }, onclick) => button(
-  el('img', { src: `api/samples/${id}/thumbnail`, loading: 'lazy', alt: `Sample ${id} of ${name}` }),
+  el('img', { src: `api/samples/${id}/thumbnail`, loading: 'lazy', alt: name ? `Sample ${id} of ${name}` : `Sample ${id}` }),
   onclick, { className: 'thumbnail' });
 
 /** Changes something that `item` shows, which then goes. */
@@ -52,19 +52,19 @@ export const moveSample = ({ id }, name, item) =>
   settle(item, 'PATCH', `samples/${id}`, { class: name }, `Sample ${id} is now ${name}`);
 
 /** One button for each class, or a list where they are too many. */
-export function chooser(words, except, pick) {
+export function chooser(words, except, pick, guess) {
   const names = classes().map(({ name }) => name).filter((name) => name !== except);
   if (names.length <= BUTTONS) return names.map((name) => button([words, named(name)], () => pick(name)));
-  const options = names.map((name) => el('option', { value: name }, name));
+  const options = names.map((name) => el('option', { value: name, selected: name === guess }, name));
   const list = el('select', { 'aria-label': `${words}class` }, ...options);
   return [list, button(words || 'OK', () => pick(list.value))];
 }
 
 export function showPhoto(sample, item) {
   const closing = (work) => (name) => { byId('photo').close(); work(name); };
-  byId('photo-title').replaceChildren(named(sample.class));
+  byId('photo-title').replaceChildren(sample.class ? named(sample.class) : `Sample ${sample.id}`);
   byId('photo-image').src = `api/samples/${sample.id}/photo`;
-  byId('photo-image').alt = `Sample ${sample.id} of ${sample.class}`;
+  byId('photo-image').alt = `Sample ${sample.id}`;
   const facts = [`sample ${sample.id}`, sample.source, sample.time && when(sample.time), sample.bytes && size(sample.bytes)];
   byId('photo-text').textContent = facts.filter(Boolean).join(' · ');
   byId('photo-acts').replaceChildren(...chooser('Move to ', sample.class, closing((name) => moveSample(sample, name, item))),

@@ -13,7 +13,7 @@ function makeRow({ name, samples }) {
   const row = el('li', { className: 'class' });
   row.percent = el('span', { className: 'percent' });
   row.bar = bar(0);
-  row.append(el('div', { className: 'head' }, el('h3', {}, named(name)), row.percent), row.bar);
+  row.append(el('div', { className: 'head' }, el('h3', { title: name }, named(name)), row.percent), row.bar);
   if (samples === null) return row; // a head without a store
   row.count = button('', () => togglePanel(row), { className: 'samples', 'aria-expanded': 'false' });
   row.teach = teachButton(row, name, (count) => showCount(row, count));
@@ -33,6 +33,15 @@ function togglePanel(row) {
   row.count.setAttribute('aria-expanded', String(!row.panel.hidden));
   if (row.panel.hidden) row.panel.replaceChildren();
   else openPanel(row.panel, row.itemKey, [button('Rename', () => rename(row)), button('Remove class', () => remove(row))]);
+}
+
+/** Nothing is seen any more. */
+export function clearProbabilities() {
+  for (const row of rows.children) {
+    row.classList.remove('seen');
+    row.percent.textContent = '';
+    row.bar.style.setProperty('--share', 0);
+  }
 }
 
 /** Called ten times a second: touches only what has changed. */
@@ -73,12 +82,15 @@ async function rename(row) {
   const name = row.itemKey;
   const wanted = (await ask('Rename this class', `${quoted(name)} is to be called:`, 'Rename', name))?.trim();
   if (wanted === undefined || wanted === name) return;
+  const joins = classes().some((known) => known.name === wanted);
+  const both = `There is a class ${quoted(wanted)}. All samples of both will be in it. Undo takes it back.`;
+  if (joins && !await ask('Make both one class?', both, 'Join them')) return;
   await attempt(row, async () => {
     checkName(wanted);
     if (row.samples) await api('PATCH', `classes/${encodeURIComponent(name)}`, { name: wanted });
     else addEmpty(wanted);
     dropEmpty(name);
-    say(`${quoted(name)} is now called ${quoted(wanted)}`);
+    say(joins ? `${quoted(name)} is part of ${quoted(wanted)} now` : `${quoted(name)} is now called ${quoted(wanted)}`);
     await refresh();
     rowOf(wanted)?.count.focus();
   });
