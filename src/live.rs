@@ -35,6 +35,7 @@ pub use latest::{Latest, Newer};
 pub use names::{MOST_CLASSES, NameFault, check_new_name};
 pub use out_of_range::OutOfRange;
 pub use session::{
-    Frames, KeepSettings, Mind, NamedCamera, Seen, Session, SessionError, SessionSettings, TeachingSettings, UNKNOWN,
+    Classified, Frames, KeepSettings, Mind, NamedCamera, Seen, Session, SessionError, SessionSettings,
+    TeachingSettings, UNKNOWN,
 };
 pub use smoothing::{Smoother, SmoothingSettings};

@@ -422,7 +422,10 @@ mod tests {
                     config.mqtt = MqttSettings { broker, topic, discovery, commands, ..MqttSettings::default() };
                 }
                 #[cfg(feature = "gpio")]
-                (config.button.clear(), config.light.clear());
+                {
+                    config.button.clear();
+                    config.light.clear();
+                }
                 format!("{config:?}")
             };
             assert_eq!(plain(config), plain(Config::default()));

@@ -161,12 +161,15 @@ impl Drop for Fleet {
     }
 }
 
+/// Sends bytes to the others; none takes back what was sent.
+type Share = Box<dyn Fn(Arc<[u8]>) -> Result<(), String> + Send>;
+
 struct Worker {
     session: Weak<Session>,
     trunk: Arc<Trunk>,
     shared: Arc<Shared>,
     settings: FleetSettings,
-    share: Box<dyn Fn(Arc<[u8]>) -> Result<(), String> + Send>,
+    share: Share,
     union: Union,
     /// The samples here, as they were looked at last.
     own: Option<Snapshot>,

@@ -201,6 +201,15 @@ pub struct Seen {
     pub counts: Counts,
 }
 
+/// What the head says of something that is no frame.
+#[derive(Clone, Debug)]
+pub struct Classified {
+    /// What it says.
+    pub prediction: Prediction,
+    /// Names of the classes, in the order of the head.
+    pub labels: Arc<[String]>,
+}
+
 /// Why work on the samples was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -339,11 +348,11 @@ impl Session {
         &self.trunk
     }
 
-    /// What the head says of features `[feature_dim]` that the trunk made, with the names of its classes; `None` without a head.
+    /// What the head says of features `[feature_dim]` that the trunk made; `None` without a head.
     ///
     /// # Errors
     /// [`SessionError::Ended`], [`SessionError::NotFinite`].
-    pub fn classify(&self, features: Vec<f32>) -> Result<Option<(Prediction, Arc<[String]>)>, SessionError> {
+    pub fn classify(&self, features: Vec<f32>) -> Result<Option<Classified>, SessionError> {
         self.ask(move |head| head.classify(&features))?
     }
 

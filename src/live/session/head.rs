@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use topgraft_core::kernel::Kernels;
 
-use crate::learn::{Model, Prediction};
+use crate::learn::Model;
 use crate::live::camera::{Counts, Frame};
 use crate::live::drift::Drift;
 use crate::live::event::LiveEvent;
@@ -15,7 +15,7 @@ use crate::live::smoothing::Smoother;
 use super::keep::Keeper;
 use super::samples::{Held, Upkeep};
 use super::trunk::{Featured, PATIENCE};
-use super::{CloseOnPanic, Mind, Seen, SessionError, SessionSettings, Shared, UNKNOWN};
+use super::{Classified, CloseOnPanic, Mind, Seen, SessionError, SessionSettings, Shared, UNKNOWN};
 
 /// How long not to say the same again.
 const SAID_AGAIN: Duration = Duration::from_secs(3600);
@@ -137,9 +137,10 @@ impl HeadThread {
     }
 
     /// What the head says of features that are no frame's.
-    pub fn classify(&self, features: &[f32]) -> Result<Option<(Prediction, Arc<[String]>)>, SessionError> {
+    pub fn classify(&self, features: &[f32]) -> Result<Option<Classified>, SessionError> {
         let Some(model) = self.model() else { return Ok(None) };
-        Ok(Some((model.predict(self.kernels, features)?, Arc::from(&model.labels[..]))))
+        let labels = Arc::from(&model.labels[..]);
+        Ok(Some(Classified { prediction: model.predict(self.kernels, features)?, labels }))
     }
 
     /// Another head, or the own one again.

@@ -195,7 +195,7 @@ impl Hub {
             Some(reader) => {
                 let head = self.session.with(|teacher| {
                     let measured = teacher.model().cloned().zip(teacher.evaluation().cloned());
-                    (teacher.revision(), measured)
+                    state::Head { revision: teacher.revision(), measured }
                 })?;
                 let store = reader.lock().unwrap_or_else(PoisonError::into_inner);
                 self.state().with_store(&self.about, &self.trunk, &store, &labels, head)?

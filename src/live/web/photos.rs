@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::learn::{self, ImportLimits};
 use crate::live::names::{MOST_CLASSES, check_new_name};
-use crate::live::session::UNKNOWN;
+use crate::live::session::{Classified, UNKNOWN};
 use crate::store::{Features, NewSample};
 use crate::vision::{Preprocessor, decode_within, encode_jpeg};
 
@@ -95,7 +95,7 @@ pub async fn classify(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Bod
         let _place = place;
         let features = features(&hub, &decode_within(&bytes, PIXELS)?)?;
         let classified = hub.session.classify(features)?;
-        let (prediction, labels) =
+        let Classified { prediction, labels } =
             classified.ok_or_else(|| ApiError::conflict("there is no head yet: teach two classes"))?;
         let label = match prediction.unknown {
             Some(true) => UNKNOWN,

@@ -24,6 +24,12 @@ pub struct State {
     pub json: Bytes,
 }
 
+/// What the head's thread knows: the revision that the head is of, and how good it is, once that was measured.
+pub struct Head {
+    pub revision: i64,
+    pub measured: Option<(Arc<Model>, Arc<Evaluation>)>,
+}
+
 impl State {
     /// Before anything is known.
     pub fn new(limits: Option<Limits>) -> Self {
@@ -41,7 +47,7 @@ impl State {
         trunk: &Trunk,
         store: &SampleStore,
         labels: &[String],
-        (revision, measured): (i64, Option<(Arc<Model>, Arc<Evaluation>)>),
+        Head { revision, measured }: Head,
     ) -> Result<Self, SampleStoreError> {
         let (classes, usage, undo) = (store.classes()?, store.usage()?, store.next_undo()?);
         let version = store.heads()?.first().map(|head| head.version);

@@ -37,7 +37,7 @@ pub struct Hold {
     renews: bool,
 }
 
-/// Bytes of a holder's name.
+/// Characters of a holder's name.
 const MAX_HOLDER: usize = 64;
 
 /// `POST /api/teach`: the newest frame.
@@ -57,8 +57,8 @@ pub async fn hold(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -
     let Hold { class, holder, renews } = bodies::json(&headers, body, bodies::JSON).await?;
     let state = hub.state();
     state.revision.ok_or_else(no_store)?;
-    if holder.len() > MAX_HOLDER {
-        return Err(ApiError::refused(format!("the holder's name has more than {MAX_HOLDER} bytes")));
+    if holder.chars().count() > MAX_HOLDER {
+        return Err(ApiError::refused(format!("the holder's name has more than {MAX_HOLDER} characters")));
     }
     if class.is_some() && hub.seen().is_none() {
         return Err(SessionError::NoFrame.into());
