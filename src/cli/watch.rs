@@ -70,6 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 impl Args {
     /// The head file that was named.
+    #[cfg(feature = "web")]
     pub fn model(&self) -> Option<&PathBuf> {
         self.model.as_ref()
     }
@@ -89,6 +90,7 @@ impl Args {
 pub struct Live {
     pub session: Arc<Session>,
     /// Where frames come from, without passwords.
+    #[cfg_attr(not(feature = "web"), expect(dead_code))]
     pub source: String,
     screen: Option<screen::Shown>,
 }

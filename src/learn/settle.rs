@@ -55,7 +55,7 @@ pub struct Settled {
     pub model: Model,
     /// What it says of samples that were left out.
     pub evaluation: Evaluation,
-    /// How much each left-out sample looks like its class ([`Model::score`]), the lowest first.
+    /// How much each left-out sample looks like its class ([`Prediction::score`](super::Prediction)), the lowest first.
     pub scores: Vec<f32>,
     pub(super) revision: i64,
 }

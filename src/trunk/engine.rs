@@ -4,6 +4,8 @@
 //! None. tract returns errors for most malformed networks, but it asserts in places that a hostile file can reach, so
 //! every call into it passes through [`guarded`], which makes an error of a panic.
 
+mod depthwise;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -187,6 +189,8 @@ impl Network {
         guarded(|| {
             let mut model = self.model.clone();
             model.select_output_outlets(&outlets)?;
+            let mut model = model.into_decluttered()?;
+            depthwise::replace(&mut model)?;
             Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))
         })
     }
