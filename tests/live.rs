@@ -11,7 +11,7 @@ mod watching;
 
 use std::path::{Path, PathBuf};
 
-use crate::program::{DATA, DEMO, Run, topgraft};
+use crate::program::{DATA, DEMO, Run, TINY_CATALOG, topgraft};
 
 /// A folder for a store, and a small network, which takes no time.
 struct Bench {
@@ -23,17 +23,7 @@ impl Bench {
     fn new() -> Self {
         let [folder, model] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
         std::fs::copy(format!("{DATA}/tiny.onnx"), model.path().join("tiny.onnx")).expect("is in the tree");
-        let catalog = r#"
-[[backbone]]
-name = "tiny"
-file = "tiny.onnx"
-input = { width = 16, height = 16, layout = "nchw", channels = "rgb" }
-mean = [127.5, 127.5, 127.5]
-scale = [127.5, 127.5, 127.5]
-resize = { rule = "squeeze" }
-filter = "bilinear"
-"#;
-        std::fs::write(model.path().join("catalog.toml"), catalog).expect("writes");
+        std::fs::write(model.path().join("catalog.toml"), TINY_CATALOG).expect("writes");
         Self { folder, model }
     }
 

@@ -10,6 +10,18 @@ use tempfile::TempDir;
 pub const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo");
 pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
 
+/// What `tests/data/tiny.onnx` takes, for a catalog beside it.
+pub const TINY_CATALOG: &str = r#"
+[[backbone]]
+name = "tiny"
+file = "tiny.onnx"
+input = { width = 16, height = 16, layout = "nchw", channels = "rgb" }
+mean = [127.5, 127.5, 127.5]
+scale = [127.5, 127.5, 127.5]
+resize = { rule = "squeeze" }
+filter = "bilinear"
+"#;
+
 /// Says that a test ends early, for want of something that can be installed: a failure where everything was, which whoever
 /// installed it says by `TOPGRAFT_TEST_ALL`.
 pub fn lacks(what: &str) {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 use serde_json::Value;
 
-use crate::program::{DATA, DEMO};
+use crate::program::{DATA, DEMO, TINY_CATALOG};
 
 /// How long to wait for what comes in any case.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ impl Served {
         command.args(["serve", "--from", "-", "-s"]).arg(at("x.store"));
         if backbone.is_some() {
             std::fs::copy(format!("{DATA}/tiny.onnx"), at("tiny.onnx")).expect("is in the tree");
-            std::fs::write(at("catalog.toml"), CATALOG).expect("writes");
+            std::fs::write(at("catalog.toml"), TINY_CATALOG).expect("writes");
             command.arg("--backbone").arg(at("tiny.onnx"));
         }
         if !args.contains(&"--listen") {
@@ -328,17 +328,6 @@ fn photo() -> Vec<u8> {
     let class = first(Path::new(&format!("{DEMO}/new"))).expect("there are some");
     std::fs::read(first(&class).expect("there are some")).expect("reads")
 }
-
-const CATALOG: &str = r#"
-[[backbone]]
-name = "tiny"
-file = "tiny.onnx"
-input = { width = 16, height = 16, layout = "nchw", channels = "rgb" }
-mean = [127.5, 127.5, 127.5]
-scale = [127.5, 127.5, 127.5]
-resize = { rule = "squeeze" }
-filter = "bilinear"
-"#;
 
 /// Bytes of memory that a program has had at most.
 fn peak(child: &Child) -> u64 {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -32,6 +33,13 @@ const LATER: Duration = Duration::from_secs(60);
 const AT_LAST: Duration = Duration::from_secs(600);
 /// and any of them until more of it comes.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// The class that something is of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfClass {
+    pub class: String,
+}
 
 /// A JSON object.
 pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, most: usize) -> Result<T, ApiError> {

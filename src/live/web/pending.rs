@@ -8,22 +8,15 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::live::names::check_new_name;
 
-use super::bodies;
+use super::bodies::{self, OfClass};
 use super::error::ApiError;
 use super::hub::{Hub, blocking};
 use super::samples::picture;
 use super::state::seconds;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OfClass {
-    class: String,
-}
 
 /// `GET /api/pending`
 pub async fn list(State(hub): State<Arc<Hub>>) -> Result<Json<Value>, ApiError> {

@@ -9,7 +9,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use image::RgbImage;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,7 +18,7 @@ use crate::live::session::{Classified, UNKNOWN};
 use crate::store::{Features, NewSample};
 use crate::vision::{Preprocessor, decode_within, encode_jpeg};
 
-use super::bodies;
+use super::bodies::{self, OfClass};
 use super::error::ApiError;
 use super::hub::{Hub, blocking, no_store, place};
 use super::picture;
@@ -28,12 +27,6 @@ use super::teaching::taught_json;
 
 /// The most pixels of a photo: those of a phone; at most 200 MB while they are decoded and turned.
 const PIXELS: u64 = 25_000_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OfClass {
-    class: String,
-}
 
 /// `POST /api/samples?class=`: one that was taken elsewhere.
 pub async fn teach(

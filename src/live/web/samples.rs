@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::live::names::{check_name_of, check_new_name};
 use crate::vision;
 
-use super::bodies;
+use super::bodies::{self, OfClass};
 use super::error::ApiError;
 use super::hub::{Hub, blocking};
 use super::state::seconds;
@@ -28,12 +28,6 @@ pub struct Which {
     class: String,
     before: Option<i64>,
     limit: Option<usize>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OfClass {
-    class: String,
 }
 
 /// `GET /api/samples?class=&before=&limit=`: the newest first.

@@ -10,7 +10,7 @@ use super::access::Token;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSettings {
-    /// Address and port. Only this machine reaches 127.0.0.1; 0.0.0.0 and [::] are reached by all, and ask for the token.
+    /// Address and port. Only this machine reaches 127.0.0.1; `0.0.0.0` and `[::]` are reached by all, and ask for the token.
     pub listen: String,
     /// What browsers and programs must know to be let in; 12 characters or more. Without one a new one is made at every start, where others
     /// than this machine can reach the page.

@@ -13,15 +13,9 @@ use crate::live::names::check_new_name;
 use crate::live::session::SessionError;
 use crate::store::Taught;
 
-use super::bodies;
+use super::bodies::{self, OfClass};
 use super::error::ApiError;
 use super::hub::{Hub, blocking, no_store};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OfClass {
-    class: String,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
