@@ -86,7 +86,7 @@ pub use sentence_encoder::SentenceEncoder;
 pub use settle::{Settled, Snapshot, settle};
 pub use statistics::{
     LEAST_SAMPLES, MAX_BYTES, MAX_CLASSES, MAX_NODES, Statistics, StatisticsError, StatisticsFault,
-    StatisticsFileError, TrunkIdentity, Union, UnionError,
+    StatisticsFileError, StatisticsHead, TrunkIdentity, Union, UnionError,
 };
 pub use teacher::{Extraction, Lesson, TeachError, Teacher};
 pub use text_pooling::{PoolingError, choose_pooling, scaling_of};

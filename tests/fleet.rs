@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use topgraft::learn::{Model, Statistics};
+use topgraft::learn::{Model, Statistics, StatisticsHead};
 
 use crate::program::{DATA, DEMO, Run, topgraft};
 
@@ -140,8 +140,12 @@ fn statistics_become_a_head_that_classifies() {
     fleet.merge(&["a.stats", "b.stats"], "union.graft", &["--force"]).succeeds();
     // The library reads what the program wrote.
     let all = ["a.stats", "b.stats"].map(|name| Statistics::open(Path::new(&fleet.path(name))).expect("sound"));
-    let model = Statistics::merge(&all).expect("alike").model().expect("fits");
+    let model = Statistics::merge(&all).expect("alike").model(StatisticsHead::Lda).expect("fits");
     assert_eq!(Model::open(Path::new(&head)).expect("sound"), model);
+    // Of means alone; stores have no kind.
+    let run = fleet.merge(&["a.stats", "b.stats"], "means.graft", &["--head", "prototype"]).succeeds();
+    assert!(run.stdout.contains("head       prototype; not measured"), "{}", run.stdout);
+    fleet.merge(&["a.store"], "x.store", &["--head", "prototype"]).refuses(&["--head is for statistics"]);
 }
 
 #[test]

@@ -17,7 +17,9 @@ use std::time::{Instant, SystemTime};
 use anyhow::Result;
 use ndarray::{Array2, ArrayView2, Axis};
 use npy::{Splits, read_npy, read_splits};
-use topgraft::learn::{Model, Scaling, Settings, Snapshot, Statistics, Teacher, Union, fit_with, probabilities};
+use topgraft::learn::{
+    Model, Scaling, Settings, Snapshot, Statistics, StatisticsHead, Teacher, Union, fit_with, probabilities,
+};
 use topgraft::store::{Features, Limits, NewSample, SampleStore};
 use topgraft::topgraft_core::head::{Head, Kind, argmax};
 use topgraft::topgraft_core::kernel::Kernels;
@@ -82,7 +84,7 @@ fn precision(tasks: &[Task]) -> Result<()> {
             let largest = logits.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
             (logits, largest)
         };
-        let logits = task.logits(&merged.model()?);
+        let logits = task.logits(&merged.model(StatisticsHead::Lda)?);
         let together = task.logits_together();
         let kept = |bits: u32| -> Result<f64> {
             let parts: Vec<Statistics> = parts.iter().map(|part| oracle::rounded(part, bits)).collect();
@@ -127,7 +129,7 @@ fn cost(tasks: &[Task]) -> Result<()> {
         let merged = Statistics::merge(&parts)?;
         let merge = ms(start);
         let start = Instant::now();
-        merged.model()?;
+        merged.model(StatisticsHead::Lda)?;
         println!(
             "| {} | {} | {} | {} | {make:.0} | {read:.0} | {merge:.0} | {:.0} |",
             task.name,
@@ -158,14 +160,15 @@ fn accuracy(shared: &Path) -> Result<()> {
                 for split in 0..splits.splits.len() {
                     let task = of_split(&name, &splits, &features, split, shots);
                     let parts = task.devices();
-                    let alone = parts.iter().map(|part| Ok(task.right(&task.logits(&part.model()?))));
+                    let alone =
+                        parts.iter().map(|part| Ok(task.right(&task.logits(&part.model(StatisticsHead::Lda)?))));
                     let alone = alone.collect::<Result<Vec<f64>>>()?.iter().sum::<f64>() / DEVICES as f64;
                     let mut union = Union::new(&trunk());
                     for (device, part) in parts.iter().enumerate() {
                         union.insert(&device.to_string(), part.clone())?;
                     }
                     let halves: Vec<Statistics> = parts.iter().map(|part| oracle::rounded(part, 10)).collect();
-                    let model = union.measured("0", &task.snapshot(0)?, &trunk())?;
+                    let model = union.measured("0", &task.snapshot(0)?, &trunk(), StatisticsHead::Lda)?;
                     let own = f64::from(model.calibration.expect("measured").temperature);
                     let merged = task.logits(&model);
                     let fitted = |kind| task.fitted(kind).map(|model| task.right(&task.logits(&model)));
@@ -174,7 +177,7 @@ fn accuracy(shared: &Path) -> Result<()> {
                     let numbers = [
                         alone,
                         task.right(&merged),
-                        task.right(&task.logits(&Statistics::merge(&halves)?.model()?)),
+                        task.right(&task.logits(&Statistics::merge(&halves)?.model(StatisticsHead::Lda)?)),
                         fitted(Kind::Lda)?,
                         fitted(Kind::Softmax)?,
                         task.log_loss(&merged, 1.0),

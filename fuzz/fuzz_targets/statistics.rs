@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use topgraft::learn::Statistics;
+use topgraft::learn::{Statistics, StatisticsHead};
 
 fuzz_target!(|bytes: &[u8]| {
     parse(bytes);
@@ -18,7 +18,7 @@ fn parse(bytes: &[u8]) {
     assert!((0..statistics.classes().len()).all(|class| statistics.mean(class).iter().all(|x| x.is_finite())));
     // A square of floats for each: no more than a fuzzer has time for.
     if statistics.trunk().feature_dim <= 64 {
-        if let Ok(model) = statistics.model() {
+        if let Ok(model) = statistics.model(StatisticsHead::Lda) {
             assert!(model.to_bytes().is_ok());
         }
         if let Ok(twice) = Statistics::merge([&statistics, &statistics]) {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use serde_json::{Value, json};
-use topgraft::learn::{Model, SaveError, Statistics, StatisticsFileError, Written, check_path, is_same_file};
+use topgraft::learn::{
+    Model, SaveError, Statistics, StatisticsFileError, StatisticsHead, Written, check_path, is_same_file,
+};
 use topgraft::store::{Merged, SampleStore};
 
 use super::Outcome;
@@ -24,12 +26,34 @@ pub struct Args {
     /// Store or head file to write
     #[arg(short, long, value_name = "UNION.store|HEAD.graft")]
     output: PathBuf,
+    /// Kind of the head that is made of statistics
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    head: MergedHead,
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// Kinds of heads that statistics are enough for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum MergedHead {
+    /// Linear discriminant analysis
+    #[default]
+    Lda,
+    /// The nearest class mean
+    Prototype,
+}
+
+impl From<MergedHead> for StatisticsHead {
+    fn from(head: MergedHead) -> Self {
+        match head {
+            MergedHead::Lda => Self::Lda,
+            MergedHead::Prototype => Self::Prototype,
+        }
+    }
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -48,6 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             bail!("{store} is a store and {statistics} is statistics; give files of one kind");
         }
         None if kinds[0] => merge_statistics(args),
+        None if args.head != MergedHead::default() => bail!("--head is for statistics; these are stores"),
         None => merge_stores(args),
     }
 }
@@ -73,7 +98,7 @@ fn merge_statistics(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     let all = Statistics::merge(&parts)?;
-    let model: Model = all.model()?;
+    let model: Model = all.model(args.head.into())?;
     model.save(&args.output, args.force)?;
     let classes = |part: &Statistics| -> Vec<(String, usize)> {
         let counts = part.counts().iter().map(|count| *count as usize);
@@ -101,7 +126,11 @@ fn merge_statistics(args: &Args) -> anyhow::Result<Outcome> {
         writeln!(out, "merged     {}: {samples}, {classes}", plain_path(path))?;
     }
     writeln!(out, "classes    {}", shown(&classes(&all)))?;
-    writeln!(out, "head       {}, shrinkage {}; not measured, not calibrated", model.kind.name(), model.l2)?;
+    let shrinkage = match args.head {
+        MergedHead::Lda => format!(", shrinkage {}", model.l2),
+        MergedHead::Prototype => String::new(),
+    };
+    writeln!(out, "head       {}{shrinkage}; not measured, not calibrated", model.kind.name())?;
     writeln!(out, "written    {}", plain_path(&args.output))?;
     Ok(Outcome::Done)
 }

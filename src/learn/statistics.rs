@@ -9,6 +9,7 @@
 
 mod error;
 mod format;
+mod head;
 mod measure;
 #[cfg(test)]
 mod tests;
@@ -17,17 +18,15 @@ mod union;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use topgraft_core::head::Kind;
 use topgraft_core::kernel::Kernels;
 use topgraft_core::preprocess::Preprocess;
 use topgraft_core::scaler::Scaler;
-use topgraft_core::solver::lda::{self, Shrinkage};
 use topgraft_core::solver::moments::Moments;
 
 pub use error::{StatisticsError, StatisticsFault, StatisticsFileError};
+pub use head::StatisticsHead;
 pub use union::{MAX_NODES, Union, UnionError};
 
-use super::fit::zero_head;
 use super::model::{Model, PRODUCER};
 use super::scaling::Scaling;
 use super::settle::Snapshot;
@@ -91,7 +90,7 @@ impl TrunkIdentity {
 /// let bytes = porch.to_bytes();
 /// let all = Statistics::merge([&garden, &Statistics::parse(&bytes)?])?;
 /// assert_eq!((all.classes(), all.counts()), (["cat".to_owned(), "fox".to_owned()].as_slice(), [3, 2].as_slice()));
-/// let model = all.model()?;
+/// let model = all.model(StatisticsHead::Lda)?;
 /// assert_eq!(model.labels, ["cat", "fox"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -241,20 +240,14 @@ impl Statistics {
     ///
     /// # Errors
     /// [`StatisticsError::TooFewClasses`], or [`StatisticsError::Fit`] of numbers that are those of no samples.
-    pub fn model(&self) -> Result<Model, StatisticsError> {
+    pub fn model(&self, kind: StatisticsHead) -> Result<Model, StatisticsError> {
         if let [class] = self.classes.as_slice() {
             return Err(StatisticsError::TooFewClasses { class: class.clone() });
         }
-        let (n_classes, dim) = (self.classes.len(), self.trunk.feature_dim);
-        let (mut sums, mut counts) = (self.sums.clone(), self.counts.clone());
-        let mut square = vec![0.0; dim * dim];
-        unpack(dim, &self.scatter, &mut square);
-        let moments = Moments::resume(n_classes, dim, &mut sums, &mut counts, &mut square)?;
-        let shrinkage = self.shrinkage();
-        let settings = lda::Settings { shrinkage: Shrinkage::Scaled(shrinkage), class_shares: false };
-        let mut head = zero_head(0, n_classes, dim).0;
-        let mut scratch = vec![0.0; lda::head_scratch_len(dim).expect("fits memory")];
-        lda::head(Kernels::detect(), &moments, &settings, &mut head, &mut scratch)?;
+        let (head, setting) = match kind {
+            StatisticsHead::Lda => self.lda()?,
+            StatisticsHead::Prototype => (self.prototypes()?, 1.0),
+        };
         if !head.parameters().iter().all(|x| x.is_finite()) {
             return Err(StatisticsError::NotFinite);
         }
@@ -270,8 +263,8 @@ impl Statistics {
             labels: self.classes.clone(),
             scaler: if self.scaling == Scaling::L2 { Scaler::L2 } else { Scaler::None },
             head: head.into(),
-            l2: shrinkage,
-            kind: Kind::Lda,
+            l2: setting,
+            kind: kind.kind(),
             evaluation: None,
             calibration: None,
             rejection: None,
@@ -378,25 +371,6 @@ impl Statistics {
             .cmp(&(&other.classes, &other.counts))
             .then_with(numbers)
             .then_with(|| names(self).cmp(&names(other)))
-    }
-
-    /// s of [`Shrinkage::Oas`], 0..=1: what the head file is to say of it.
-    fn shrinkage(&self) -> f32 {
-        let (dim, n) = (self.trunk.feature_dim, self.n_samples() as f64);
-        let (mut trace, mut square, mut rest) = (0.0, 0.0, self.scatter.as_slice());
-        for row in 0..dim {
-            let (diagonal, after) = rest.split_at(1);
-            let (beside, after) = after.split_at(dim - row - 1);
-            let diagonal = f64::from(diagonal[0]);
-            let beside: f64 = beside.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-            trace += diagonal;
-            square += diagonal * diagonal + 2.0 * beside;
-            rest = after;
-        }
-        let d = dim as f64;
-        let (mean, alpha) = (trace / n / d, square / (n * n) / (d * d));
-        let (above, below) = (alpha + mean * mean, (n + 1.0) * (alpha - mean * mean / d));
-        if below > above { (above / below) as f32 } else { 1.0 }
     }
 }
 

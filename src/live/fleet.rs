@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::log::Log;
 use super::out_of_range::OutOfRange;
 use super::session::Session;
-use crate::learn::{LEAST_SAMPLES, MAX_NODES, Snapshot, Statistics, StatisticsError, Union, save};
+use crate::learn::{LEAST_SAMPLES, MAX_NODES, Snapshot, Statistics, StatisticsError, StatisticsHead, Union, save};
 use crate::trunk::Trunk;
 
 /// This device's part of the union; no other's is called so, as a node's name has no `/`.
@@ -38,13 +38,15 @@ pub struct FleetSettings {
     pub group: String,
     /// Classes with fewer samples are not shared, nor changes that would show fewer; 1 shares everything at once.
     pub least: u32,
+    /// What kind of head is made of all.
+    pub kind: StatisticsHead,
     /// File for the head of all, written whenever it is another one.
     pub head: Option<PathBuf>,
 }
 
 impl Default for FleetSettings {
     fn default() -> Self {
-        Self { group: String::new(), least: LEAST_SAMPLES, head: None }
+        Self { group: String::new(), least: LEAST_SAMPLES, kind: StatisticsHead::Lda, head: None }
     }
 }
 
@@ -321,7 +323,7 @@ impl Worker {
         }
         let empty = Snapshot::default();
         let own = self.own.as_ref().unwrap_or(&empty);
-        let model = match self.union.measured(OWN, own, &self.trunk) {
+        let model = match self.union.measured(OWN, own, &self.trunk, self.settings.kind) {
             Ok(model) => model,
             Err(error) => {
                 session.follow(None);

@@ -89,6 +89,14 @@ fn shrink(shrinkage: Shrinkage, n: f64, feature_dim: usize, trace: f64, square: 
     Ok((s, target))
 }
 
+/// The s of [`Shrinkage::Oas`] for `moments`, 0..=1: a head file says of it.
+pub fn oas(moments: &Moments<'_>) -> f32 {
+    let d = moments.feature_dim();
+    let (trace, square) = upper_norms(d, moments.scatter());
+    // It is in range whatever the numbers are.
+    shrink(Shrinkage::Oas, moments.n_samples() as f64, d, trace, square).map_or(1.0, |(s, _)| s as f32)
+}
+
 /// Writes the head that `moments` give. `scratch` needs [`head_scratch_len`] elements of any content.
 ///
 /// # Errors

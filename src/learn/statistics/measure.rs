@@ -5,7 +5,7 @@ use topgraft_core::head::argmax;
 use topgraft_core::kernel::Kernels;
 
 use super::union::Union;
-use super::{Statistics, StatisticsError};
+use super::{Statistics, StatisticsError, StatisticsHead};
 use crate::learn::calibration::Calibration;
 use crate::learn::cross_validation::assign_folds;
 use crate::learn::evaluation::Evaluation;
@@ -29,8 +29,14 @@ impl Union {
     ///
     /// # Panics
     /// If the trunk gives another number of features than the samples have.
-    pub fn measured(&self, node: &str, own: &Snapshot, trunk: &Trunk) -> Result<Model, StatisticsError> {
-        let mut model = self.model()?;
+    pub fn measured(
+        &self,
+        node: &str,
+        own: &Snapshot,
+        trunk: &Trunk,
+        kind: StatisticsHead,
+    ) -> Result<Model, StatisticsError> {
+        let mut model = self.model(kind)?;
         let (dim, n_classes) = (trunk.feature_dim().max(1), model.labels.len());
         // Samples of classes that nobody has published are none of this head's.
         let class = |label: &u16| model.labels.binary_search(&own.classes[usize::from(*label)]).ok();
@@ -45,7 +51,11 @@ impl Union {
         for fold in 0..FOLDS {
             let is_left_out = |sample: &usize| fold_of[*sample] == fold;
             let (asked, kept): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(is_left_out);
-            let Ok(left) = self.without(node, &kept, &rows, &labels, &model.labels, trunk) else { return Ok(model) };
+            let Ok(left) =
+                self.without(node, &kept, &rows, &labels, &model.labels, trunk).and_then(|left| left.model(kind))
+            else {
+                return Ok(model);
+            };
             for sample in asked {
                 let Ok(got) = left.logits(Kernels::detect(), rows[sample]) else { return Ok(model) };
                 // A class that only what is left out was of is not known then.
@@ -73,7 +83,7 @@ impl Union {
         Ok(model)
     }
 
-    /// The head of all devices, of which one has only the samples that are `kept`, of classes that it has published.
+    /// The statistics of all devices, of which one has only the samples that are `kept`, of classes that it has published.
     fn without(
         &self,
         node: &str,
@@ -82,7 +92,7 @@ impl Union {
         labels: &[u16],
         classes: &[String],
         trunk: &Trunk,
-    ) -> Result<Model, StatisticsError> {
+    ) -> Result<Statistics, StatisticsError> {
         let published = self.nodes().find(|(name, _)| *name == node).map_or(&[][..], |(_, part)| part.classes());
         let is_published = |sample: &&usize| published.binary_search(&classes[usize::from(labels[**sample])]).is_ok();
         let kept: Vec<usize> = kept.iter().filter(is_published).copied().collect();
@@ -93,6 +103,6 @@ impl Union {
             false => Some(Statistics::of_rows(trunk, Scaling::L2, classes, &taught, &features)?),
         };
         let others = self.nodes().filter(|(name, _)| *name != node).map(|(_, part)| part);
-        Statistics::merge(others.chain(&own))?.model()
+        Statistics::merge(others.chain(&own))
     }
 }

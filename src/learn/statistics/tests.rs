@@ -1,10 +1,12 @@
 //! Against heads of all samples at once, round trips, and damage.
 
-use topgraft_core::head::Head;
+use topgraft_core::head::{Head, Kind};
 use topgraft_core::random::SplitMix64;
-use topgraft_core::solver::TrainingSet;
+use topgraft_core::solver::prototype::{Mode, Prototypes};
+use topgraft_core::solver::{TrainingSet, lda};
 
 use super::*;
+use crate::learn::fit::zero_head;
 use crate::store::Featured;
 
 const TRUNK_DIM: usize = 1280;
@@ -59,21 +61,31 @@ impl Data {
         [0, 1, 2].map(|wanted| self.part(|sample| device(sample) == wanted))
     }
 
-    /// LDA of all scaled features at once.
-    fn head(&self) -> Head<Vec<f32>> {
+    /// Of all scaled features at once, by the solvers for samples.
+    fn head_of(&self, kind: StatisticsHead) -> Head<Vec<f32>> {
         let mut rows = self.rows.clone();
         rows.chunks_exact_mut(self.dim).for_each(|row| Scaler::<Vec<f32>>::L2.apply(Kernels::detect(), row));
         let n_classes = self.classes.len();
         let set = TrainingSet { features: &rows, labels: &self.labels, sample_weights: None };
         let mut head = zero_head(0, n_classes, self.dim).0;
-        let mut scratch = vec![0.0; lda::scratch_len(self.labels.len(), n_classes, self.dim).expect("small")];
-        lda::fit(Kernels::detect(), &set, &lda::Settings::default(), &mut head, &mut scratch).expect("fits");
+        match kind {
+            StatisticsHead::Lda => {
+                let mut scratch = vec![0.0; lda::scratch_len(self.labels.len(), n_classes, self.dim).expect("small")];
+                lda::fit(Kernels::detect(), &set, &lda::Settings::default(), &mut head, &mut scratch).expect("fits");
+            }
+            StatisticsHead::Prototype => {
+                let (mut sums, mut counts) = (vec![0; n_classes * self.dim], vec![0; n_classes]);
+                let mut means = Prototypes::new(Mode::Raw, n_classes, self.dim, &mut sums, &mut counts).expect("fits");
+                means.fit(&set).expect("fits");
+                means.head(Kernels::detect(), 1.0, &mut head).expect("fits");
+            }
+        }
         head
     }
 
     /// Largest difference of a logit, and largest logit.
     fn difference(&self, model: &Model) -> (f32, f32) {
-        let head = self.head();
+        let head = self.head_of(if model.kind == Kind::Lda { StatisticsHead::Lda } else { StatisticsHead::Prototype });
         let (mut difference, mut largest) = (0.0f32, 0.0f32);
         for row in self.asked.chunks_exact(self.dim) {
             let mut scaled = row.to_vec();
@@ -98,13 +110,18 @@ fn the_head_of_three_devices_is_that_of_all_samples() {
     // From 20 samples in all to 300 a device.
     for (n, n_classes) in [(20, 2), (60, 5), (300, 3), (900, 4)] {
         let data = Data::new(n, n_classes, TRUNK_DIM, n as u64);
-        let model = Statistics::merge(&data.devices()).expect("alike").model().expect("fits");
+        let model = Statistics::merge(&data.devices()).expect("alike").model(StatisticsHead::Lda).expect("fits");
         assert_eq!((model.labels.as_slice(), model.kind), (data.classes.as_slice(), Kind::Lda));
         let (difference, largest) = data.difference(&model);
         assert!(difference <= 1e-4 * largest, "{n} samples: {difference} of {largest}");
         // And what the file holds of it is a head.
         let bytes = model.to_bytes().expect("fits");
         assert_eq!(Model::parse(&bytes).expect("sound"), model);
+        // Of means alone.
+        let means = Statistics::merge(&data.devices()).expect("alike").model(StatisticsHead::Prototype).expect("fits");
+        assert_eq!(means.kind, Kind::Prototype);
+        let (difference, _) = data.difference(&means);
+        assert!(difference <= 1e-6, "{n} samples: {difference}");
     }
 }
 
@@ -112,7 +129,7 @@ fn the_head_of_three_devices_is_that_of_all_samples() {
 fn more_samples_than_features_agree_too() {
     let data = Data::new(90, 3, 20, 1);
     let (difference, largest) =
-        data.difference(&Statistics::merge(&data.devices()).expect("alike").model().expect("fits"));
+        data.difference(&Statistics::merge(&data.devices()).expect("alike").model(StatisticsHead::Lda).expect("fits"));
     assert!(difference <= 1e-4 * largest, "{difference} of {largest}");
 }
 
@@ -144,7 +161,7 @@ fn merging_adds_counts_and_means() {
 #[test]
 fn the_shrinkage_in_the_file_is_that_of_core() {
     for data in [small(), Data::new(60, 3, 400, 2)] {
-        let model = data.part(|_| true).model().expect("fits");
+        let model = data.part(|_| true).model(StatisticsHead::Lda).expect("fits");
         let (difference, largest) = data.difference(&model);
         assert!(difference <= 1e-4 * largest && model.l2 > 0.0 && model.l2 <= 1.0, "{difference} {}", model.l2);
     }
@@ -152,7 +169,7 @@ fn the_shrinkage_in_the_file_is_that_of_core() {
     let trunk = Trunk::rows(2);
     let classes = ["a".to_owned(), "b".to_owned()];
     let made = Statistics::of_rows(&trunk, Scaling::L2, &classes, &[0, 1], &[1.0, 0.0, 0.0, 1.0]).expect("samples");
-    assert_eq!(made.model().expect("fits").l2, 1.0);
+    assert_eq!(made.model(StatisticsHead::Lda).expect("fits").l2, 1.0);
 }
 
 #[test]
@@ -173,7 +190,7 @@ fn what_cannot_be_merged_names_both() {
     other.trunk.preprocess.width += 1;
     assert!(matches!(Statistics::merge([&a, &other]), Err(StatisticsError::Trunk { .. })));
     assert_eq!(Statistics::merge([]), Err(StatisticsError::Nothing));
-    assert_eq!(a.model(), Err(StatisticsError::TooFewClasses { class: "a".to_owned() }));
+    assert_eq!(a.model(StatisticsHead::Lda), Err(StatisticsError::TooFewClasses { class: "a".to_owned() }));
 }
 
 #[test]
@@ -201,7 +218,11 @@ fn numbers_of_no_samples_give_no_head() {
     let mut made = small().part(|_| true);
     // Far from positive semidefinite: beside the diagonal is more than on it.
     made.scatter[1] = 1e6;
-    assert!(matches!(made.model(), Err(StatisticsError::Fit(_))), "{:?}", made.model());
+    assert!(
+        matches!(made.model(StatisticsHead::Lda), Err(StatisticsError::Fit(_))),
+        "{:?}",
+        made.model(StatisticsHead::Lda)
+    );
 }
 
 #[test]
@@ -293,7 +314,7 @@ fn damage_behind_a_right_checksum_is_refused_or_leaves_sound_statistics() {
             Ok(read) => {
                 assert_eq!(Statistics::parse(&read.to_bytes()).as_ref(), Ok(&read));
                 // A head or an error, and no panic.
-                let _ = read.model();
+                let _ = read.model(StatisticsHead::Lda);
                 let _ = Statistics::merge([&read, &made]);
             }
         }
@@ -373,7 +394,7 @@ fn a_union_forgets_what_was_sent_before() {
         }
         union
     };
-    let wanted = union(&[("a", &a), ("b", &b)]).model().expect("fits");
+    let wanted = union(&[("a", &a), ("b", &b)]).model(StatisticsHead::Lda).expect("fits");
     let mut other = union(&[("b", &c), ("a", &b), ("c", &c)]);
     assert_eq!(other.put("b", &b.to_bytes()), Ok(true));
     assert_eq!(other.put("a", &a.to_bytes()), Ok(true));
@@ -382,8 +403,8 @@ fn a_union_forgets_what_was_sent_before() {
     assert_eq!((other.put("c", &[]), other.remove("c")), (Ok(false), false));
     assert_eq!(other.revision(), 6);
     assert_eq!(other.nodes().map(|(node, _)| node).collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(other.model().expect("fits"), wanted);
-    assert_eq!(Union::new(&data.trunk()).model(), Err(StatisticsError::Nothing));
+    assert_eq!(other.model(StatisticsHead::Lda).expect("fits"), wanted);
+    assert_eq!(Union::new(&data.trunk()).model(StatisticsHead::Lda), Err(StatisticsError::Nothing));
 }
 
 #[test]
@@ -421,7 +442,7 @@ fn a_union_is_bounded_and_of_one_trunk() {
     let mut renamed = b.clone();
     renamed.trunk.backbone = "mine".to_owned();
     assert_eq!(union.insert("node 2", renamed), Ok(true));
-    assert_eq!(union.model().expect("fits").backbone, "rows");
+    assert_eq!(union.model(StatisticsHead::Lda).expect("fits").backbone, "rows");
 }
 
 #[test]
@@ -445,7 +466,10 @@ fn a_device_measures_the_head_of_all_by_its_own_samples() {
         },
         1,
     );
-    let (plain, measured) = (union.model().expect("fits"), union.measured("b", &snapshot, &trunk).expect("fits"));
+    let (plain, measured) = (
+        union.model(StatisticsHead::Lda).expect("fits"),
+        union.measured("b", &snapshot, &trunk, StatisticsHead::Lda).expect("fits"),
+    );
     let evaluation = measured.evaluation.expect("measured");
     assert_eq!((evaluation.n_samples, evaluation.folds), (21, 5));
     assert!(evaluation.correct >= 15, "{evaluation:?}");
@@ -456,9 +480,10 @@ fn a_device_measures_the_head_of_all_by_its_own_samples() {
     assert_eq!(Model::parse(&measured.to_bytes().expect("fits")).expect("sound"), measured);
     // A sample has no say in what is said of it: labels that are all wrong are not learned by heart.
     let wrong = Snapshot { labels: snapshot.labels.iter().map(|label| (label + 1) % 3).collect(), ..snapshot.clone() };
-    let of_wrong = union.measured("elsewhere", &wrong, &trunk).expect("fits").evaluation.expect("measured");
+    let of_wrong =
+        union.measured("elsewhere", &wrong, &trunk, StatisticsHead::Lda).expect("fits").evaluation.expect("measured");
     assert!(of_wrong.correct < 6, "{of_wrong:?}");
     // Too few to leave any out.
     let few = Snapshot { labels: snapshot.labels[..4].to_vec(), rows: snapshot.rows[..160].to_vec(), ..snapshot };
-    assert_eq!(union.measured("b", &few, &trunk).expect("fits"), plain);
+    assert_eq!(union.measured("b", &few, &trunk, StatisticsHead::Lda).expect("fits"), plain);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_CLASSES, Statistics, StatisticsError, StatisticsFault, TrunkIdentity};
+use super::{MAX_CLASSES, Statistics, StatisticsError, StatisticsFault, StatisticsHead, TrunkIdentity};
 use crate::learn::model::Model;
 use crate::learn::scaling::Scaling;
 use crate::trunk::Trunk;
@@ -49,7 +49,7 @@ pub enum UnionError {
 /// head, bit for bit; what a device has withdrawn, or sent anew, is forgotten.
 ///
 /// ```
-/// use topgraft::learn::{Scaling, Statistics, Union};
+/// use topgraft::learn::{Scaling, Statistics, StatisticsHead, Union};
 /// use topgraft::trunk::Trunk;
 ///
 /// let trunk = Trunk::rows(2);
@@ -60,9 +60,9 @@ pub enum UnionError {
 /// let mut union = Union::new(&trunk);
 /// assert!(union.put("porch", &sent("cat", [1.0, 0.0])?)?);
 /// assert!(union.put("garden", &sent("fox", [0.0, 1.0])?)?);
-/// assert_eq!(union.model()?.labels, ["cat", "fox"]);
+/// assert_eq!(union.model(StatisticsHead::Lda)?.labels, ["cat", "fox"]);
 /// assert!(union.put("garden", &[])?, "it withdraws");
-/// assert!(union.model().is_err(), "there is one class left");
+/// assert!(union.model(StatisticsHead::Lda).is_err(), "there is one class left");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -141,8 +141,8 @@ impl Union {
     ///
     /// # Errors
     /// As [`statistics`](Self::statistics) and [`Statistics::model`].
-    pub fn model(&self) -> Result<Model, StatisticsError> {
-        self.statistics()?.model()
+    pub fn model(&self, kind: StatisticsHead) -> Result<Model, StatisticsError> {
+        self.statistics()?.model(kind)
     }
 
     /// Whether there is room for that device.
