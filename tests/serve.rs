@@ -92,7 +92,13 @@ impl Served {
         let camera = std::thread::spawn(move || {
             let scenes = CLASSES.map(pictures);
             for number in 0.. {
-                let which: usize = std::fs::read_to_string(&scene).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+                let text = std::fs::read_to_string(&scene).unwrap_or_default();
+                if text == "off" {
+                    // As a camera that hangs.
+                    std::thread::sleep(Duration::from_millis(50));
+                    continue;
+                }
+                let which: usize = text.parse().unwrap_or(0);
                 // It is read until the program ends.
                 if stdin.write_all(&frame(&scenes[which.min(2)], number)).is_err() {
                     return;
@@ -256,6 +262,19 @@ impl Drop for Served {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
+    /// Until what is seen is so.
+    #[track_caller]
+    fn until(&mut self, mut holds: impl FnMut(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let seen = self.next("seen");
+            if holds(&seen) {
+                return seen;
+            }
+            assert!(start.elapsed() < PATIENCE, "never: {seen}");
+        }
+    }
+
     /// The next of that name.
     fn next(&mut self, name: &str) -> Value {
         let mut event = String::new();

@@ -375,10 +375,20 @@ impl Session {
         self.ask(move |head| head.teach(&class))?
     }
 
-    /// Teaches every frame that comes, a few a second, until another class or none is held. All of them are undone together.
-    pub fn hold(&self, class: Option<&str>) {
-        let class = class.map(str::to_owned);
-        self.push(Box::new(move |head| head.hold(class)));
+    /// Teaches every frame that comes, a few a second, until the holder ends that, or somebody else holds a class: who was last has it, and
+    /// nobody ends what another one holds. All of one hold are undone together.
+    pub fn hold(&self, class: Option<&str>, holder: &str) {
+        let (class, holder) = (class.map(str::to_owned), holder.to_owned());
+        self.push(Box::new(move |head| head.hold(class, holder)));
+    }
+
+    /// Whether that holder still holds a class: it may have failed, or another one have come.
+    ///
+    /// # Errors
+    /// [`SessionError::Ended`].
+    pub fn is_held_by(&self, holder: &str) -> Result<bool, SessionError> {
+        let holder = holder.to_owned();
+        self.ask(move |head| head.is_held_by(&holder))
     }
 
     /// Has another head decide what is seen, as one that was learned together with others, until `None` ends that. What is taught goes

@@ -33,8 +33,15 @@ class Walk:
         self.complaints = []
         page.on("console", lambda message: message.type in ("error", "warning") and self.complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
+        self.is_held = None
+        page.on("request", self.hears)
         page.on("request", lambda request: self.is_ours(request.url) or self.complaints.append(f"foreign request: {request.url}"))
         page.add_init_script("document.addEventListener('securitypolicyviolation', e => console.error('CSP violation: ' + e.violatedDirective + ' ' + e.blockedURI))")
+
+    def hears(self, request):
+        """Whether the page has told the device that a class is held."""
+        if request.method == "PUT" and request.url.endswith("/api/hold"):
+            self.is_held = request.post_data_json["class"] is not None
 
     def is_ours(self, url):
         return url.startswith((self.options.url.rstrip("/") + "/", "blob:", "data:"))
@@ -170,7 +177,9 @@ class Walk:
         self.stays_ended(name, f"after {key} was released")
 
     def stays_ended(self, name, when):
-        expect(self.page.locator("#teaching"), f"`{name}` is still taught {when}").to_be_hidden(timeout=1_500)  # the device alone: 2 s
+        # By the page, and not by the device, which ends it two seconds later.
+        self.until(lambda: self.is_held is False, f"the page has not ended the hold {when}")
+        expect(self.page.locator("#teaching"), f"`{name}` is still taught {when}").to_be_hidden()
         self.next_frames(10)  # the last of them is counted some time after it was taught
         before = self.samples(name)
         self.next_frames(10)
@@ -360,6 +369,20 @@ class Walk:
         self.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
         self.is_loaded("#picture")
 
+    def camera_stops(self):
+        """What was seen last is not what is there now, however often the page asks."""
+        if not self.options.scene_file:
+            return
+        status = self.page.locator("#status")
+        Path(self.options.scene_file).write_text("off")
+        expect(status).to_have_attribute("data-is", "lost", timeout=30_000)
+        for _ in range(150):
+            demand(status.get_attribute("data-is") == "lost", "a camera that has stopped is shown as live")
+            self.page.wait_for_timeout(100)
+        self.shot("stopped")
+        Path(self.options.scene_file).write_text("1")
+        expect(status).to_have_attribute("data-is", "live", timeout=60_000)
+
     # ---- how it looks ----
     def look(self):
         for size_name, size in (("phone", PHONE), ("desk", DESK)):
@@ -397,9 +420,9 @@ class Walk:
         steps = [self.log_in, self.see_the_picture, self.add_classes, lambda: self.teach_by_mouse(0), lambda: self.teach_by_keyboard(1, " "),
                  lambda: self.teach_by_keyboard(2, "Enter"), self.teach_by_leaving, self.teach_and_be_called_away, self.teach_by_tap_and_click, self.see_what_it_knows, self.measured, self.look_at_samples,
                  self.rename, self.remove_and_undo, self.upload, self.classify, self.measured, self.review, self.label_what_waits, self.measured, self.heads,
-                 self.measured, self.reload, self.hides, self.look]
+                 self.measured, self.reload, self.hides, self.camera_stops, self.look]
         titles = ["log in", "see the picture", "add classes", "teach by mouse", "teach by space", "teach by enter", "leaving ends it", "blur ends it", "tap and click", "labels", "measured",
-                  "samples", "rename", "remove and undo", "upload", "classify", "measured", "review", "waiting", "measured", "heads", "measured", "reload", "hidden", "looks"]
+                  "samples", "rename", "remove and undo", "upload", "classify", "measured", "review", "waiting", "measured", "heads", "measured", "reload", "hidden", "camera stops", "looks"]
         for title, step in zip(titles, steps, strict=True):
             try:
                 step()

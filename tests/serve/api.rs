@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use topgraft::learn::Model;
-use topgraft::store::SampleStore;
+use topgraft::store::{Features, NewPending, SampleStore};
 
 use super::{CLASSES, Served, photo};
 
@@ -67,17 +67,21 @@ fn a_hold_teaches_until_it_is_let_go_or_nobody_says_it_any_more() {
     let hold = |class: Value| served.json("PUT", "/api/hold", &json!({ "class": class })).is(204);
     served.show(1);
     hold(json!("flowers"));
-    served.until(|state| count(state, "flowers") >= 2);
+    served.until(|state| {
+        // As a page does.
+        served.json("PUT", "/api/hold", &json!({ "class": "flowers", "renews": true })).is(204);
+        count(state, "flowers") >= 2
+    });
     hold(Value::Null);
     let mut events = served.events();
-    while !events.next("seen")["teaching"].is_null() {}
+    events.until(|seen| seen["teaching"].is_null());
     let taught = count(&served.state(), "flowers");
     (0..10).for_each(|_| drop(events.next("seen")));
     assert_eq!(count(&served.state(), "flowers"), taught, "it was let go");
     // A page that is gone says nothing more.
     hold(json!("flowers"));
-    while events.next("seen")["teaching"].is_null() {}
-    while !events.next("seen")["teaching"].is_null() {}
+    events.until(|seen| !seen["teaching"].is_null());
+    events.until(|seen| seen["teaching"].is_null());
     // All of one hold is undone together.
     served.json("POST", "/api/undo", &json!({})).is(200);
     assert_eq!(count(&served.state(), "flowers"), taught);
@@ -99,9 +103,9 @@ fn who_presses_last_holds_and_nobody_ends_what_another_one_holds() {
     hold(json!("one"), "a", true).is(409);
     hold(Value::Null, "a", false).is(204);
     let mut events = served.events();
-    while events.next("seen")["teaching"]["class"] != "other" {}
+    events.until(|seen| seen["teaching"]["class"] == "other");
     hold(Value::Null, "b", false).is(204);
-    while !events.next("seen")["teaching"].is_null() {}
+    events.until(|seen| seen["teaching"].is_null());
     served.json("PUT", "/api/hold", &json!({})).is(400);
     served.json("PUT", "/api/hold", &json!(["one"])).is(400);
 }
@@ -191,36 +195,63 @@ pub fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().expect("ends").into_inner()
 }
 
+/// A photo of one colour, which differs from all others.
+fn coloured(rgb: [u8; 3], number: u8) -> Vec<u8> {
+    let noise = |x: u32, y: u32| ((x * 7 + y * 13 + u32::from(number) * 29) % 23) as u8;
+    topgraft::vision::encode_jpeg(&image::RgbImage::from_fn(64, 64, |x, y| {
+        image::Rgb(rgb.map(|level| level.saturating_add(noise(x, y))))
+    }))
+}
+
 #[test]
-fn samples_are_looked_through_and_frames_wait_for_a_label() {
+fn samples_are_looked_through_and_what_is_in_the_wrong_class_is_found() {
     let served = Served::new(&[]);
     served.get("/api/review").is(409);
-    served.teach_all(5);
-    // One that is somewhere else.
-    let id = served.get("/api/samples?class=birds").is(200).json()["samples"][0]["id"].clone();
-    served.json("PATCH", &format!("/api/samples/{id}"), &json!({ "class": "tools" })).is(204);
+    let send = |class: &str, photo: &[u8]| {
+        let path = format!("/api/samples?class={class}");
+        served.call("POST", &path, &[("Content-Type", "image/jpeg")], photo).is(201).json()["id"].clone()
+    };
+    for number in 0..8 {
+        send("red", &coloured([200, 20, 20], number));
+        send("blue", &coloured([20, 20, 200], number));
+    }
+    let wrong = send("red", &coloured([20, 20, 200], 99));
     let found = served.get("/api/review").is(200).json();
     assert_eq!(found["revision"], served.state()["revision"]);
-    for key in ["suspects", "duplicates", "confusions"] {
-        assert!(found[key].is_array(), "{found}");
-    }
     let suspects = found["suspects"].as_array().unwrap();
-    assert!(suspects.iter().all(|suspect| suspect["class"] != suspect["predicted"]), "{found}");
-    // Something else than it was taught, as often as it takes until it is not sure.
-    let mut waiting = served.get("/api/pending").is(200).json();
-    for scene in (0..3).cycle().take(60) {
-        if waiting["frames"].as_array().is_some_and(|frames| !frames.is_empty()) {
-            break;
-        }
-        served.show(scene);
-        waiting = served.get("/api/pending").is(200).json();
+    let suspect = suspects.iter().find(|suspect| suspect["id"] == wrong).unwrap_or_else(|| panic!("{found}"));
+    assert_eq!((&suspect["class"], &suspect["predicted"]), (&json!("red"), &json!("blue")));
+    assert!(!found["duplicates"].as_array().unwrap().is_empty(), "{found}");
+    // As it is known then, at once; and anew after a change.
+    assert_eq!(served.get("/api/review").is(200).json(), found);
+    served.json("PATCH", &format!("/api/samples/{wrong}"), &json!({ "class": "blue" })).is(204);
+    let mended = served.get("/api/review").is(200).json();
+    assert!(!mended["suspects"].as_array().unwrap().iter().any(|suspect| suspect["id"] == wrong), "{mended}");
+}
+
+#[test]
+fn frames_that_wait_get_a_label_or_are_dropped() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    let mut store = SampleStore::open_or_create(&folder.path().join("x.store")).expect("opens");
+    for number in 0..2 {
+        let features = Features { trunk: [7; 32], numbers: &[f32::from(number), 1.0] };
+        let (photo, time) = (&coloured([9, 99, 9], number)[..], std::time::SystemTime::now());
+        let frame = NewPending { photo, source: "camera", time, guess: "cat", probability: 0.4, features };
+        store.keep_pending(&frame, 10).expect("keeps");
     }
-    let Some(frame) = waiting["frames"].as_array().unwrap().first().cloned() else { return };
-    served.get(&format!("/api/pending/{}/photo", frame["id"])).is(200);
-    let before = served.state()["store"]["samples"].as_u64().unwrap();
-    served.json("PATCH", &format!("/api/pending/{}", frame["id"]), &json!({ "class": "odd" })).is(204);
-    assert_eq!(served.state()["store"]["samples"], before + 1);
-    served.json("DELETE", &format!("/api/pending/{}", frame["id"]), &json!({})).is(404);
+    drop(store);
+    let served = Served::start(folder, Some("tiny"), &[]);
+    assert_eq!(served.state()["store"]["pending"], 2);
+    let frames = served.get("/api/pending").is(200).json();
+    assert_eq!((&frames["frames"][0]["id"], &frames["frames"][0]["guess"]), (&json!(2), &json!("cat")), "{frames}");
+    assert_eq!(served.get("/api/pending/1/photo").is(200).header("content-type"), Some("image/jpeg"));
+    served.json("PATCH", "/api/pending/1", &json!({ "class": "a dog" })).is(204);
+    assert_eq!(served.state()["classes"], json!([{ "name": "a dog", "samples": 1 }]));
+    served.json("DELETE", "/api/pending/2", &json!({})).is(204);
+    served.json("DELETE", "/api/pending/2", &json!({})).is(404);
+    served.json("PATCH", "/api/pending/1", &json!({ "class": "a dog" })).is(404);
+    assert_eq!(served.get("/api/pending").is(200).json(), json!({ "frames": [] }));
+    assert_eq!(served.state()["store"]["pending"], 0);
 }
 
 /// The picture as a browser gets it.

@@ -56,7 +56,9 @@ fn without_the_token_there_is_nothing_and_a_wrong_one_is_reported_once() {
     let statuses: Vec<u16> = (0..30).map(|number| login(&format!("guess {number}")).status).collect();
     assert!(statuses.contains(&429) && statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
     served.call("GET", "/api/state", &[("Authorization", ""), ("Cookie", &cookie)], b"").is(200);
+    let start = std::time::Instant::now();
     while served.get("/api/state").status != 200 {
+        assert!(start.elapsed() < super::PATIENCE);
         std::thread::sleep(std::time::Duration::from_millis(500));
     }
     served.says_once("wrong token");
@@ -288,7 +290,7 @@ fn slow_and_stuck_clients_hold_up_nobody() {
         stream.write_all(request.as_bytes()).expect("is taken");
         held.push(stream);
     }
-    // Frames go on, and so do requests: but for photos, of which two may come in at a time.
+    // Frames go on, and so do requests: but for photos, of which four may come in at a time.
     let mut events = served.events();
     let first = events.next("seen")["frame"].as_u64().expect("a number");
     for _ in 0..30 {
@@ -296,7 +298,7 @@ fn slow_and_stuck_clients_hold_up_nobody() {
         served.json("POST", "/api/teach", &json!({ "class": "flowers" })).is(200);
         events.next("seen");
     }
-    while events.next("seen")["frame"].as_u64().expect("a number") < first + 20 {}
+    events.until(|seen| seen["frame"].as_u64().expect("a number") >= first + 20);
     // More than there is room for is told so.
     let mut refused = 0;
     for _ in 0..20 {

@@ -20,7 +20,7 @@ impl Buttons {
         let act = move |action| {
             let Some(session) = session.upgrade() else { return };
             match action {
-                Action::Hold(class) => session.hold(class.as_deref()),
+                Action::Hold(class) => session.hold(class.as_deref(), "buttons"),
                 // What cannot be undone is no news to who stands there; the loop says what failed.
                 Action::Undo => drop(session.with(|teacher| teacher.undo())),
             }

@@ -20,6 +20,8 @@ const SAME: f32 = 0.995;
 /// A class that is held.
 pub(super) struct Held {
     class: String,
+    /// Who holds it: a button, a page.
+    holder: String,
     batch: Option<Batch>,
     /// When a frame was taught, and its features.
     last: Option<(Instant, Vec<f32>)>,
@@ -98,11 +100,18 @@ impl HeadThread {
         Ok(lesson)
     }
 
-    /// Holds a class, or none.
-    pub fn hold(&mut self, class: Option<String>) {
-        self.held = class.map(|class| Held { class, batch: None, last: None, samples: None });
+    /// Holds a class, or ends what this holder holds.
+    pub fn hold(&mut self, class: Option<String>, holder: String) {
+        if class.is_none() && !self.is_held_by(&holder) {
+            return;
+        }
+        self.held = class.map(|class| Held { class, holder, batch: None, last: None, samples: None });
         self.teach_held();
         self.see(false);
+    }
+
+    pub fn is_held_by(&self, holder: &str) -> bool {
+        self.held.as_ref().is_some_and(|held| held.holder == holder)
     }
 
     /// Teaches the newest frame if a class is held, and it is time.

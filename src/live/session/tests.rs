@@ -155,10 +155,13 @@ fn a_class_that_is_held_is_undone_at_once() {
     teach_all(&scene, &session, 2);
     scene.show(3);
     wait_frame(&session);
-    session.hold(Some("squares"));
+    session.hold(Some("squares"), "a");
     let seen = wait(&session, |seen| seen.teaching.as_ref().is_some_and(|(_, samples)| *samples >= 4));
     assert_eq!(seen.teaching.as_ref().expect("is held").0, "squares");
-    session.hold(None);
+    session.hold(None, "b");
+    assert!(session.is_held_by("a").expect("runs") && !session.is_held_by("b").expect("runs"));
+    session.hold(None, "a");
+    assert!(!session.is_held_by("a").expect("runs"));
     wait(&session, |seen| seen.teaching.is_none());
     assert_eq!(session.with(|teacher| teacher.store().classes()).expect("has").expect("reads").len(), 4);
     let undone = session.with(Teacher::undo).expect("has a store").expect("undoes");

@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const SEEN_EVERY: Duration = Duration::from_millis(90);
 /// Something is sent at least so often, so that a lost connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How old what a page is told first may be.
+const FRESH: Duration = Duration::from_secs(2);
 /// How long a page holds a class without saying so again.
 const HOLD: Duration = Duration::from_secs(2);
 /// Messages that a slow reader of events may be behind; then it goes on with the newest.
@@ -47,13 +49,6 @@ const TURN: Duration = Duration::from_secs(15);
 /// The most readers of the live picture, and of events.
 const PICTURE_READERS: usize = 16;
 const EVENT_READERS: usize = 64;
-
-/// A class that a page holds.
-struct Held {
-    class: String,
-    holder: String,
-    until: Instant,
-}
 
 pub struct Hub {
     pub session: Arc<Session>,
@@ -87,7 +82,8 @@ pub struct Hub {
     notes: Mutex<VecDeque<Value>>,
     pub refusals: Log<String>,
     refused: Mutex<HashMap<&'static str, Instant>>,
-    hold: Mutex<Option<Held>>,
+    /// The page that holds a class, and how long without saying so again.
+    hold: Mutex<Option<(String, Instant)>>,
     refreshing: Mutex<()>,
     /// The state is another, though the head is not.
     is_stale: AtomicBool,
@@ -182,7 +178,10 @@ impl Hub {
     /// Ends [`run`](Self::run), and all streams.
     pub fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
-        self.session.hold(None);
+        let hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((holder, _)) = hold {
+            self.session.hold(None, &holder);
+        }
     }
 
     /// The state as it is now, for whoever asks next.
@@ -253,7 +252,9 @@ impl Hub {
     pub fn events(&self) -> (Vec<Bytes>, broadcast::Receiver<Bytes>) {
         let events = self.events.subscribe();
         let mut first = vec![stream::event("changed", &json!({ "revision": self.state().revision }))];
-        first.extend(self.seen().map(|seen| stream::event("seen", &state::seen_json(&seen))));
+        // What was seen some time ago is not what is seen: the camera may be gone.
+        let newest = self.seen().filter(|seen| seen.time.elapsed().is_ok_and(|age| age < FRESH));
+        first.extend(newest.map(|seen| stream::event("seen", &state::seen_json(&seen))));
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         first.extend(notes.iter().map(|note| stream::event("note", note)));
         (first, events)
@@ -269,27 +270,33 @@ impl Hub {
         }
     }
 
-    /// Holds a class for two seconds more, or none; whether it does. Who presses last has it, and nobody ends what another one holds.
-    pub fn hold(&self, class: Option<String>, holder: String, renews: bool) -> bool {
+    /// Holds a class for two seconds, or ends that.
+    pub fn hold(&self, class: Option<&str>, holder: &str) {
+        let holder = holder_of(holder);
+        self.session.hold(class, &holder);
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_others = hold.as_ref().is_some_and(|held| held.holder != holder);
-        if is_others && (renews || class.is_none()) {
-            return class.is_none();
+        match class {
+            Some(_) => *hold = Some((holder, Instant::now() + HOLD)),
+            None => drop(hold.take_if(|(known, _)| *known == holder)),
         }
-        let is_same = !is_others && hold.as_ref().map(|held| &held.class) == class.as_ref();
-        *hold = class.clone().map(|class| Held { class, holder, until: Instant::now() + HOLD });
-        if !is_same {
-            self.session.hold(class.as_deref());
+    }
+
+    /// Holds what the holder holds for two seconds more; whether it still does.
+    pub fn renew(&self, holder: &str) -> Result<bool, ApiError> {
+        let holder = holder_of(holder);
+        let is_held = self.session.is_held_by(&holder)?;
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, until)) = hold.as_mut().filter(|(known, _)| is_held && *known == holder) {
+            *until = Instant::now() + HOLD;
         }
-        true
+        Ok(is_held)
     }
 
     /// A page that is gone holds nothing.
     fn end_hold(&self) {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        if hold.as_ref().is_some_and(|held| Instant::now() >= held.until) {
-            *hold = None;
-            self.session.hold(None);
+        if let Some((holder, _)) = hold.take_if(|(_, until)| Instant::now() >= *until) {
+            self.session.hold(None, &holder);
         }
     }
 
@@ -301,6 +308,11 @@ impl Hub {
             self.refusals.add(text(), |_, _| false);
         }
     }
+}
+
+/// A page among all who hold.
+fn holder_of(page: &str) -> String {
+    format!("page {page}")
 }
 
 pub fn no_store() -> ApiError {

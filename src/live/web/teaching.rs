@@ -60,10 +60,15 @@ pub async fn hold(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body) -
     if let Some(class) = &class {
         check_new_name(class, &state.classes)?;
     }
-    match hub.hold(class, holder, renews) {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(ApiError::conflict("another page holds another class now")),
+    if !renews || class.is_none() {
+        hub.hold(class.as_deref(), &holder);
+        return Ok(StatusCode::NO_CONTENT);
     }
+    blocking(move || match hub.renew(&holder)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ApiError::conflict("this is not held any more: another page or button is, or it failed")),
+    })
+    .await
 }
 
 /// `POST /api/undo`

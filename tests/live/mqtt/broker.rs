@@ -119,6 +119,16 @@ impl Broker {
         pairs.map(|(topic, payload)| (topic.to_owned(), payload.to_owned())).collect()
     }
 
+    /// The bytes that are retained at a topic, if any are: those of `retained` would be text.
+    pub fn retained_bytes(&self, topic: &str) -> Option<Vec<u8>> {
+        let args = ["-t", topic, "--retained-only", "-W", "2", "-C", "1", "-F", "%x"];
+        let output = self.client("mosquitto_sub").args(args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let pairs = text.trim().as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
     /// Listens from now on.
     pub fn listen(&self, filter: &str) -> Listener {
         // Its own message says that it listens.

@@ -1,8 +1,8 @@
 // How good the head is, which samples look wrong, and the frames that wait for a label.
 
-import { api, attempt, bar, button, byId, el, keep, named, percent, say, sentence, store, stored, takeOut }
+import { api, attempt, bar, button, byId, el, Failure, keep, named, percent, say, sentence, store, stored, takeOut }
   from './common.js';
-import { onState } from './state.js';
+import { classes, onState } from './state.js';
 import { chooser, moveSample, removeSample, settle, showPhoto, thumbnail } from './samples.js';
 
 const RIGHT = 'topgraft.right';
@@ -65,10 +65,16 @@ function suspectTile(suspect) {
   item.append(thumbnail(suspect, () => showPhoto(suspect, item)),
     el('p', {}, 'Taught as ', named(suspect.class), ', looks like ', named(suspect.predicted), share),
     el('div', { className: 'line' },
-      button(['Move to ', named(suspect.predicted)], () => moveSample(suspect, suspect.predicted, item)),
+      button(['Move to ', named(suspect.predicted)], () => move(suspect, item)),
       button('Remove', () => removeSample(suspect, item)), button('It is right', isRight)));
   return item;
 }
+
+/** Not to a class that has another name since: that would make it anew. */
+const move = (suspect, item) => attempt(item, () => {
+  if (!classes().some(({ name }) => name === suspect.predicted)) throw new Failure('there is no such class any more; check again');
+  return moveSample(suspect, suspect.predicted, item);
+});
 
 function duplicateTile(ids) {
   return el('li', { className: 'same' }, ...ids.map((id) => {
@@ -82,7 +88,7 @@ function duplicateTile(ids) {
 const reloadFrames = () => attempt(byId('pending'), async () => {
   const { frames } = await api('GET', 'pending');
   byId('pending-count').textContent = frames.length;
-  keep(byId('frames'), frames.slice(0, shownFrames), ({ id }) => id, frameTile);
+  keep(byId('frames'), frames.slice(0, shownFrames), ({ id }) => id, frameTile, (item) => item.offer());
   byId('more-frames').hidden = frames.length <= shownFrames;
 });
 
@@ -90,9 +96,17 @@ function frameTile({ id, guess, probability }) {
   const item = el('li');
   const label = (name) => settle(item, 'PATCH', `pending/${id}`, { class: name }, `Frame ${id} is ${name}`);
   const drop = () => settle(item, 'DELETE', `pending/${id}`, undefined, `Frame ${id} is dropped`);
+  const line = el('div', { className: 'line' });
+  let offered;
+  /** The classes as they are now: one may have another name since. */
+  item.offer = () => {
+    const names = JSON.stringify(classes().map(({ name }) => name));
+    if (names === offered) return;
+    offered = names;
+    line.replaceChildren(...chooser('', null, label, guess), button('Drop', drop));
+  };
   item.append(el('img', { src: `api/pending/${id}/photo`, loading: 'lazy', alt: `Frame ${id}` }),
-    el('p', {}, 'Perhaps ', named(guess), ` (${percent(probability)})`),
-    el('div', { className: 'line' }, ...chooser('', null, label, guess), button('Drop', drop)));
+    el('p', {}, 'Perhaps ', named(guess), ` (${percent(probability)})`), line);
   return item;
 }
 

@@ -63,6 +63,7 @@ export async function api(method, path, body, { isDownload = false, ...options }
   } catch {
     if (!answer) throw new Failure('the device does not answer');
     value = null; // 204, or a page of something between
+    if (answer.ok && answer.status !== 204) throw new Failure('the answer of the device was cut off');
   }
   if (answer.status === 401) document.dispatchEvent(new Event('unauthorized'));
   if (!answer.ok) throw new Failure(value?.error ?? `the device answered with error ${answer.status}`, answer.status);

@@ -41,6 +41,12 @@ function download(event) {
 for (const link of document.querySelectorAll('#downloads a:not(#store-file)')) link.onclick = download; // it is too large
 byId('heads').ontoggle = () => { if (byId('heads').open && current().store) reloadHeads(); };
 
+export function clearNotes() {
+  byId('noted').replaceChildren();
+  byId('no-notes').hidden = false;
+  byId('notes-count').textContent = 0;
+}
+
 export function addNote({ time, text }) {
   byId('no-notes').hidden = true;
   byId('noted').prepend(el('li', {}, el('span', { className: 'note' }, when(time)), sentence(text)));

@@ -78,10 +78,13 @@ function send(hold, renews = false) {
     const limits = hold ? { signal: AbortSignal.timeout(2_000) } : { keepalive: true };
     const body = { class: hold?.name ?? null, holder: HOLDER, renews };
     const call = () => api('PUT', 'hold', body, limits).then(() => true);
-    const isSent = hold ? await attempt(hold.row, call) : await call().catch(() => true); // ends by itself
-    isSending = false;
-    if (!isSent && hold === held) releaseHold();
-  });
+    try {
+      const isSent = hold ? await attempt(hold.row, call) : await call().catch(() => true); // ends by itself
+      if (!isSent && hold === held) releaseHold();
+    } finally {
+      isSending = false;
+    }
+  }).catch(console.error); // or no end would ever be sent again
 }
 
 for (const gone of ['blur', 'pagehide']) window.addEventListener(gone, () => releaseHold());

@@ -4,7 +4,7 @@ import { api, attempt, byId } from './common.js';
 import { onState, refresh, refreshSoon } from './state.js';
 import { cameraSaid, showSeen, showStatus, startPicture, stopPicture } from './live.js';
 import { releaseHold } from './hold.js';
-import { addNote } from './heads.js';
+import { addNote, clearNotes } from './heads.js';
 import './teach.js';
 import './check.js';
 
@@ -46,6 +46,11 @@ function listen() {
 
 function connected() {
   byId('lost').hidden = true;
+  clearNotes(); // those that there are come again
+  lookAgain();
+}
+
+function lookAgain() {
   if (document.hidden) return;
   refreshSoon(); // whatever changed in between
   startPicture();
@@ -104,7 +109,7 @@ byId('login-form').onsubmit = (event) => {
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return stopPicture();
   lastSeen = Date.now();
-  if (events?.readyState === EventSource.OPEN) connected();
+  if (events?.readyState === EventSource.OPEN) lookAgain();
 });
 
 onState((state) => {

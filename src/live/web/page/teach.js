@@ -83,6 +83,7 @@ async function rename(row) {
   const wanted = (await ask('Rename this class', `${quoted(name)} is to be called:`, 'Rename', name))?.trim();
   if (wanted === undefined || wanted === name) return;
   const joins = classes().some((known) => known.name === wanted);
+  if (joins && !row.samples) return dropEmpty(name); // there is nothing to join
   const both = `There is a class ${quoted(wanted)}. All samples of both will be in it. Undo takes it back.`;
   if (joins && !await ask('Make both one class?', both, 'Join them')) return;
   await attempt(row, async () => {
