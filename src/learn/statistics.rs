@@ -77,7 +77,7 @@ impl TrunkIdentity {
 /// There is at least one class; classes are sorted by name, and each has a sample; all numbers are finite.
 ///
 /// ```
-/// use topgraft::learn::{Scaling, Statistics};
+/// use topgraft::learn::{Scaling, Statistics, StatisticsHead};
 /// use topgraft::trunk::Trunk;
 ///
 /// let trunk = Trunk::rows(2);
@@ -235,7 +235,7 @@ impl Statistics {
         all.checked()
     }
 
-    /// The head of these samples: linear discriminant analysis, all classes equally frequent, shrunk as [`Shrinkage::Oas`] says. As there
+    /// The head of these samples: linear discriminant analysis, all classes equally frequent, shrunk as [`Shrinkage::Oas`](topgraft_core::solver::lda::Shrinkage::Oas) says. As there
     /// are no samples to leave out, nothing is measured: its probabilities are not calibrated, and it calls nothing unknown.
     ///
     /// # Errors
@@ -273,7 +273,8 @@ impl Statistics {
     }
 
     /// Classes of which somebody who has seen `before` learns about fewer than `least` samples from the difference: if one sample came or
-    /// went, its features are the difference of the sums. A class that is gone or new altogether is none of them, as `least` holds for it.
+    /// went, its features are the difference of the sums. A class that `before` does not have is none of them, as `least` holds for it: so
+    /// `before` is to have all that were ever seen ([`remembering`](Self::remembering)).
     pub fn gives_away(&self, before: &Self, least: u32) -> Vec<&str> {
         let dim = self.trunk.feature_dim;
         let is_told = |class: &usize| {
@@ -283,6 +284,31 @@ impl Statistics {
                 && self.sums[class * dim..][..dim] != before.sums[earlier * dim..][..dim]
         };
         (0..self.classes.len()).filter(is_told).map(|class| self.classes[class].as_str()).collect()
+    }
+
+    /// These, and what `before` has of classes that are not among them: what somebody knows who has seen both. It is for
+    /// [`gives_away`](Self::gives_away) alone, as its scatter is that of these.
+    pub fn remembering(&self, before: &Self) -> Self {
+        let dim = self.trunk.feature_dim;
+        if before.trunk.fingerprint != self.trunk.fingerprint || before.trunk.feature_dim != dim {
+            return self.clone();
+        }
+        let of = |all: &Self, class: usize| {
+            (all.classes[class].clone(), all.counts[class], all.sums[class * dim..][..dim].to_vec())
+        };
+        let gone =
+            (0..before.classes.len()).filter(|class| self.classes.binary_search(&before.classes[*class]).is_err());
+        let mut known: Vec<_> = (0..self.classes.len()).map(|class| of(self, class)).collect();
+        known.extend(gone.map(|class| of(before, class)));
+        known.truncate(MAX_CLASSES);
+        known.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut all = Self { classes: Vec::new(), counts: Vec::new(), sums: Vec::new(), ..self.clone() };
+        for (class, count, sums) in known {
+            all.classes.push(class);
+            all.counts.push(count);
+            all.sums.extend(sums);
+        }
+        all
     }
 
     /// Names of the classes, sorted.

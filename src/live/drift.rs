@@ -102,6 +102,11 @@ impl Drift {
         self.is_alarm
     }
 
+    /// Begins anew: what was seen does not count any more.
+    pub fn reset(&mut self) {
+        (self.evidence, self.is_alarm) = (0.0, false);
+    }
+
     /// Whether there is an alarm.
     pub fn is_alarm(&self) -> bool {
         self.is_alarm

@@ -27,7 +27,10 @@ const OWN: &str = "own/";
 const QUIET: Duration = Duration::from_secs(1);
 /// How long to wait at the end for a head that is being made.
 const END: Duration = Duration::from_secs(2);
-/// What was shared last, beside the store: it must be known after a restart, or the next message would give a single sample away.
+/// Beside the store: what others have seen of every class, which must be known after a restart, or the next message would give a single
+/// sample away;
+const SEEN: &str = "-seen";
+/// and the last message, as long as it is not taken back.
 const SHARED: &str = "-shared";
 
 /// `[fleet]` of the settings.
@@ -67,8 +70,8 @@ impl FleetSettings {
 
 #[derive(Default)]
 struct Inbox {
-    /// What others have sent: node, bytes.
-    parts: VecDeque<(String, Vec<u8>)>,
+    /// What others have sent, and of which node; none where it takes back what it sent.
+    parts: VecDeque<(String, Option<Statistics>)>,
     /// When the samples here changed that were not looked at since.
     changed: Option<Instant>,
     is_over: bool,
@@ -114,7 +117,9 @@ impl Fleet {
             settings,
             share: Box::new(share),
             own: None,
-            beside: None,
+            store: None,
+            is_blind: false,
+            seen: None,
             published: None,
             used: None,
         };
@@ -133,19 +138,24 @@ impl Fleet {
     }
 
     /// Another device has shared this.
-    pub fn put(&self, node: String, bytes: Vec<u8>) {
+    pub fn put(&self, node: String, bytes: &[u8]) {
         // What is nothing does not wait for its turn: anybody may send as much of it as he likes.
-        if !bytes.is_empty()
-            && let Err(error) = Statistics::parse(&bytes)
-        {
-            let text = format!("what `{}` has sent is not used: {error}", node.escape_debug());
-            return self.shared.said.add(text, |last, text| last == text);
-        }
+        let part = match bytes.is_empty() {
+            true => Ok(None),
+            false => Statistics::parse(bytes).map(Some),
+        };
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => {
+                let text = format!("what `{}` has sent is not used: {error}", node.escape_debug());
+                return self.shared.said.add(text, |last, text| last == text);
+            }
+        };
         self.shared.leave(|inbox| {
             // Only the newest of each counts.
             inbox.parts.retain(|(known, _)| *known != node);
             if inbox.parts.len() < MAX_NODES {
-                inbox.parts.push_back((node, bytes));
+                inbox.parts.push_back((node, part));
             }
         });
     }
@@ -175,9 +185,13 @@ struct Worker {
     union: Union,
     /// The samples here, as they were looked at last.
     own: Option<Snapshot>,
-    /// Where what was shared last is kept.
-    beside: Option<PathBuf>,
-    /// What the others have of them.
+    /// The store, beside which it is kept what was shared.
+    store: Option<PathBuf>,
+    /// It cannot be read what others have seen: nothing is shared then.
+    is_blind: bool,
+    /// What others have seen of every class.
+    seen: Option<Statistics>,
+    /// What they have now.
     published: Option<Statistics>,
     /// Revision of the union whose head is used.
     used: Option<u64>,
@@ -208,8 +222,12 @@ impl Worker {
                 let is_changed = inbox.changed.take_if(|when| when.elapsed() >= QUIET).is_some();
                 (std::mem::take(&mut inbox.parts), is_changed)
             };
-            for (node, bytes) in parts {
-                if let Err(error) = self.union.put(&node, &bytes) {
+            for (node, part) in parts {
+                let put = match part {
+                    Some(part) => self.union.insert(&node, part),
+                    None => Ok(self.union.remove(&node)),
+                };
+                if let Err(error) = put {
                     self.say(error.to_string());
                 }
             }
@@ -228,22 +246,50 @@ impl Worker {
         self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_over
     }
 
-    /// What the others have of the samples here since an earlier run; it is shared again, as a broker may have forgotten it.
+    /// What others have of the samples here since an earlier run; it is shared again, as a broker may have forgotten it.
     fn remember(&mut self, session: &Session) {
-        let Ok(store) = session.with(|teacher| teacher.store().path().to_path_buf()) else { return };
-        let mut name = store.into_os_string();
-        name.push(SHARED);
-        let path = PathBuf::from(name);
-        let known = std::fs::read(&path).ok().and_then(|bytes| Some((Statistics::parse(&bytes).ok()?, bytes)));
-        if let Some((published, bytes)) =
-            known.filter(|(known, _)| known.trunk().fingerprint == self.trunk.fingerprint())
-        {
-            if let Err(error) = (self.share)(bytes.into()) {
+        self.store = session.with(|teacher| teacher.store().path().to_path_buf()).ok();
+        let [seen, shared] = [SEEN, SHARED].map(|ending| self.read(ending));
+        self.seen = seen;
+        if let Some(shared) = shared {
+            if let Err(error) = (self.share)(shared.to_bytes().into()) {
                 self.say(error);
             }
-            self.published = Some(published);
+            self.published = Some(shared);
         }
-        self.beside = Some(path);
+    }
+
+    fn beside(&self, ending: &str) -> Option<PathBuf> {
+        let mut name = self.store.as_ref()?.clone().into_os_string();
+        name.push(ending);
+        Some(PathBuf::from(name))
+    }
+
+    /// A file beside the store, if it is there and of this trunk: of another one nothing can be told from the difference.
+    fn read(&mut self, ending: &str) -> Option<Statistics> {
+        let path = self.beside(ending).filter(|path| path.exists())?;
+        match Statistics::open(&path) {
+            Ok(read) => Some(read).filter(|read| read.trunk().fingerprint == self.trunk.fingerprint()),
+            Err(error) => {
+                self.is_blind = true;
+                self.say(format!(
+                    "nothing is shared: {error}; remove that file, and what comes next may give single samples away"
+                ));
+                None
+            }
+        }
+    }
+
+    /// Keeps it in the file, or removes that.
+    fn write(&self, ending: &str, statistics: Option<&Statistics>) -> Result<(), String> {
+        let Some(path) = self.beside(ending) else { return Ok(()) };
+        match statistics {
+            Some(statistics) => save(&path, &statistics.to_bytes(), true).map_err(|error| error.to_string()),
+            None if path.exists() => {
+                std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What was taught here.
@@ -279,27 +325,29 @@ impl Worker {
             Err(StatisticsError::Nothing | StatisticsError::TooFewSamples { .. }) => None,
             Err(error) => return self.say(error.to_string()),
         };
-        if now == self.published {
+        if now == self.published || self.is_blind {
             return;
         }
-        if let (Some(now), Some(before)) = (&now, &self.published) {
-            let shown = now.gives_away(before, least);
-            if !shown.is_empty() && least > 1 {
+        if let (Some(now), Some(seen)) = (&now, &self.seen)
+            && least > 1
+        {
+            let shown = now.gives_away(seen, least);
+            if !shown.is_empty() {
                 let shown = shown.join("`, `");
                 return self.say(format!("not shared yet: the change would show single samples of `{shown}`"));
             }
         }
-        let bytes = now.as_ref().map_or_else(Vec::new, Statistics::to_bytes);
         // First, so that what was shared is never forgotten.
-        if let Some(path) = self.beside.as_ref().filter(|_| now.is_some())
-            && let Err(error) = save(path, &bytes, true)
-        {
+        let seen = match (&now, &self.seen) {
+            (Some(now), Some(seen)) => Some(now.remembering(seen)),
+            (now, seen) => now.clone().or(seen.clone()),
+        };
+        let written = self.write(SEEN, seen.as_ref()).and_then(|()| self.write(SHARED, now.as_ref()));
+        if let Err(error) = written {
             return self.say(format!("not shared: {error}"));
         }
-        if let Some(path) = self.beside.as_ref().filter(|_| now.is_none()) {
-            // What is taken back is not shared again after a restart.
-            let _ = std::fs::remove_file(path);
-        }
+        self.seen = seen;
+        let bytes = now.as_ref().map_or_else(Vec::new, Statistics::to_bytes);
         match (self.share)(bytes.into()) {
             Ok(()) => self.published = now,
             Err(error) => self.say(error),

@@ -25,8 +25,8 @@
 //!     Action::Undo => println!("take the last one back"),
 //! })?;
 //! panel.show(Lights { label: Some("cat".to_owned()), ..Lights::default() });
-//! if let Some(failure) = panel.failed() {
-//!     eprintln!("buttons and lights: {failure}");
+//! for text in panel.messages() {
+//!     eprintln!("buttons and lights: {text}");
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

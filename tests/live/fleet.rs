@@ -117,6 +117,15 @@ fn a_single_sample_is_not_given_away_by_a_second_message() {
     let watch = Watch::start(&bench, &broker, "porch", fleet);
     watch.says("fleet: not shared yet: the change would show single samples of `birds`");
     assert!(shared() == before);
+    // Nor does a class that goes and comes back: what was seen of it is remembered.
+    for remove in [["remove", "--class", "birds"], ["remove", "--class", "tools"]] {
+        bench.on_store(&remove).succeeds();
+    }
+    until("it takes back what it shared", || shared().is_none());
+    for class in ["birds", "tools"] {
+        bench.teach(class, &photos(class), &["--no-measure"]).succeeds();
+    }
+    until("the same samples, which give nothing away", || shared() == before);
     // What would write over the store is refused.
     let config = bench.path("bad.toml");
     let text =

@@ -176,7 +176,9 @@ impl Listener for Broker {
                 Message::RollBack(version) => self.roll_back(version),
                 Message::BadCommand(line) => line,
                 Message::Shared { node, payload, .. } => {
-                    self.fleet.iter().for_each(|fleet| fleet.put(node.clone(), payload.clone()));
+                    if let Some(fleet) = &self.fleet {
+                        fleet.put(node, &payload);
+                    }
                     continue;
                 }
                 Message::Connected => {

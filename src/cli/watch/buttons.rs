@@ -42,6 +42,6 @@ impl Listener for Buttons {
     }
 
     fn messages(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.0.failed()).map(|failure| format!("buttons and lights: {failure}")).collect()
+        self.0.messages().into_iter().map(|text| format!("buttons and lights: {text}")).collect()
     }
 }

@@ -105,6 +105,21 @@ fn small() -> Data {
     Data::new(24, 3, 7, 5)
 }
 
+/// A class that was seen, goes and comes back is no new one for who has seen it.
+#[test]
+fn what_was_seen_is_remembered() {
+    let data = small();
+    let all = data.part(|_| true);
+    let without = data.part(|sample| data.labels[sample] != 0);
+    let seen = without.remembering(&all);
+    assert_eq!((seen.classes(), seen.counts()), (all.classes(), all.counts()));
+    let first = (0..data.labels.len()).find(|sample| data.labels[*sample] == 0).expect("has one");
+    let back = data.part(|sample| sample != first);
+    assert!(back.gives_away(&without, 2).is_empty());
+    assert_eq!(back.gives_away(&seen, 2), [all.classes()[0].as_str()]);
+    assert_eq!(Statistics::parse(&seen.to_bytes()).expect("sound"), seen);
+}
+
 #[test]
 fn the_head_of_three_devices_is_that_of_all_samples() {
     // From 20 samples in all to 300 a device.

@@ -197,6 +197,6 @@ impl Rig {
 
     /// What was said in the meantime.
     pub(super) fn said(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.shared.heard()).collect()
+        self.shared.said.drain()
     }
 }

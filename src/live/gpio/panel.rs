@@ -22,7 +22,7 @@ impl Panel {
     /// wait. Who drops the panel is not to hold what `act` waits for.
     ///
     /// # Errors
-    /// [`GpioError::Settings`], [`GpioError::Thread`]. What is wrong with the chip comes by [`failed`](Self::failed).
+    /// [`GpioError::Settings`], [`GpioError::Thread`]. What is wrong with the chip comes by [`messages`](Self::messages).
     pub fn start(settings: GpioSettings, act: impl FnMut(Action) + Send + 'static) -> Result<Self, GpioError> {
         Self::with(settings, open, act)
     }
@@ -49,9 +49,9 @@ impl Panel {
         self.shared.show(lights);
     }
 
-    /// Why they have ceased to work, or what is wrong with a button: each once, the oldest first. Ask until there is none.
-    pub fn failed(&self) -> Option<String> {
-        self.shared.heard()
+    /// Why they have ceased to work, or what is wrong with a button: each once, the oldest first.
+    pub fn messages(&self) -> Vec<String> {
+        self.shared.said.drain()
     }
 }
 

@@ -348,7 +348,7 @@ fn a_panel_runs_on_its_thread_until_it_is_dropped() {
     assert_eq!(acted.recv_timeout(long), Ok(hold("cat")));
     panel.show(Lights { drift: true, ..Lights::default() });
     while switched.recv_timeout(long).expect("is switched") != (3, true) {}
-    assert_eq!(panel.failed(), None);
+    assert_eq!(panel.messages(), [""; 0]);
     drop(panel);
     assert_eq!(acted.iter().last(), Some(NONE));
     let off: Vec<_> = switched.iter().collect();
@@ -374,7 +374,7 @@ fn wrong_settings_do_not_start_and_a_panic_is_told() {
             .recv_timeout(Duration::from_secs(20))
             .is_err_and(|error| error == mpsc::RecvTimeoutError::Disconnected)
     );
-    assert!(panel.failed().is_some_and(|why| why.contains("a fault of the program")));
+    assert!(panel.messages().iter().any(|why| why.contains("a fault of the program")));
 }
 
 /// Where there is no chip, that is said, and nothing else happens.
@@ -386,7 +386,7 @@ fn without_a_chip_it_is_said() {
     let error = CharacterDevice::open(&settings).map(drop).expect_err("is not there").to_string();
     let panel = Panel::start(settings, |_| unreachable!("nothing is pressed")).expect("starts");
     let said = (0..10_000).find_map(|_| {
-        panel.failed().or_else(|| {
+        panel.messages().pop().or_else(|| {
             std::thread::sleep(Duration::from_millis(2));
             None
         })

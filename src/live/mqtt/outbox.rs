@@ -125,11 +125,12 @@ impl Outbox {
         self.filters.iter_mut().for_each(|(_, is_known)| *is_known = false);
     }
 
-    /// The broker is gone; if it was just sent something shared, how many bytes that were, and for how long it is not sent again.
-    pub(super) fn disconnect(&mut self, now: Instant) -> Option<(usize, Duration)> {
+    /// The broker is gone; if it `has_hung_up` when it was just sent something shared, how many bytes that were, and for how long it is not
+    /// sent again.
+    pub(super) fn disconnect(&mut self, now: Instant, has_hung_up: bool) -> Option<(usize, Duration)> {
         self.is_connected = false;
         self.answers.clear();
-        let bytes = self.unconfirmed.take()?;
+        let bytes = self.unconfirmed.take().filter(|_| has_hung_up)?;
         let wait = self.share_again.next();
         self.held_until = Some(now + wait);
         Some((bytes, wait))
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(rest(&mut outbox, now), all);
         outbox.answer("done");
         assert_eq!(rest(&mut outbox, now), ["t/n/answer"]);
-        assert_eq!(outbox.disconnect(now), None);
+        assert_eq!(outbox.disconnect(now, true), None);
         outbox.connect();
         assert_eq!(rest(&mut outbox, now), all);
     }
@@ -230,14 +231,14 @@ mod tests {
         outbox.share("h", Arc::from([1; 100])).unwrap();
         outbox.connect();
         assert!(rest(&mut outbox, now).ends_with(&["t/fleet/g/n".to_owned()]), "one at a time");
-        assert_eq!(outbox.disconnect(now), Some((100, minute)));
+        assert_eq!(outbox.disconnect(now, true), Some((100, minute)));
         outbox.connect();
         assert_eq!(rest(&mut outbox, now), ["+ t/n/command/+", "t/n/availability"]);
         assert_eq!(outbox.next(now), Action::Wait(Some(now + minute)));
         assert_eq!(rest(&mut outbox, now + minute), ["t/fleet/g/n"]);
         outbox.confirm();
         assert_eq!(rest(&mut outbox, now + minute), ["t/fleet/h/n"]);
-        assert_eq!(outbox.disconnect(now + minute), Some((100, minute)), "the first one went well");
+        assert_eq!(outbox.disconnect(now + minute, true), Some((100, minute)), "the first one went well");
     }
 
     #[test]

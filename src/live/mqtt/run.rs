@@ -55,7 +55,7 @@ impl Shared {
 /// bring about, but the library is large.
 pub(super) fn guard(runtime: &Runtime, setup: &Setup, shared: &Shared) {
     while catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(setup, shared)))).is_err() {
-        shared.outbox().disconnect(Instant::now());
+        shared.outbox().disconnect(Instant::now(), false);
         let line = format!("a fault in this program's MQTT, with the broker at {}; please report it", setup.address);
         shared.inbox.say(Message::Lost(line));
         let mut stop = shared.stop.subscribe();
@@ -71,13 +71,15 @@ async fn run(setup: &Setup, shared: &Shared) {
     while !*stop.borrow_and_update() {
         let mut since: Option<Instant> = None;
         let Err(trouble) = session::run(setup, shared, &mut since).await else { return };
-        let shared_last = shared.outbox().disconnect(Instant::now());
+        // A network that fails says nothing of what was sent.
+        let has_hung_up = matches!(trouble, Trouble::Lost { has_hung_up: true, .. });
+        let shared_last = shared.outbox().disconnect(Instant::now(), has_hung_up);
         let trouble = match (trouble, shared_last) {
             (Trouble::Oversized(bytes), _) => {
                 shared.outbox().stop_following();
                 Trouble::Oversized(bytes)
             }
-            (Trouble::Lost { has_hung_up: true, .. }, Some((bytes, wait))) => Trouble::Share { bytes, wait },
+            (Trouble::Lost { .. }, Some((bytes, wait))) => Trouble::Share { bytes, wait },
             (trouble, _) => trouble,
         };
         let held = since.map(|since| since.elapsed());

@@ -60,24 +60,23 @@ impl Trouble {
 
     /// After that.
     pub(super) fn after(error: ConnectionError) -> Self {
-        let why = match error {
+        let (why, has_hung_up) = match error {
             ConnectionError::MqttState(StateError::Deserialization(Malformed::PayloadSizeLimitExceeded(bytes))) => {
                 return Self::Oversized(bytes);
             }
-            ConnectionError::MqttState(StateError::ConnectionAborted) => "it closed the connection".to_owned(),
+            ConnectionError::MqttState(StateError::ConnectionAborted) => ("it closed the connection".to_owned(), true),
             ConnectionError::MqttState(StateError::AwaitPingResp) | ConnectionError::FlushTimeout => {
-                "it does not answer any more".to_owned()
+                ("it does not answer any more".to_owned(), false)
             }
             ConnectionError::Io(error)
             | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(Malformed::Io(error))) => {
-                error.to_string()
+                use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+                let is_closed = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind());
+                (error.to_string(), is_closed)
             }
-            error => {
-                let why = cut(&error.to_string(), SHOWN);
-                return Self::Lost { why, has_hung_up: false, is_often: false };
-            }
+            error => (cut(&error.to_string(), SHOWN), false),
         };
-        Self::Lost { why, has_hung_up: true, is_often: false }
+        Self::Lost { why, has_hung_up, is_often: false }
     }
 
     /// How long to wait at least before it is tried again.

@@ -145,6 +145,13 @@ impl HeadThread {
 
     /// Another head, or the own one again.
     pub fn follow(&mut self, head: Option<Arc<Model>>) {
+        // It has no scores to tell drift by.
+        if head.is_some() && self.elsewhere.is_none() {
+            if self.drift.is_alarm() {
+                self.shared.say(LiveEvent::Drift(false));
+            }
+            self.drift.reset();
+        }
         self.elsewhere = head;
         self.see(false);
     }

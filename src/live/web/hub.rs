@@ -67,8 +67,10 @@ pub struct Hub {
     pub pictures: Pictures,
     pub incoming: Arc<Semaphore>,
     pub archives: Arc<Semaphore>,
-    /// What takes much memory, as a photo that is decoded: one at a time, and only once all of it is there.
+    /// What takes much memory, as a photo that was sent and is decoded: one at a time, and only once all of it is there. Archives and
+    /// thumbnails have one more each.
     pub heavy: Arc<Semaphore>,
+    pub thumbnails: Arc<Semaphore>,
     /// Copies of the store.
     pub copies: Arc<Semaphore>,
     /// One at a time: it takes seconds.
@@ -113,6 +115,7 @@ impl Hub {
             incoming: Arc::new(Semaphore::new(INCOMING)),
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             heavy: Arc::new(Semaphore::new(1)),
+            thumbnails: Arc::new(Semaphore::new(1)),
             copies: Arc::new(Semaphore::new(1)),
             reviewing: Arc::default(),
             picture_readers: Arc::new(Semaphore::new(PICTURE_READERS)),
@@ -155,7 +158,9 @@ impl Hub {
             }
             if is_other || self.is_stale.load(Ordering::SeqCst) {
                 // What cannot be read now may be later; the requests say what is wrong.
-                let _ = self.refresh();
+                if self.refresh().is_err() {
+                    self.is_stale.store(true, Ordering::SeqCst);
+                }
                 sent = Instant::now();
             }
             if let Some(seen) = seen {
@@ -273,8 +278,9 @@ impl Hub {
     /// Holds a class for two seconds, or ends that.
     pub fn hold(&self, class: Option<&str>, holder: &str) {
         let holder = holder_of(holder);
-        self.session.hold(class, &holder);
+        // Before: an end of an earlier hold must not come behind this one.
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        self.session.hold(class, &holder);
         match class {
             Some(_) => *hold = Some((holder, Instant::now() + HOLD)),
             None => drop(hold.take_if(|(known, _)| *known == holder)),

@@ -110,7 +110,14 @@ pub async fn import(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Body)
         let _place = place;
         // Beside the loop, which sees it within a second.
         let (mut store, path) = (hub.open_store()?, folder.path().join(bodies::ARCHIVE_NAME));
-        let (photos, bytes) = (limits.samples, limits.bytes);
+        // What is imported takes no other sample's place.
+        let usage = store.usage()?;
+        let (photos, bytes) = (limits.samples.saturating_sub(usage.samples), limits.bytes.saturating_sub(usage.bytes));
+        if photos == 0 || bytes == 0 {
+            return Err(ApiError::conflict(
+                "the store is full; remove something and compact it, or raise its [limits]",
+            ));
+        }
         let limits = ImportLimits { photos, bytes, pixels: PIXELS, classes: MOST_CLASSES, may_have_markup: false };
         let imported = learn::import(&mut store, &path, limits, || {})?;
         let name = path.display().to_string();

@@ -26,14 +26,19 @@ pub struct Pictures {
 }
 
 impl Pictures {
+    /// The thumbnail of a sample, if it is remembered.
+    pub fn remembered(&self, id: i64) -> Option<Bytes> {
+        let thumbnails = self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner);
+        thumbnails.iter().find(|(known, _)| *known == id).map(|(_, bytes)| bytes.clone())
+    }
+
     /// The thumbnail of a sample, whose photo never changes; made if it is not remembered.
     pub fn thumbnail<E>(&self, id: i64, photo: impl FnOnce() -> Result<RgbImage, E>) -> Result<Bytes, E> {
-        let lock = || self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = lock().iter().find(|(known, _)| *known == id) {
-            return Ok(bytes.clone());
+        if let Some(bytes) = self.remembered(id) {
+            return Ok(bytes);
         }
         let bytes = encode(&shrunk(&photo()?, THUMBNAIL));
-        let mut thumbnails = lock();
+        let mut thumbnails = self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner);
         thumbnails.push_back((id, bytes.clone()));
         let mut held: usize = thumbnails.iter().map(|(_, bytes)| bytes.len()).sum();
         while held > REMEMBERED

@@ -19,13 +19,15 @@ use super::{classes, heads, pending, photos, review, samples, stream, teaching};
 type PageFile = (&'static str, &'static str, &'static [u8]);
 
 /// What is open to all: nothing in it is secret.
-const FILES: [PageFile; 14] = [
+const FILES: [PageFile; 16] = [
     ("/", "text/html; charset=utf-8", include_bytes!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_bytes!("page/page.css")),
     ("/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
     ("/favicon.ico", "image/svg+xml", include_bytes!("page/icon.svg")),
     ("/page.js", SCRIPT, include_bytes!("page/page.js")),
-    ("/common.js", SCRIPT, include_bytes!("page/common.js")),
+    ("/api.js", SCRIPT, include_bytes!("page/api.js")),
+    ("/elements.js", SCRIPT, include_bytes!("page/elements.js")),
+    ("/words.js", SCRIPT, include_bytes!("page/words.js")),
     ("/state.js", SCRIPT, include_bytes!("page/state.js")),
     ("/live.js", SCRIPT, include_bytes!("page/live.js")),
     ("/teach.js", SCRIPT, include_bytes!("page/teach.js")),

@@ -16,7 +16,7 @@ use crate::vision;
 
 use super::bodies::{self, OfClass};
 use super::error::ApiError;
-use super::hub::{Hub, blocking};
+use super::hub::{Hub, blocking, place};
 use super::state::seconds;
 
 /// The most samples of an answer.
@@ -76,7 +76,12 @@ pub async fn thumbnail(
     id: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, ApiError> {
     let Path(id) = id?;
+    if let Some(known) = hub.pictures.remembered(id) {
+        return Ok(picture(known));
+    }
+    let place = place(&hub.thumbnails).await?;
     blocking(move || {
+        let _place = place;
         let photo = || Ok::<_, ApiError>(vision::decode(&hub.read(|store| Ok(store.photo(id)?))?)?);
         Ok(picture(hub.pictures.thumbnail(id, photo)?))
     })

@@ -11,6 +11,9 @@ use topgraft_core::kernel::Kernels;
 use tract_core::internal::*;
 use tract_core::ops::cnn::{Conv, KernelFormat};
 
+/// The most floats of a plane that is laid out, 16 MB: one of 2000 x 2000 pixels.
+const MOST_LAID: usize = 1 << 22;
+
 /// A depthwise convolution of `[1, channels, height, width]` or `[channels, height, width]`, f32.
 #[derive(Clone, PartialEq, Eq)]
 struct Depthwise {
@@ -72,6 +75,11 @@ impl Depthwise {
         // What the filter reaches, in whole steps.
         let [rows, pitch] =
             [0, 1].map(|axis| ((output[axis] - 1) * stride[axis] + (k[axis] - 1) * dilation[axis]) / stride[axis] + 1);
+        // A file may say anything of strides and paddings; what it says must not be what is allocated.
+        let laid = [stride[0], stride[1], rows, pitch].into_iter().try_fold(1usize, usize::checked_mul);
+        if laid.is_none_or(|laid| laid > MOST_LAID) {
+            return Ok(None);
+        }
         let offset = |tap: usize| {
             let [y, x] = [tap / k[1] * dilation[0], tap % k[1] * dilation[1]];
             let plane = y % stride[0] * stride[1] + x % stride[1];
@@ -179,6 +187,9 @@ impl TypedOp for Depthwise {
 
 /// Puts our own in the place of all depthwise convolutions that are of a kind that it can do. `model` is decluttered.
 ///
+/// On aarch64 that is hardly any: tract has a kernel there that goes along the channels, and declutter has turned those with 16 channels or more to
+/// channels last, which are left to it.
+///
 /// # Errors
 /// None is known.
 pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
@@ -215,6 +226,56 @@ mod tests {
                 (0..shape.iter().product()).map(|_| self.below(2001) as f32 / 1000.0 - 1.0).collect();
             Tensor::from_shape(shape, &numbers).expect("fits")
         }
+    }
+
+    /// As a network has them, in a decluttered model: on the CPUs where tract has no kernel of its own.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn those_of_a_network_are_ours() {
+        let (mut random, mut model) = (Random(3), TypedModel::default());
+        let mut out = model.add_source("x", f32::fact([1usize, 32, 28, 28])).expect("adds");
+        for (name, stride) in [("a", 1), ("b", 2)] {
+            let weights = model.add_const(format!("{name}.w"), random.tensor(&[32, 1, 3, 3])).expect("adds");
+            let bias = model.add_const(format!("{name}.b"), random.tensor(&[32])).expect("adds");
+            let pool_spec = PoolSpec {
+                data_format: DataFormat::NCHW,
+                kernel_shape: TVec::from_slice(&[3, 3]),
+                padding: PaddingSpec::Explicit(TVec::from_slice(&[1, 1]), TVec::from_slice(&[1, 1])),
+                dilations: None,
+                strides: Some(TVec::from_slice(&[stride; 2])),
+                input_channels: 32,
+                output_channels: 32,
+            };
+            let conv = Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: 32, q_params: None };
+            out = model.wire_node(name, conv, &[out, weights, bias]).expect("wires")[0];
+        }
+        model.select_output_outlets(&[out]).expect("is there");
+        let mut model = model.into_decluttered().expect("declutters");
+        replace(&mut model).expect("replaces");
+        assert_eq!(model.nodes.iter().filter(|node| node.op_is::<Depthwise>()).count(), 2);
+    }
+
+    /// A file may ask for any stride: that is tract's then.
+    #[test]
+    fn what_would_take_too_much_memory_is_left_alone() {
+        let (mut random, mut model) = (Random(3), TypedModel::default());
+        let x = model.add_source("x", f32::fact([1usize, 2, 1, 1])).expect("adds");
+        let weights = model.add_const("w", random.tensor(&[2, 1, 1, 1])).expect("adds");
+        let bias = model.add_const("b", random.tensor(&[2])).expect("adds");
+        let pool_spec = PoolSpec {
+            data_format: DataFormat::NCHW,
+            kernel_shape: TVec::from_slice(&[1, 1]),
+            padding: PaddingSpec::Valid,
+            dilations: None,
+            strides: Some(TVec::from_slice(&[200_000, 200_000])),
+            input_channels: 2,
+            output_channels: 2,
+        };
+        let conv = Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: 2, q_params: None };
+        let out = model.wire_node("conv", conv, &[x, weights, bias]).expect("wires");
+        model.select_output_outlets(&out).expect("is there");
+        replace(&mut model).expect("leaves it");
+        assert!(!model.nodes.iter().any(|node| node.op_is::<Depthwise>()));
     }
 
     /// Every size, stride, dilation and padding: as tract does it, but for rounding.

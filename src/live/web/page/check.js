@@ -1,7 +1,8 @@
 // How good the head is, which samples look wrong, and the frames that wait for a label.
 
-import { api, attempt, bar, button, byId, el, Failure, keep, named, percent, say, sentence, store, stored, takeOut }
-  from './common.js';
+import { api, Failure, store, stored } from './api.js';
+import { attempt, bar, button, byId, el, keep, named, say, takeOut } from './elements.js';
+import { percent, sentence } from './words.js';
 import { classes, onState } from './state.js';
 import { chooser, moveSample, removeSample, settle, showPhoto, thumbnail } from './samples.js';
 

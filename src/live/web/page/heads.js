@@ -1,6 +1,8 @@
 // The versions of the head, downloads, and what the device had to say.
 
-import { api, ask, attempt, button, byId, counted, el, keep, say, sentence, size, when } from './common.js';
+import { api } from './api.js';
+import { ask, attempt, button, byId, el, keep, say } from './elements.js';
+import { counted, sentence, size, when } from './words.js';
 import { current, onState, refresh } from './state.js';
 
 const MOST_NOTES = 20;

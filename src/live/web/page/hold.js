@@ -1,6 +1,8 @@
 // The button that teaches while it is held. A hold must never go on after the finger is gone.
 
-import { api, attempt, button, counted, el, quoted, say } from './common.js';
+import { api } from './api.js';
+import { attempt, button, el, say } from './elements.js';
+import { counted, quoted } from './words.js';
 
 const TAP_MS = 250; // shorter is a tap: one frame
 const RENEW_MS = 700; // the device ends a hold that is not renewed for two seconds

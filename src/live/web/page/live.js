@@ -1,6 +1,7 @@
 // The live picture, the label over it, and the line of details.
 
-import { byId, named, percent } from './common.js';
+import { byId, named } from './elements.js';
+import { percent } from './words.js';
 import { classes, current, onState } from './state.js';
 import { clearProbabilities, showProbabilities } from './teach.js';
 

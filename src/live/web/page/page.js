@@ -1,6 +1,7 @@
 // Starts the page: login, events of the device, what is shown when the connection is lost.
 
-import { api, attempt, byId } from './common.js';
+import { api } from './api.js';
+import { attempt, byId } from './elements.js';
 import { onState, refresh, refreshSoon } from './state.js';
 import { cameraSaid, showSeen, showStatus, startPicture, stopPicture } from './live.js';
 import { releaseHold } from './hold.js';

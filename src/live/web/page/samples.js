@@ -1,7 +1,8 @@
 // Photos: the samples of a class, one of them large, those that are sent from here, and 'what is this?'.
 
-import { api, attempt, bar, button, byId, counted, el, Failure, keep, named, percent, say, sentence, size, takeOut, when }
-  from './common.js';
+import { api, Failure } from './api.js';
+import { attempt, bar, button, byId, el, keep, named, say, takeOut } from './elements.js';
+import { counted, percent, sentence, size, when } from './words.js';
 import { classes } from './state.js';
 
 const PAGE = 60;

@@ -1,6 +1,6 @@
 // What the device last told about itself, and the classes that have no sample yet.
 
-import { api, Failure, store, stored } from './common.js';
+import { api, Failure, store, stored } from './api.js';
 
 const EMPTY = 'topgraft.empty';
 const listeners = [];

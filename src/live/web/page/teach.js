@@ -1,6 +1,8 @@
 // The rows of the classes, and what is done with a class.
 
-import { api, ask, attempt, bar, button, byId, counted, el, keep, named, percent, quoted, say } from './common.js';
+import { api } from './api.js';
+import { ask, attempt, bar, button, byId, el, keep, named, say } from './elements.js';
+import { counted, percent, quoted } from './words.js';
 import { addEmpty, checkName, classes, dropEmpty, onState, refresh } from './state.js';
 import { endHoldOf, teachButton } from './hold.js';
 import { openPanel, reloadPanel } from './samples.js';

@@ -1,4 +1,7 @@
-// What every part of the page needs: elements, calls of the API, words for people.
+// Elements of the page: made, kept, asked, and what went wrong said in them.
+
+import { Failure } from './api.js';
+import { sentence } from './words.js';
 
 export const byId = (id) => document.getElementById(id);
 
@@ -13,61 +16,12 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 export const button = (words, onclick, more = {}) => el('button', { type: 'button', onclick, ...more }, ...[words].flat());
-/** A name in its own direction of writing, whatever is around it: as an element, and within a text. */
+/** A name in its own direction of writing, as an element. */
 export const named = (name) => el('bdi', {}, name);
-export const quoted = (name) => `“\u2068${name}\u2069”`;
 export function bar(share) {
   const node = el('div', { className: 'bar', 'aria-hidden': 'true' }); // the number is beside it
   node.style.setProperty('--share', share);
   return node;
-}
-
-export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
-export const counted = (count, one) => `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
-export const when = (time) => new Date(1000 * time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
-export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
-/** The API writes `name` and begins small. */
-export function sentence(words) {
-  const text = words.replace(/`([^`]*)`/g, (_, name) => quoted(name));
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
-}
-
-export function stored(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key)) ?? [];
-  } catch {
-    return []; // no storage, or not ours
-  }
-}
-export function store(key, list) {
-  try {
-    localStorage.setItem(key, JSON.stringify(list));
-  } catch { /* full, or none: it is a convenience */ }
-}
-
-/** Something the user is to be told, not a fault of this page. */
-export class Failure extends Error {
-  constructor(message, status = 0) {
-    super(message);
-    this.status = status;
-  }
-}
-
-export async function api(method, path, body, { isDownload = false, ...options } = {}) {
-  const isJson = body !== undefined && !(body instanceof Blob);
-  const headers = isJson ? { 'content-type': 'application/json' } : {};
-  let answer, value;
-  try {
-    answer = await fetch(`api/${path}`, { method, headers, body: isJson ? JSON.stringify(body) : body, ...options });
-    value = await (isDownload && answer.ok ? answer.blob() : answer.json());
-  } catch {
-    if (!answer) throw new Failure('the device does not answer');
-    value = null; // 204, or a page of something between
-    if (answer.ok && answer.status !== 204) throw new Failure('the answer of the device was cut off');
-  }
-  if (answer.status === 401) document.dispatchEvent(new Event('unauthorized'));
-  if (!answer.ok) throw new Failure(value?.error ?? `the device answered with error ${answer.status}`, answer.status);
-  return value;
 }
 
 /** Does `work`; what goes wrong is said in `place`, for a while. */
