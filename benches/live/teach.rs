@@ -42,14 +42,17 @@ pub fn run(shared: &Path) -> Result<()> {
     let settings = SessionSettings { teaching, ..SessionSettings::default() };
     let session = Session::start(camera, Mind::Teacher(Box::new(teacher)), settings)?;
     let (mut all, mut trunk, mut store, mut fit, mut rest) = (vec![], vec![], vec![], vec![], vec![]);
-    let mut number = 0;
+    let (mut number, mut frame) = (0, None);
     for i in 0..TIMES {
         // A frame that has just come.
         let before = loop {
             match session.newer(number, Duration::from_secs(10)) {
                 Newer::Value(newer, seen) => {
                     number = newer;
-                    break seen;
+                    // Not the one before, seen by the head that has unlearned it.
+                    if frame.replace(seen.number) != Some(seen.number) {
+                        break seen;
+                    }
                 }
                 other => ensure!(matches!(other, Newer::Waiting), "the loop has ended"),
             }
