@@ -5,10 +5,12 @@
 //! start at a multiple of 64 bytes, and at 16 bytes beyond one, where a large `Vec` starts with glibc. A bench of core, not of
 //! the root: there each bench would link tract.
 
+mod peak;
 mod timing;
 
 use std::hint::black_box;
 
+use peak::peak;
 use timing::{Runs, Timing, measure};
 use topgraft_core::kernel::{Isa, Kernels};
 
@@ -238,77 +240,4 @@ fn numbers(seed: u64, len: usize) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     std::iter::repeat_with(number).take(len).collect()
-}
-
-/// The most GFLOP/s that an instruction set gives on this core, by CPU time; `None` for scalar code.
-fn peak(isa: Isa) -> Option<f64> {
-    const ROUNDS: usize = 20_000;
-    let chains: fn(usize) -> f32 = match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: called only for an instruction set that `Kernels::available` has found.
-        Isa::Avx512 => |rounds| unsafe { chains::avx512(rounds) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => |rounds| unsafe { chains::avx2(rounds) },
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => chains::neon,
-        _ => return None,
-    };
-    let lanes = match isa {
-        Isa::Avx512 => 16,
-        Isa::Avx2 => 8,
-        _ => 4,
-    };
-    let flops = (2 * lanes * chains::CHAINS * ROUNDS) as f64;
-    let timing = measure(
-        Runs { least: 20, seconds: 0.3 },
-        &mut (),
-        |_| (),
-        |_| {
-            black_box(chains(black_box(ROUNDS)));
-        },
-    );
-    Some(flops / timing.cpu / 1e9)
-}
-
-/// Independent chains of fused multiply-adds that stay in registers, more than latency times units.
-mod chains {
-    pub const CHAINS: usize = 12;
-
-    #[cfg(target_arch = "x86_64")]
-    use core::arch::x86_64::*;
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    pub fn avx512(rounds: usize) -> f32 {
-        let [half, quarter] = [0.5, 0.25].map(|x| std::hint::black_box(_mm512_set1_ps(x)));
-        let mut chains = [quarter; CHAINS];
-        for _ in 0..rounds {
-            chains.iter_mut().for_each(|chain| *chain = _mm512_fmadd_ps(*chain, half, quarter));
-        }
-        _mm512_reduce_add_ps(chains.into_iter().fold(_mm512_setzero_ps(), |sum, chain| _mm512_add_ps(sum, chain)))
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    pub fn avx2(rounds: usize) -> f32 {
-        let [half, quarter] = [0.5, 0.25].map(|x| std::hint::black_box(_mm256_set1_ps(x)));
-        let mut chains = [quarter; CHAINS];
-        for _ in 0..rounds {
-            chains.iter_mut().for_each(|chain| *chain = _mm256_fmadd_ps(*chain, half, quarter));
-        }
-        let sum = chains.into_iter().fold(_mm256_setzero_ps(), |sum, chain| _mm256_add_ps(sum, chain));
-        _mm256_cvtss_f32(sum)
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    pub fn neon(rounds: usize) -> f32 {
-        use core::arch::aarch64::*;
-        let [half, quarter] = [0.5, 0.25].map(|x| std::hint::black_box(vdupq_n_f32(x)));
-        let mut chains = [quarter; CHAINS];
-        for _ in 0..rounds {
-            chains.iter_mut().for_each(|chain| *chain = vfmaq_f32(quarter, *chain, half));
-        }
-        vaddvq_f32(chains.into_iter().fold(vdupq_n_f32(0.0), |sum, chain| vaddq_f32(sum, chain)))
-    }
 }

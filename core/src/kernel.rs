@@ -33,9 +33,12 @@ mod dsp;
     all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")
 ))]
 mod lanes;
+mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+
+pub use maps::{Convolution, Depthwise, Map, Pooling, Window, pack_filters, packed_filters};
 
 /// Partial sums of a dot product, the same on every CPU: 2 AVX-512, 4 AVX2 or 8 NEON registers.
 pub const LANES: usize = 32;
@@ -107,24 +110,27 @@ macro_rules! dispatch {
         match $self.isa {
             // SAFETY: `isa` is private and set only by `new`, after the CPU or the compiler's target vouched for it.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$kernel($($argument),*) },
+            Isa::Avx512 => unsafe { $crate::kernel::avx512::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::$kernel($($argument),*) },
+            Isa::Avx2 => unsafe { $crate::kernel::avx2::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => unsafe { neon::$kernel($($argument),*) },
+            Isa::Neon => unsafe { $crate::kernel::neon::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(all(target_arch = "arm", feature = "dsp"))]
             #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
-            Isa::Dsp => unsafe { dsp::$kernel($($argument),*) },
+            Isa::Dsp => unsafe { $crate::kernel::dsp::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
-            Isa::Armv7 => unsafe { armv7::$kernel($($argument),*) },
-            _ => scalar::$kernel($($argument),*),
+            #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
+            Isa::Armv7 => unsafe { $crate::kernel::armv7::$kernel($($argument),*) },
+            _ => $crate::kernel::scalar::$kernel($($argument),*),
         }
     };
 }
+
+use dispatch;
 
 impl Kernels {
     /// The kernels of `isa`, or `None` where this CPU has not got it. Without the `std` feature, where the CPU can't be

@@ -5,6 +5,7 @@
 //! every call into it passes through [`guarded`], which makes an error of a panic.
 
 mod depthwise;
+mod maps;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -189,6 +190,8 @@ impl Network {
         guarded(|| {
             let mut model = self.model.clone();
             model.select_output_outlets(&outlets)?;
+            model.compact()?;
+            maps::replace(&mut model)?;
             let mut model = model.into_decluttered()?;
             depthwise::replace(&mut model)?;
             Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))

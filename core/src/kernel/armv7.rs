@@ -7,6 +7,9 @@
 
 mod assembly;
 
+// Not by hand: the scalar unit has the fused multiply-add, too.
+pub(super) use super::scalar::{add, convolve, correlate, depthwise, pool, scale_rows};
+
 use super::lanes::{self, Register};
 use super::{LANES, scalar};
 use crate::math::arm::vfma;
@@ -266,14 +269,6 @@ pub(super) unsafe fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
             lanes::axpy::<Q>(alpha, &x[whole..], &mut y[whole..]);
         }
     }
-}
-
-/// Not by hand: the scalar unit has the fused multiply-add, too.
-///
-/// # Safety
-/// None is needed. Unsafe as its siblings are.
-pub(super) unsafe fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
-    scalar::correlate(taps, offsets, x, bias, y);
 }
 
 /// # Safety

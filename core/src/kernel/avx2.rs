@@ -1,8 +1,10 @@
 //! AVX2 and FMA: a block is four registers.
 
 use super::lanes::{self, Register};
+use super::maps::{Convolution, Depthwise, Map, Pooling, Window};
 use super::scalar;
 use core::arch::x86_64::*;
+use core::ops::Range;
 
 #[derive(Clone, Copy)]
 struct Ymm(__m256);
@@ -22,12 +24,8 @@ impl Register for Ymm {
 
     #[inline(always)]
     unsafe fn load_part(at: *const f32, count: usize) -> Self {
-        const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-        // SAFETY: the contract of the trait; lanes outside the mask are not read. `MASKS` has 8 numbers from each of 0..=8.
-        unsafe {
-            let mask = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast());
-            Self(_mm256_maskload_ps(at, mask))
-        }
+        // SAFETY: the contract of the trait; lanes outside the mask are not read.
+        unsafe { Self(_mm256_maskload_ps(at, mask(count))) }
     }
 
     #[inline(always)]
@@ -55,9 +53,33 @@ impl Register for Ymm {
     }
 
     #[inline(always)]
+    unsafe fn add(self, a: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm256_add_ps(self.0, a.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, low: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm256_max_ps(low.0, self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, high: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm256_min_ps(high.0, self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         // SAFETY: the contract of the trait.
         unsafe { _mm256_storeu_ps(at, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(self, at: *mut f32, count: usize) {
+        // SAFETY: the contract of the trait; lanes outside the mask are not written.
+        unsafe { _mm256_maskstore_ps(at, mask(count), self.0) }
     }
 
     #[inline(always)]
@@ -75,6 +97,17 @@ impl Register for Ymm {
             sum8(_mm256_add_ps(low, high))
         }
     }
+}
+
+/// The first `count` lanes.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+unsafe fn mask(count: usize) -> __m256i {
+    const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the caller's promise; `MASKS` has 8 numbers from each of 0..=8.
+    unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast()) }
 }
 
 /// The last three folds of a sum.
@@ -107,6 +140,40 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
     // SAFETY: the instruction sets are enabled here; `Kernels` has checked the lengths.
     unsafe { lanes::correlate::<Ymm, 8>(taps, offsets, x, bias, y) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn convolve(
+    task: &Convolution<'_>,
+    range: Range<usize>,
+    x: &[f32],
+    residual: Option<(&[f32], usize)>,
+    y: &mut [f32],
+    scratch: (&mut [usize], &mut [f32]),
+) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::convolve::<Ymm, 6, 2>(task, range, x, residual, y, scratch) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn depthwise(task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::depthwise::<Ymm>(task, rows, x, y) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    scalar::pool(pooling, window, maps, rows, x, y)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::add(x, bounds, y)
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::scale_rows(scale, shift, bounds, y)
 }
 
 #[target_feature(enable = "avx2,fma")]

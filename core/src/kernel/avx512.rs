@@ -1,8 +1,10 @@
 //! AVX-512F: a block is two registers.
 
 use super::lanes::{self, Register};
+use super::maps::{Convolution, Depthwise, Map, Pooling, Window};
 use super::scalar;
 use core::arch::x86_64::*;
+use core::ops::Range;
 
 #[derive(Clone, Copy)]
 struct Zmm(__m512);
@@ -52,9 +54,34 @@ impl Register for Zmm {
     }
 
     #[inline(always)]
+    unsafe fn add(self, a: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm512_add_ps(self.0, a.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, low: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm512_max_ps(low.0, self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, high: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(_mm512_min_ps(high.0, self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         // SAFETY: the contract of the trait.
         unsafe { _mm512_storeu_ps(at, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(self, at: *mut f32, count: usize) {
+        let mask = ((1u32 << count.min(16)) - 1) as __mmask16;
+        // SAFETY: the contract of the trait; lanes outside the mask are not written.
+        unsafe { _mm512_mask_storeu_ps(at, mask, self.0) }
     }
 
     #[inline(always)]
@@ -90,6 +117,40 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the lengths.
     unsafe { lanes::correlate::<Zmm, 8>(taps, offsets, x, bias, y) }
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn convolve(
+    task: &Convolution<'_>,
+    range: Range<usize>,
+    x: &[f32],
+    residual: Option<(&[f32], usize)>,
+    y: &mut [f32],
+    scratch: (&mut [usize], &mut [f32]),
+) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::convolve::<Zmm, 7, 2>(task, range, x, residual, y, scratch) }
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn depthwise(task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::depthwise::<Zmm>(task, rows, x, y) }
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    scalar::pool(pooling, window, maps, rows, x, y)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::add(x, bounds, y)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::scale_rows(scale, shift, bounds, y)
 }
 
 #[target_feature(enable = "avx512f")]

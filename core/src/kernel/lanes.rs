@@ -8,6 +8,8 @@ mod chain;
 mod correlate;
 mod dots;
 mod factor;
+#[cfg(not(target_arch = "arm"))]
+mod maps;
 mod narrow;
 
 pub(super) use chain::gemm_tn;
@@ -19,6 +21,8 @@ pub(super) use correlate::correlate;
 pub(super) use dots::dot_tile;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+#[cfg(not(target_arch = "arm"))]
+pub(super) use maps::{convolve, depthwise};
 pub(super) use narrow::dot_f16;
 
 use super::scalar::padded;
@@ -70,11 +74,39 @@ pub(super) trait Register: Copy {
     /// The CPU has the instruction set.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
 
+    /// `self + a` in each lane.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[cfg(not(target_arch = "arm"))]
+    unsafe fn add(self, a: Self) -> Self;
+
+    /// `low` in the lanes that are below it; NaN stays.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[cfg(not(target_arch = "arm"))]
+    unsafe fn at_least(self, low: Self) -> Self;
+
+    /// `high` in the lanes that are above it; NaN stays.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[cfg(not(target_arch = "arm"))]
+    unsafe fn at_most(self, high: Self) -> Self;
+
     /// Stores `WIDTH` floats.
     ///
     /// # Safety
     /// The CPU has the instruction set, and the floats may be written.
     unsafe fn store(self, at: *mut f32);
+
+    /// Stores the first `count` floats, fewer than `WIDTH`.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set, and those floats may be written.
+    #[cfg(not(target_arch = "arm"))]
+    unsafe fn store_part(self, at: *mut f32, count: usize);
 
     /// A block of +0.
     ///
@@ -120,6 +152,23 @@ pub(super) trait Register: Copy {
     ) {
         // SAFETY: the caller's promise.
         unsafe { chain::tile::<Self, M, P, MINUS>(k, a, b, c, skip) }
+    }
+
+    /// Products of `M` pixels and `N` registers of a panel; as [`maps::multiply`].
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(not(target_arch = "arm"))]
+    #[inline(always)]
+    unsafe fn multiply<const M: usize, const N: usize>(
+        sums: &mut [[Self; N]; M],
+        x: [*const f32; M],
+        depth: usize,
+        filters: *const f32,
+        width: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { maps::multiply::<Self, M, N>(sums, x, depth, filters, width) }
     }
 
     /// `y += alpha * x`, fused.

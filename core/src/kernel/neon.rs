@@ -1,9 +1,11 @@
 //! Advanced SIMD of aarch64: a block is eight registers.
 
 use super::lanes::{self, Register};
+use super::maps::{Convolution, Depthwise, Map, Pooling, Window};
 use super::scalar;
 use core::arch::aarch64::*;
 use core::arch::asm;
+use core::ops::Range;
 
 #[derive(Clone, Copy)]
 struct Q(float32x4_t);
@@ -62,9 +64,37 @@ impl Register for Q {
     }
 
     #[inline(always)]
+    unsafe fn add(self, a: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vaddq_f32(self.0, a.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, low: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vbslq_f32(vcltq_f32(self.0, low.0), low.0, self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, high: Self) -> Self {
+        // SAFETY: the contract of the trait.
+        unsafe { Self(vbslq_f32(vcgtq_f32(self.0, high.0), high.0, self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         // SAFETY: the contract of the trait.
         unsafe { vst1q_f32(at, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(self, at: *mut f32, count: usize) {
+        let mut lanes = [0.0; 4];
+        // SAFETY: the contract of the trait.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), self.0);
+            at.copy_from_nonoverlapping(lanes.as_ptr(), count.min(4));
+        }
     }
 
     #[inline(always)]
@@ -103,6 +133,40 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the lengths.
     unsafe { lanes::correlate::<Q, 8>(taps, offsets, x, bias, y) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn convolve(
+    task: &Convolution<'_>,
+    range: Range<usize>,
+    x: &[f32],
+    residual: Option<(&[f32], usize)>,
+    y: &mut [f32],
+    scratch: (&mut [usize], &mut [f32]),
+) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::convolve::<Q, 6, 4>(task, range, x, residual, y, scratch) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn depthwise(task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
+    unsafe { lanes::depthwise::<Q>(task, rows, x, y) }
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    scalar::pool(pooling, window, maps, rows, x, y)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::add(x, bounds, y)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+    scalar::scale_rows(scale, shift, bounds, y)
 }
 
 #[target_feature(enable = "neon")]

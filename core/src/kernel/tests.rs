@@ -1,6 +1,7 @@
 //! Every instruction set of this machine against the specification: equality of bits, every length, every offset.
 
 mod factor;
+mod maps;
 mod narrow;
 mod softmax;
 mod subnormal;

@@ -1,0 +1,453 @@
+//! Convolutions: tiles of pixels by output channels stay in registers while the input's channels pass by.
+
+use core::ops::Range;
+
+use super::{Register, next_tile};
+use crate::kernel::maps::{Convolution, Depthwise, PANEL, PIXELS, panel_width};
+
+/// Channels of a tap that a panel is taken through at a time: with 32 columns 24 KB, which a first-level cache holds beside the pixels.
+const DEPTH: usize = 192;
+/// What a filter sees outside of its map.
+static ZEROS: [f32; DEPTH] = [0.0; DEPTH];
+/// A place that is outside.
+const OUTSIDE: usize = usize::MAX;
+
+/// A part of the sum for some pixels and one panel.
+#[derive(Clone, Copy)]
+struct Part {
+    x: *const f32,
+    /// `[taps, PIXELS]`: where in `x` the channels of each tap begin.
+    places: *const usize,
+    taps: usize,
+    /// Channels of each tap that are taken, and the first of them.
+    depth: usize,
+    channel: usize,
+    /// The panel's first row of this part, its columns, and floats from a tap to the next.
+    filters: *const f32,
+    width: usize,
+    tap: usize,
+    y: *mut f32,
+    pitch: usize,
+    /// Where sums begin: `None` goes on with what is in `y`.
+    bias: Option<*const f32>,
+    end: Option<End>,
+}
+
+/// What happens at the end of a sum.
+#[derive(Clone, Copy)]
+struct End {
+    residual: Option<(*const f32, usize)>,
+    bounds: [f32; 2],
+}
+
+/// At most `M` pixels by `N` registers at a time.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`, and the slices are as `Kernels::convolve` has checked.
+#[inline(always)]
+pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: usize>(
+    task: &Convolution<'_>,
+    range: Range<usize>,
+    x: &[f32],
+    residual: Option<(&[f32], usize)>,
+    y: &mut [f32],
+    (places, patches): (&mut [usize], &mut [f32]),
+) {
+    const { assert!(M <= 14 && N <= 4 && PANEL.is_multiple_of(N * V::WIDTH)) }
+    let (outputs, gathers) = (task.output.channels, task.gathers());
+    let (taps, depth) = match gathers {
+        true => (1, task.window.taps() * task.input.channels),
+        false => (task.window.taps(), task.input.channels),
+    };
+    let mut done = 0;
+    while done < range.len() {
+        let pixels = PIXELS.min(range.len() - done);
+        let x = match gathers {
+            true => gather(task, range.start + done, x, (places, patches), pixels),
+            false => find(task, range.start + done, x, places, pixels),
+        };
+        let (mut tap, mut channel) = (0, 0);
+        let mut is_first = true;
+        loop {
+            let n_taps = if depth <= DEPTH { (DEPTH / depth.max(1)).clamp(1, taps - tap) } else { 1 };
+            let n_channels = DEPTH.min(depth - channel);
+            let is_last = tap + n_taps == taps && channel + n_channels == depth;
+            for first in (0..outputs).step_by(PANEL) {
+                let width = panel_width(outputs - first);
+                let panel = (first * depth * taps) + (tap * depth + channel) * width;
+                let columns = PANEL.min(outputs - first);
+                for column in (0..columns).step_by(N * V::WIDTH) {
+                    let at = first + column;
+                    // SAFETY: the channels and pixels are there, as `Kernels::convolve` has checked.
+                    unsafe {
+                        let part = Part {
+                            x,
+                            places: places.as_ptr().add(tap * PIXELS),
+                            taps: n_taps,
+                            depth: n_channels,
+                            channel,
+                            filters: task.filters.as_ptr().add(panel + column),
+                            width,
+                            tap: depth * width,
+                            y: y.as_mut_ptr().add(done * task.output.pitch + at),
+                            pitch: task.output.pitch,
+                            bias: is_first.then_some(task.bias.as_ptr().wrapping_add(at)),
+                            end: is_last.then_some(End {
+                                residual: residual
+                                    .map(|(floats, pitch)| (floats.as_ptr().add(done * pitch + at), pitch)),
+                                bounds: task.bounds,
+                            }),
+                        };
+                        strip::<V, M, N>(part, pixels, (columns - column).min(N * V::WIDTH));
+                    }
+                }
+            }
+            if is_last {
+                break;
+            }
+            is_first = false;
+            channel += n_channels;
+            if channel == depth {
+                (tap, channel) = (tap + n_taps, 0);
+            }
+        }
+        done += pixels;
+    }
+}
+
+/// Writes down where the taps of `pixels` pixels from `first` on are; gives where they are counted from.
+#[inline(always)]
+fn find(task: &Convolution<'_>, first: usize, x: &[f32], places: &mut [usize], pixels: usize) -> *const f32 {
+    let Convolution { window, input, output, .. } = task;
+    for (tap, places) in places.chunks_exact_mut(PIXELS).take(window.taps()).enumerate() {
+        let tap = [tap / window.size[1], tap % window.size[1]];
+        let [mut row, mut column] = [first / output.width, first % output.width];
+        for place in &mut places[..pixels] {
+            *place = window.source(input, [row, column], tap).map_or(OUTSIDE, |source| source * input.pitch);
+            column += 1;
+            if column == output.width {
+                (row, column) = (row + 1, 0);
+            }
+        }
+    }
+    x.as_ptr()
+}
+
+/// Copies what the filter sees for these pixels together, a row for each; as if that were channels of a single tap.
+#[inline(always)]
+fn gather(
+    task: &Convolution<'_>,
+    first: usize,
+    x: &[f32],
+    (places, patches): (&mut [usize], &mut [f32]),
+    pixels: usize,
+) -> *const f32 {
+    let Convolution { window, input, output, .. } = task;
+    let depth = input.channels;
+    let total = window.taps() * depth;
+    let is_dense = window.dilation[1] == 1 && input.pitch == depth;
+    let rows = patches.chunks_exact_mut(total.max(1)).zip(places).take(pixels).enumerate();
+    for (at, (patch, place)) in rows {
+        *place = at * total;
+        let pixel = [(first + at) / output.width, (first + at) % output.width];
+        for (down, row) in patch.chunks_exact_mut((window.size[1] * depth).max(1)).enumerate() {
+            let ends = [0, window.size[1] - 1].map(|across| window.source(input, pixel, [down, across]));
+            if let ([Some(from), Some(_)], true) = (ends, is_dense) {
+                // A few floats: a loop is faster than a call.
+                row.iter_mut().zip(&x[from * depth..]).for_each(|(to, x)| *to = *x);
+                continue;
+            }
+            for (across, to) in row.chunks_exact_mut(depth.max(1)).enumerate() {
+                match window.source(input, pixel, [down, across]) {
+                    Some(from) => to.copy_from_slice(&x[from * input.pitch..][..depth]),
+                    None => to.fill(0.0),
+                }
+            }
+        }
+    }
+    patches.as_ptr()
+}
+
+/// The pixels of a part, for `columns` columns.
+///
+/// # Safety
+/// The CPU has the instruction set; the part's channels, places, filters and outputs are there.
+#[inline(always)]
+unsafe fn strip<V: Register, const M: usize, const N: usize>(part: Part, pixels: usize, columns: usize) {
+    let mut row = 0;
+    while row < pixels {
+        let size = next_tile::<M>(pixels - row);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let part = Part {
+                places: part.places.add(row),
+                y: part.y.add(row * part.pitch),
+                end: part.end.map(|end| End {
+                    residual: end.residual.map(|(floats, pitch)| (floats.add(row * pitch), pitch)),
+                    ..end
+                }),
+                ..part
+            };
+            match columns.div_ceil(V::WIDTH) {
+                1 => rows::<V, M, 1>(&part, size, columns),
+                2 if N >= 2 => rows::<V, M, 2>(&part, size, columns),
+                3 if N >= 3 => rows::<V, M, 3>(&part, size, columns),
+                _ => rows::<V, M, N>(&part, size, columns),
+            }
+        }
+        row += size;
+    }
+}
+
+/// The tile of `size` pixels.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn rows<V: Register, const M: usize, const N: usize>(part: &Part, size: usize, columns: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match size {
+            1 => tile::<V, 1, N>(part, columns),
+            2 if M >= 2 => tile::<V, 2, N>(part, columns),
+            3 if M >= 3 => tile::<V, 3, N>(part, columns),
+            4 if M >= 4 => tile::<V, 4, N>(part, columns),
+            5 if M >= 5 => tile::<V, 5, N>(part, columns),
+            6 if M >= 6 => tile::<V, 6, N>(part, columns),
+            7 if M >= 7 => tile::<V, 7, N>(part, columns),
+            8 if M >= 8 => tile::<V, 8, N>(part, columns),
+            9 if M >= 9 => tile::<V, 9, N>(part, columns),
+            10 if M >= 10 => tile::<V, 10, N>(part, columns),
+            11 if M >= 11 => tile::<V, 11, N>(part, columns),
+            12 if M >= 12 => tile::<V, 12, N>(part, columns),
+            13 if M >= 13 => tile::<V, 13, N>(part, columns),
+            _ => tile::<V, M, N>(part, columns),
+        }
+    }
+}
+
+/// `M` pixels by `columns` outputs, which `N` registers hold.
+///
+/// # Safety
+/// The CPU has the instruction set; the part's channels, places, filters and outputs are there.
+#[inline(always)]
+unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns: usize) {
+    let rest = columns - (N - 1) * V::WIDTH;
+    // SAFETY: the caller's promise; the last register has `rest` columns.
+    unsafe {
+        let load = |at: *const f32, n: usize| {
+            let at = at.add(n * V::WIDTH);
+            if n + 1 < N || rest == V::WIDTH { V::load(at) } else { V::load_part(at, rest) }
+        };
+        let mut sums = [[V::splat(0.0); N]; M];
+        match part.bias {
+            Some(bias) => {
+                for n in 0..N {
+                    let bias = load(bias, n);
+                    for sums in &mut sums {
+                        sums[n] = bias;
+                    }
+                }
+            }
+            None => {
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    for (n, sum) in sums.iter_mut().enumerate() {
+                        *sum = load(part.y.add(m * part.pitch), n);
+                    }
+                }
+            }
+        }
+        for tap in 0..part.taps {
+            let places = part.places.add(tap * PIXELS);
+            let x: [*const f32; M] = core::array::from_fn(|m| match *places.add(m) {
+                OUTSIDE => ZEROS.as_ptr(),
+                place => part.x.add(place + part.channel),
+            });
+            V::multiply::<M, N>(&mut sums, x, part.depth, part.filters.add(tap * part.tap), part.width);
+        }
+        if let Some(end) = part.end {
+            let [low, high] = end.bounds.map(|bound| V::splat(bound));
+            for (m, sums) in sums.iter_mut().enumerate() {
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    if let Some((floats, pitch)) = end.residual {
+                        *sum = sum.add(load(floats.add(m * pitch), n));
+                    }
+                    *sum = sum.at_least(low).at_most(high);
+                }
+            }
+        }
+        for (m, sums) in sums.into_iter().enumerate() {
+            for (n, sum) in sums.into_iter().enumerate() {
+                let at = part.y.add(m * part.pitch + n * V::WIDTH);
+                if n + 1 < N || rest == V::WIDTH { sum.store(at) } else { sum.store_part(at, rest) }
+            }
+        }
+    }
+}
+
+/// `sums[m] += x[m][channel] * filters[channel]`, channel by channel, each rounded once.
+///
+/// # Safety
+/// The CPU has the instruction set; `depth` floats are behind each `x`, and `N` registers at each of so many rows of `filters`, `width`
+/// floats from one to the next.
+#[inline(always)]
+pub(in crate::kernel) unsafe fn multiply<V: Register, const M: usize, const N: usize>(
+    sums: &mut [[V; N]; M],
+    x: [*const f32; M],
+    depth: usize,
+    filters: *const f32,
+    width: usize,
+) {
+    let mut filters = filters;
+    for channel in 0..depth {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let filter: [V; N] = core::array::from_fn(|n| V::load(filters.add(n * V::WIDTH)));
+            for (sums, x) in sums.iter_mut().zip(x) {
+                let x = V::splat(*x.add(channel));
+                for (sum, filter) in sums.iter_mut().zip(filter) {
+                    *sum = sum.fma(x, filter);
+                }
+            }
+            filters = filters.wrapping_add(width);
+        }
+    }
+}
+
+/// Rows of a depthwise convolution, seven pixels at a time.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`, and the slices are as `Kernels::depthwise` has checked.
+#[inline(always)]
+pub(in crate::kernel) unsafe fn depthwise<V: Register>(
+    task: &Depthwise<'_>,
+    rows: Range<usize>,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let (width, pitch) = (task.output.width, task.output.pitch);
+    let is_dense = task.window.dilation == [1; 2];
+    for row in rows.clone() {
+        for channel in (0..task.output.channels).step_by(DEPTH) {
+            let channels = DEPTH.min(task.output.channels - channel);
+            let mut column = 0;
+            while column < width {
+                let rest = width - column;
+                let y = y.as_mut_ptr().wrapping_add(((row - rows.start) * width + column) * pitch + channel);
+                let (place, span) = ([row, column], (channel, channels));
+                // SAFETY: the caller's promise: pixels and channels are there.
+                column += unsafe {
+                    match (task.window.size, task.window.stride[1]) {
+                        ([3, 3], 1) if is_dense && rest >= 7 => run::<V, 3, 7, 9>(task, place, span, x, y),
+                        ([3, 3], 1) if is_dense && rest >= 4 => run::<V, 3, 4, 6>(task, place, span, x, y),
+                        ([3, 3], 1) if is_dense => run::<V, 3, 1, 3>(task, place, span, x, y),
+                        ([3, 3], 2) if is_dense && rest >= 7 => run::<V, 3, 7, 15>(task, place, span, x, y),
+                        ([3, 3], 2) if is_dense && rest >= 4 => run::<V, 3, 4, 9>(task, place, span, x, y),
+                        ([3, 3], 2) if is_dense => run::<V, 3, 1, 3>(task, place, span, x, y),
+                        ([5, 5], 1) if is_dense && rest >= 7 => run::<V, 5, 7, 11>(task, place, span, x, y),
+                        ([5, 5], 1) if is_dense && rest >= 4 => run::<V, 5, 4, 8>(task, place, span, x, y),
+                        ([5, 5], 1) if is_dense => run::<V, 5, 1, 5>(task, place, span, x, y),
+                        ([5, 5], 2) if is_dense && rest >= 7 => run::<V, 5, 7, 17>(task, place, span, x, y),
+                        ([5, 5], 2) if is_dense && rest >= 4 => run::<V, 5, 4, 11>(task, place, span, x, y),
+                        ([5, 5], 2) if is_dense => run::<V, 5, 1, 5>(task, place, span, x, y),
+                        _ => pixel::<V>(task, place, span, x, y),
+                    }
+                };
+            }
+        }
+    }
+}
+
+/// `P` pixels of a filter of `K` x `K` taps, which see `C` columns; gives `P`.
+///
+/// # Safety
+/// The CPU has the instruction set; the pixels and their channels are there, `DEPTH` at most.
+#[inline(always)]
+unsafe fn run<V: Register, const K: usize, const P: usize, const C: usize>(
+    task: &Depthwise<'_>,
+    place: [usize; 2],
+    (first, channels): (usize, usize),
+    x: &[f32],
+    y: *mut f32,
+) -> usize {
+    let Depthwise { window, input, output, .. } = task;
+    let stride = if P == 1 { 1 } else { (C - K) / (P - 1) };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at = |tap: [usize; 2]| match window.source(input, place, tap) {
+            Some(source) => x.as_ptr().add(source * input.pitch + first),
+            None => ZEROS.as_ptr(),
+        };
+        let x: [[*const f32; C]; K] = core::array::from_fn(|down| core::array::from_fn(|across| at([down, across])));
+        let (filters, bias) = (task.filters.as_ptr().add(first), task.bias.as_ptr().add(first));
+        let [low, high] = task.bounds.map(|bound| V::splat(bound));
+        let mut channel = 0;
+        while channel < channels {
+            let rest = channels - channel;
+            let load = |at: *const f32| {
+                let at = at.add(channel);
+                if rest >= V::WIDTH { V::load(at) } else { V::load_part(at, rest) }
+            };
+            let mut sums = [load(bias); P];
+            for (down, x) in x.iter().enumerate() {
+                let x: [V; C] = core::array::from_fn(|column| load(x[column]));
+                for across in 0..K {
+                    let filter = load(filters.add((down * K + across) * input.channels));
+                    for (p, sum) in sums.iter_mut().enumerate() {
+                        *sum = sum.fma(x[p * stride + across], filter);
+                    }
+                }
+            }
+            for (p, sum) in sums.into_iter().enumerate() {
+                let (sum, at) = (sum.at_least(low).at_most(high), y.add(p * output.pitch + channel));
+                if rest >= V::WIDTH { sum.store(at) } else { sum.store_part(at, rest) }
+            }
+            channel += V::WIDTH;
+        }
+    }
+    P
+}
+
+/// One pixel of any filter; gives 1.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn pixel<V: Register>(
+    task: &Depthwise<'_>,
+    place: [usize; 2],
+    (first, channels): (usize, usize),
+    x: &[f32],
+    y: *mut f32,
+) -> usize {
+    let Depthwise { window, input, .. } = task;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (filters, bias) = (task.filters.as_ptr().add(first), task.bias.as_ptr().add(first));
+        let [low, high] = task.bounds.map(|bound| V::splat(bound));
+        let mut channel = 0;
+        while channel < channels {
+            let rest = channels - channel;
+            let load = |at: *const f32| {
+                let at = at.add(channel);
+                if rest >= V::WIDTH { V::load(at) } else { V::load_part(at, rest) }
+            };
+            let mut sum = load(bias);
+            for tap in 0..window.taps() {
+                let x = match window.source(input, place, [tap / window.size[1], tap % window.size[1]]) {
+                    Some(source) => x.as_ptr().add(source * input.pitch + first),
+                    None => ZEROS.as_ptr(),
+                };
+                sum = sum.fma(load(x), load(filters.add(tap * input.channels)));
+            }
+            let (sum, at) = (sum.at_least(low).at_most(high), y.add(channel));
+            if rest >= V::WIDTH {
+                sum.store(at)
+            } else {
+                sum.store_part(at, rest)
+            }
+            channel += V::WIDTH;
+        }
+    }
+    1
+}

@@ -1,0 +1,286 @@
+//! Convolutions, pooling and sums of maps: what networks for pictures are made of.
+//!
+//! The channels of a pixel are side by side (NHWC, batch 1), so that vectors go along the channels, whatever sizes, strides and paddings
+//! are, and a filter sees whole pixels. A pixel outside of a map counts as zeros; it is not stored anywhere.
+
+use core::ops::Range;
+
+use super::{Isa, Kernels, dispatch};
+
+/// Columns of a panel of packed filters.
+pub(super) const PANEL: usize = 32;
+/// The columns of the last panel are a multiple of this.
+const PANEL_STEP: usize = 16;
+/// Pixels that a convolution takes at a time, so that what they show stays in the cache while the filters pass by.
+pub(super) const PIXELS: usize = 112;
+/// Fewer channels than this are copied together first: a filter of 3 x 3 pixels of 3 channels is one row of 27 floats.
+const FEW: usize = 16;
+
+/// A map `[height, width, channels]`: pixel by pixel, row by row, `pitch` floats from one to the next. Those behind the channels are
+/// others' (of a map that this one is a part of).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Rows.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Floats of a pixel.
+    pub channels: usize,
+    /// Floats from a pixel to the next one, at least `channels`.
+    pub pitch: usize,
+}
+
+impl Map {
+    /// A map with nothing between its pixels.
+    pub const fn new(height: usize, width: usize, channels: usize) -> Self {
+        Self { height, width, channels, pitch: channels }
+    }
+
+    /// Its pixels.
+    pub const fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Floats from its first to its last.
+    pub const fn floats(&self) -> usize {
+        if self.pixels() == 0 { 0 } else { (self.pixels() - 1) * self.pitch + self.channels }
+    }
+
+    /// `None` if that is no map, or one of more floats than there is memory for.
+    fn checked(&self) -> Option<usize> {
+        let pixels = self.height.checked_mul(self.width)?;
+        pixels.checked_mul(self.pitch).filter(|_| self.channels <= self.pitch).map(|_| self.floats())
+    }
+}
+
+/// What a filter sees of a map, for each pixel that comes of it; down, across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps.
+    pub size: [usize; 2],
+    /// Pixels from one place of the filter to the next.
+    pub stride: [usize; 2],
+    /// Pixels from one tap to the next.
+    pub dilation: [usize; 2],
+    /// Pixels above and left of the map that the first place begins at.
+    pub before: [usize; 2],
+}
+
+impl Window {
+    /// One pixel, the same.
+    pub const POINT: Self = Self { size: [1; 2], stride: [1; 2], dilation: [1; 2], before: [0; 2] };
+
+    /// Pixels that it sees.
+    pub const fn taps(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// The pixel of `input` that a tap `[down, across]` sees for pixel `[row, column]`; `None` outside.
+    #[inline(always)]
+    pub(super) fn source(&self, input: &Map, place: [usize; 2], tap: [usize; 2]) -> Option<usize> {
+        let at = |axis: usize| {
+            (place[axis] * self.stride[axis] + tap[axis] * self.dilation[axis]).wrapping_sub(self.before[axis])
+        };
+        let (row, column) = (at(0), at(1));
+        (row < input.height && column < input.width).then(|| row * input.width + column)
+    }
+
+    /// Whether no place of it leaves the numbers of a `usize`.
+    fn fits(&self, output: &Map) -> bool {
+        self.taps() > 0
+            && [(0, output.height), (1, output.width)].into_iter().all(|(axis, side)| {
+                let reach = side.checked_mul(self.stride[axis]);
+                let taps = self.size[axis].checked_mul(self.dilation[axis]);
+                reach.zip(taps).and_then(|(a, b)| a.checked_add(b)).is_some_and(|most| most < usize::MAX / 2)
+                    && self.before[axis] < usize::MAX / 2
+            })
+    }
+}
+
+/// A convolution: `y = clamp(bias + sum over taps and channels of x * filter [+ residual])`.
+///
+/// Each number is one chain of fused multiply-adds from `bias` on, tap by tap, row by row, and within a tap channel by channel; the residual is
+/// added to that, rounded; then what is below `bounds[0]` becomes it, and what is above `bounds[1]`. NaN stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Convolution<'a> {
+    /// What a filter sees.
+    pub window: Window,
+    /// Of `x`.
+    pub input: Map,
+    /// Of `y`.
+    pub output: Map,
+    /// [`pack_filters`].
+    pub filters: &'a [f32],
+    /// `[output.channels]`
+    pub bias: &'a [f32],
+    /// The lowest and the highest number that comes out; infinite for none.
+    pub bounds: [f32; 2],
+}
+
+impl Convolution<'_> {
+    /// Whether pixels are copied together: few channels, more than one tap.
+    pub(super) fn gathers(&self) -> bool {
+        self.input.channels < FEW && self.window.taps() > 1
+    }
+
+    /// What [`Kernels::convolve`] needs beside: places and floats.
+    pub fn scratch(&self) -> [usize; 2] {
+        let floats = if self.gathers() { PIXELS * self.window.taps() * self.input.channels } else { 0 };
+        [if self.gathers() { PIXELS } else { PIXELS * self.window.taps() }, floats]
+    }
+}
+
+/// A convolution of each channel by itself: `y[c] = clamp(bias[c] + sum over taps of x[c] * filter[tap, c])`, one chain of fused
+/// multiply-adds, tap by tap.
+#[derive(Clone, Copy, Debug)]
+pub struct Depthwise<'a> {
+    /// What a filter sees.
+    pub window: Window,
+    /// Of `x`.
+    pub input: Map,
+    /// Of `y`, with as many channels.
+    pub output: Map,
+    /// `[taps, channels]`
+    pub filters: &'a [f32],
+    /// `[channels]`
+    pub bias: &'a [f32],
+    /// The lowest and the highest number that comes out; infinite for none.
+    pub bounds: [f32; 2],
+}
+
+/// What becomes of the pixels that a window sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The largest of those inside; NaN if one is.
+    Largest,
+    /// The sum of those inside, in their order.
+    Sum,
+    /// That sum, divided by how many are inside.
+    MeanInside,
+    /// That sum, divided by the window's taps.
+    Mean,
+}
+
+/// The panels of filters `[outputs, inputs, taps]` as [`Convolution`] reads them: 32 outputs side by side, for each tap, for each input. The
+/// last panel has 16 or 32; what is beyond the outputs is 0.
+///
+/// # Panics
+/// If a slice's length is not what the shape says, or [`packed_filters`] for `packed`.
+pub fn pack_filters(shape: [usize; 3], filters: &[f32], packed: &mut [f32]) {
+    let [outputs, inputs, taps] = shape;
+    assert!(filters.len() == outputs * inputs * taps, "pack_filters: not of that shape");
+    assert!(packed.len() == packed_filters(shape), "pack_filters: not as many as packed_filters says");
+    let mut rest = packed;
+    for first in (0..outputs).step_by(PANEL) {
+        let width = panel_width(outputs - first);
+        let (panel, behind) = rest.split_at_mut(inputs * taps * width);
+        rest = behind;
+        for (row, floats) in panel.chunks_exact_mut(width.max(1)).enumerate() {
+            let (tap, input) = (row / inputs, row % inputs);
+            for (column, float) in floats.iter_mut().enumerate() {
+                let output = first + column;
+                *float = if output < outputs { filters[(output * inputs + input) * taps + tap] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Floats of [`pack_filters`].
+pub const fn packed_filters([outputs, inputs, taps]: [usize; 3]) -> usize {
+    outputs.next_multiple_of(PANEL_STEP) * inputs * taps
+}
+
+/// Columns of the panel that has `rest` outputs at most.
+pub(super) const fn panel_width(rest: usize) -> usize {
+    if rest >= PANEL { PANEL } else { rest.next_multiple_of(PANEL_STEP) }
+}
+
+impl Kernels {
+    /// The pixels `range` of a [`Convolution`], counted row by row: `x` is the whole input, `y` begins with the first of them, and so does
+    /// `residual`, of as many channels, with its pitch. `places` and `patches` are for its use, as long as [`Convolution::scratch`] says.
+    ///
+    /// # Panics
+    /// If a slice is shorter than that, or a shape does not fit.
+    pub fn convolve(
+        self,
+        task: &Convolution<'_>,
+        range: Range<usize>,
+        x: &[f32],
+        residual: Option<(&[f32], usize)>,
+        y: &mut [f32],
+        (places, patches): (&mut [usize], &mut [f32]),
+    ) {
+        let Convolution { window, input, output, filters, bias, .. } = task;
+        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "convolve: x is shorter than its map");
+        assert!(output.checked().is_some() && window.fits(output), "convolve: no such map");
+        assert!(range.start <= range.end && range.end <= output.pixels(), "convolve: no such pixels");
+        let part = Map { height: 1, width: range.len(), ..*output };
+        assert!(part.floats() <= y.len(), "convolve: y is shorter than its map");
+        let fits = |(floats, pitch): (&[f32], usize)| {
+            Map { pitch, ..part }.checked().is_some_and(|needed| needed <= floats.len())
+        };
+        assert!(residual.is_none_or(fits), "convolve: the residual is shorter than its map");
+        let shape = [output.channels, input.channels, window.taps()];
+        assert!(filters.len() == packed_filters(shape), "convolve: the filters are not of that shape");
+        assert!(bias.len() == output.channels, "convolve: a bias for each output");
+        let [n_places, n_floats] = task.scratch();
+        assert!(n_places <= places.len() && n_floats <= patches.len(), "convolve: too little scratch");
+        dispatch!(self.convolve(task, range, x, residual, y, (places, patches)))
+    }
+
+    /// The rows `rows` of a [`Depthwise`]; `y` begins with the first of them.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its map, or a shape does not fit.
+    pub fn depthwise(self, task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+        let Depthwise { window, input, output, filters, bias, .. } = task;
+        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "depthwise: x is shorter than its map");
+        assert!(output.checked().is_some() && window.fits(output), "depthwise: no such map");
+        assert!(rows.start <= rows.end && rows.end <= output.height, "depthwise: no such rows");
+        assert!(Map { height: rows.len(), ..*output }.floats() <= y.len(), "depthwise: y is shorter than its map");
+        assert!(input.channels == output.channels && bias.len() == input.channels, "depthwise: channels differ");
+        assert!(filters.len() == window.taps() * input.channels, "depthwise: filters are not of that shape");
+        dispatch!(self.depthwise(task, rows, x, y))
+    }
+
+    /// The rows `rows` of what `pooling` makes of each channel of the pixels that a window sees; `y` begins with the first of them. A window that
+    /// sees none gives 0.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its map, or a shape does not fit.
+    pub fn pool(
+        self,
+        pooling: Pooling,
+        window: &Window,
+        [input, output]: [&Map; 2],
+        rows: Range<usize>,
+        x: &[f32],
+        y: &mut [f32],
+    ) {
+        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "pool: x is shorter than its map");
+        assert!(output.checked().is_some() && window.fits(output), "pool: no such map");
+        assert!(rows.start <= rows.end && rows.end <= output.height, "pool: no such rows");
+        assert!(Map { height: rows.len(), ..*output }.floats() <= y.len(), "pool: y is shorter than its map");
+        assert!(input.channels == output.channels, "pool: channels differ");
+        dispatch!(self.pool(pooling, window, [input, output], rows, x, y))
+    }
+
+    /// `y = clamp(y + x)`, element by element; `bounds` as in [`Convolution`].
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn add(self, x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+        assert!(x.len() == y.len(), "add: lengths differ");
+        dispatch!(self.add(x, bounds, y))
+    }
+
+    /// `y = clamp(y * scale + shift)` for each pixel of `y [n, channels]`, fused: `scale [channels]`, `shift [channels]`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn scale_rows(self, scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
+        assert!(scale.len() == shift.len(), "scale_rows: lengths differ");
+        assert!(scale.is_empty() && y.is_empty() || y.len().is_multiple_of(scale.len()), "scale_rows: no whole pixels");
+        dispatch!(self.scale_rows(scale, shift, bounds, y))
+    }
+}

@@ -1,0 +1,212 @@
+//! The operator that tract runs in the place of a part of a network.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Depthwise, Kernels, Map, aligned};
+use tract_core::internal::*;
+
+use super::plan::{Id, Plan, Step, Value};
+
+/// What a pass writes to. Kept for the next one.
+struct Memory {
+    floats: Vec<f32>,
+    places: Vec<usize>,
+    patches: Vec<f32>,
+}
+
+struct Inner {
+    plan: Plan,
+    kernels: Kernels,
+    /// One for each thread that has ever been at work at the same time as others.
+    memory: Mutex<Vec<Memory>>,
+}
+
+/// A part of a network, done on maps: `[1, channels, height, width]` in and out.
+#[derive(Clone)]
+pub(super) struct Maps(Arc<Inner>);
+
+impl PartialEq for Maps {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Maps {}
+
+impl fmt::Debug for Maps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} steps in {} floats", self.0.plan.steps.len(), self.0.plan.floats)
+    }
+}
+
+impl Maps {
+    pub fn new(plan: Plan, kernels: Kernels) -> Self {
+        Self(Arc::new(Inner { plan, kernels, memory: Mutex::default() }))
+    }
+
+    fn memory(&self) -> Memory {
+        let kept = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Plan { floats, scratch: [places, patches], .. } = self.0.plan;
+        kept.unwrap_or_else(|| Memory {
+            floats: vec![0.0; floats + ALIGNMENT_SLACK],
+            places: vec![0; places],
+            patches: vec![0.0; patches],
+        })
+    }
+
+    fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
+        let Inner { plan, kernels, .. } = &*self.0;
+        let mut memory = self.memory();
+        let floats = aligned(&mut memory.floats);
+        for (id, input) in plan.inputs.iter().zip(inputs) {
+            take_in(&plan.values[*id], input.try_as_plain_ram()?.as_slice::<f32>()?, floats);
+        }
+        for step in &plan.steps {
+            do_step(*kernels, plan, step, floats, (&mut memory.places, &mut memory.patches));
+        }
+        let outputs = plan.outputs.iter().map(|id| give_out(&plan.values[*id], floats)).collect();
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        outputs
+    }
+}
+
+/// Where a value's floats are.
+fn range(value: &Value) -> Range<usize> {
+    value.offset..value.offset + value.map.floats()
+}
+
+/// The floats of values that do not overlap.
+fn parts<'a, const N: usize>(plan: &Plan, floats: &'a mut [f32], ids: [Id; N]) -> [&'a mut [f32]; N] {
+    floats.get_disjoint_mut(ids.map(|id| range(&plan.values[id]))).expect("each value has its own place")
+}
+
+fn do_step(kernels: Kernels, plan: &Plan, step: &Step, floats: &mut [f32], scratch: (&mut [usize], &mut [f32])) {
+    let map = |id: &Id| plan.values[*id].map;
+    match step {
+        Step::Convolve { x, y, residual, window, filters, bias, bounds } => {
+            let (input, output) = (map(x), map(y));
+            let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
+            let all = 0..output.pixels();
+            match residual {
+                // What goes in may also be what is added.
+                Some(residual) if residual != x => {
+                    let [x, added, y] = parts(plan, floats, [*x, *residual, *y]);
+                    kernels.convolve(&task, all, x, Some((added, map(residual).pitch)), y, scratch);
+                }
+                residual => {
+                    let [x, y] = parts(plan, floats, [*x, *y]);
+                    let added = residual.is_some().then_some((&*x, input.pitch));
+                    kernels.convolve(&task, all, x, added, y, scratch);
+                }
+            }
+        }
+        Step::Depthwise { x, y, window, filters, bias, bounds } => {
+            let (input, output) = (map(x), map(y));
+            let task = Depthwise { window: *window, input, output, filters, bias, bounds: *bounds };
+            let [x, y] = parts(plan, floats, [*x, *y]);
+            kernels.depthwise(&task, 0..output.height, x, y);
+        }
+        Step::Pool { x, y, pooling, window } => {
+            let maps = [&map(x), &map(y)];
+            let [x, y] = parts(plan, floats, [*x, *y]);
+            kernels.pool(*pooling, window, maps, 0..maps[1].height, x, y);
+        }
+        Step::Add { x, y, bounds } => {
+            let (from, to) = (map(x), map(y));
+            let [x, y] = parts(plan, floats, [*x, *y]);
+            for (y, x) in rows(&to, y).zip(rows_of(&from, x)) {
+                kernels.add(x, *bounds, y);
+            }
+        }
+        Step::Scale { y, scale, shift, bounds } => {
+            let to = map(y);
+            let [y] = parts(plan, floats, [*y]);
+            if to.pitch == to.channels {
+                kernels.scale_rows(scale, shift, *bounds, y);
+            } else {
+                rows(&to, y).for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
+            }
+        }
+        Step::Copy { x, y } => {
+            let (from, to) = (map(x), map(y));
+            let [x, y] = parts(plan, floats, [*x, *y]);
+            rows(&to, y).zip(rows_of(&from, x)).for_each(|(y, x)| y.copy_from_slice(x));
+        }
+    }
+}
+
+/// The pixels of a map; all as one where nothing is between them.
+fn rows_of<'a>(map: &Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+    let channels = map.channels;
+    floats.chunks(map.pitch).map(move |pixel| &pixel[..channels])
+}
+
+fn rows<'a>(map: &Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+    let channels = map.channels;
+    floats.chunks_mut(map.pitch).map(move |pixel| &mut pixel[..channels])
+}
+
+/// `[channels, height, width]` to pixels.
+fn take_in(value: &Value, x: &[f32], floats: &mut [f32]) {
+    let (pixels, y) = (value.map.pixels(), &mut floats[range(value)]);
+    // A few channels at a time, so that what is written stays in the cache.
+    for (first, planes) in x.chunks(LINE * pixels).enumerate() {
+        for (at, pixel) in y.chunks_mut(value.map.pitch).enumerate() {
+            let pixel = pixel[first * LINE..].iter_mut();
+            pixel.zip(planes[at..].iter().step_by(pixels)).for_each(|(y, x)| *y = *x);
+        }
+    }
+}
+
+const LINE: usize = 16;
+
+/// Pixels to `[1, channels, height, width]`.
+fn give_out(value: &Value, floats: &[f32]) -> TractResult<TValue> {
+    let Map { height, width, channels, pitch } = value.map;
+    let mut y = Tensor::zero::<f32>(&[1, channels, height, width])?;
+    let x = &floats[range(value)];
+    let mut planes = y.try_as_plain_ram_mut()?;
+    for (channel, plane) in planes.as_slice_mut::<f32>()?.chunks_exact_mut(height * width).enumerate() {
+        plane.iter_mut().zip(x[channel..].iter().step_by(pitch)).for_each(|(y, x)| *y = *x);
+    }
+    Ok(y.into_tvalue())
+}
+
+impl Op for Maps {
+    fn name(&self) -> StaticName {
+        "TopgraftMaps".into()
+    }
+
+    fn info(&self) -> TractResult<Vec<String>> {
+        Ok(vec![format!("{self:?}")])
+    }
+
+    fn validation(&self) -> Validation {
+        Validation::Rounding
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Maps {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.run(&inputs)
+    }
+}
+
+impl TypedOp for Maps {
+    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let plan = &self.0.plan;
+        let fact = |id: &Id| {
+            let Map { height, width, channels, .. } = plan.values[*id].map;
+            f32::fact([1, channels, height, width])
+        };
+        Ok(plan.outputs.iter().map(fact).collect())
+    }
+
+    as_op!();
+}
