@@ -165,11 +165,10 @@ fn binary(op: &TypedBinOp, facts: &[&TypedFact], input: &Map) -> TractResult<Opt
         (None, Some(_)) => (b, false),
         _ => return Ok(None),
     };
-    let is_by_channel = match constant.shape.as_concrete() {
-        Some([1, channels, 1, 1]) => *channels == input.channels,
-        Some(shape) => shape.iter().all(|side| *side == 1),
-        None => false,
-    };
+    let is_by_channel = constant
+        .shape
+        .as_concrete()
+        .is_some_and(|shape| shape.iter().all(|side| *side == 1) || *shape == [1, input.channels, 1, 1]);
     let Some(numbers) = floats(constant)?.filter(|_| is_by_channel) else { return Ok(None) };
     let scale = |scale: &dyn Fn(f32) -> f32, shift: &dyn Fn(f32) -> f32| {
         let each = |of: &dyn Fn(f32) -> f32| match &numbers[..] {
