@@ -201,18 +201,6 @@ impl Kernels {
         dispatch!(self.axpy(alpha, x, y))
     }
 
-    /// `y[i] = bias + sum over t of taps[t] * x[i + offsets[t]]`, fused, from `bias` on in the order of the taps: a depthwise convolution
-    /// of a plane that has its padding, row behind row.
-    ///
-    /// # Panics
-    /// If there are not as many offsets as taps, or `x` ends before what an offset says.
-    pub fn correlate(self, taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
-        assert!(taps.len() == offsets.len(), "correlate: as many offsets as taps");
-        let fits = |offset: &usize| offset.checked_add(y.len()).is_some_and(|end| end <= x.len());
-        assert!(offsets.iter().all(fits), "correlate: offsets beyond the plane");
-        dispatch!(self.correlate(taps, offsets, x, bias, y))
-    }
-
     /// `c = a * bᵀ`: `a [m, k]`, `b [n, k]`, `c [m, n]`. Each element is [`dot`](Self::dot) of a row of `a` and a row of `b`,
     /// bit for bit. With features for `a` and weights for `b`: the logits.
     ///

@@ -4,7 +4,6 @@
 //! None. tract returns errors for most malformed networks, but it asserts in places that a hostile file can reach, so
 //! every call into it passes through [`guarded`], which makes an error of a panic.
 
-mod depthwise;
 mod maps;
 
 use std::collections::BTreeMap;
@@ -192,8 +191,7 @@ impl Network {
             model.select_output_outlets(&outlets)?;
             model.compact()?;
             maps::replace(&mut model)?;
-            let mut model = model.into_decluttered()?;
-            depthwise::replace(&mut model)?;
+            let model = model.into_decluttered()?;
             Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))
         })
     }

@@ -4,8 +4,6 @@
 //! instruction set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
 
 mod chain;
-#[cfg(not(target_arch = "arm"))]
-mod correlate;
 mod dots;
 mod factor;
 #[cfg(not(target_arch = "arm"))]
@@ -15,8 +13,6 @@ mod narrow;
 pub(super) use chain::gemm_tn;
 #[cfg(target_arch = "arm")]
 pub(super) use chain::tile;
-#[cfg(not(target_arch = "arm"))]
-pub(super) use correlate::correlate;
 #[cfg(target_arch = "arm")]
 pub(super) use dots::dot_tile;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};

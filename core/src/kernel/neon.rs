@@ -130,12 +130,6 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
-    // SAFETY: the instruction set is enabled here; `Kernels` has checked the lengths.
-    unsafe { lanes::correlate::<Q, 8>(taps, offsets, x, bias, y) }
-}
-
-#[target_feature(enable = "neon")]
 pub(super) fn convolve(
     task: &Convolution<'_>,
     range: Range<usize>,

@@ -63,13 +63,6 @@ pub(super) fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Each element is one chain, from `bias` on, over the taps in order.
-pub(super) fn correlate(taps: &[f32], offsets: &[usize], x: &[f32], bias: f32, y: &mut [f32]) {
-    for (at, y) in y.iter_mut().enumerate() {
-        *y = taps.iter().zip(offsets).fold(bias, |sum, (tap, offset)| fma(*tap, x[at + offset], sum));
-    }
-}
-
 /// Each element is one [`dot`].
 pub(super) fn gemm_nt([_, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
     for (i, row) in c.chunks_exact_mut(n.max(1)).enumerate() {

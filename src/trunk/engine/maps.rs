@@ -77,3 +77,6 @@ fn parts(model: &TypedModel) -> TractResult<Vec<Vec<usize>>> {
     let nodes = |part: Vec<(usize, bool)>| part.into_iter().map(|(node, _)| node).collect();
     Ok(parts.into_values().filter(is_worth).map(nodes).collect())
 }
+
+#[cfg(test)]
+mod tests;

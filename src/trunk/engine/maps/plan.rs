@@ -174,6 +174,12 @@ impl Builder<'_> {
         self.steps.iter().rposition(|step| step.values().1 == id)
     }
 
+    /// The step after which all of the buffer of a value is there.
+    fn filled(&self, id: Id) -> usize {
+        let is_into = |step: &Step| self.values[step.values().1].buffer == self.values[id].buffer;
+        self.steps.iter().rposition(is_into).map_or(0, |step| step + 1)
+    }
+
     /// The value to be changed: the same if nobody else reads it, or a copy.
     fn own(&mut self, outlet: OutletId) -> Id {
         let x = self.places[&outlet];
@@ -264,7 +270,7 @@ impl Builder<'_> {
                 continue;
             };
             let id = self.places[&other];
-            let is_there = self.writer(id).is_none_or(|writer| writer < step);
+            let is_there = self.filled(id) <= step;
             if let (true, Step::Convolve { y, residual: residual @ None, bounds: UNBOUNDED, .. }) =
                 (is_there, &mut self.steps[step])
             {
