@@ -13,7 +13,7 @@ pub(super) const PANEL: usize = 32;
 const PANEL_STEP: usize = 16;
 /// Pixels that a convolution takes at a time, so that what they show stays in the cache while the filters pass by.
 pub(super) const PIXELS: usize = 112;
-/// Fewer channels than this are copied together first: a filter of 3 x 3 pixels of 3 channels is one row of 27 floats.
+/// With fewer channels than this a row of a filter is one tap: a filter of 3 x 3 pixels of 3 channels has three of 9 floats.
 const FEW: usize = 16;
 
 /// A map `[height, width, channels]`: pixel by pixel, row by row, `pitch` floats from one to the next. Those behind the channels are
@@ -118,15 +118,18 @@ pub struct Convolution<'a> {
 }
 
 impl Convolution<'_> {
-    /// Whether pixels are copied together: few channels, more than one tap.
+    /// Whether a row of the filter is taken as one tap: few channels, several taps beside each other.
     pub(super) fn gathers(&self) -> bool {
-        self.input.channels < FEW && self.window.taps() > 1
+        let Self { window, input, .. } = self;
+        input.channels < FEW && window.size[1] > 1 && window.dilation[1] == 1 && input.pitch == input.channels
     }
 
     /// What [`Kernels::convolve`] needs beside: places and floats.
     pub fn scratch(&self) -> [usize; 2] {
-        let floats = if self.gathers() { PIXELS * self.window.taps() * self.input.channels } else { 0 };
-        [if self.gathers() { PIXELS } else { PIXELS * self.window.taps() }, floats]
+        match self.gathers() {
+            true => [PIXELS * self.window.size[0], PIXELS * self.window.taps() * self.input.channels],
+            false => [PIXELS * self.window.taps(), 0],
+        }
     }
 }
 

@@ -12,11 +12,15 @@ static ZEROS: [f32; DEPTH] = [0.0; DEPTH];
 /// A place that is outside.
 const OUTSIDE: usize = usize::MAX;
 
+/// Marks a place in the patches; no slice of floats is so long.
+const PATCH: usize = 1 << (usize::BITS - 1);
+
 /// A part of the sum for some pixels and one panel.
 #[derive(Clone, Copy)]
 struct Part {
     x: *const f32,
-    /// `[taps, PIXELS]`: where in `x` the channels of each tap begin.
+    patches: *const f32,
+    /// `[taps, PIXELS]`: where in `x` the channels of each tap begin, or, with [`PATCH`], where in `patches`.
     places: *const usize,
     taps: usize,
     /// Channels of each tap that are taken, and the first of them.
@@ -55,17 +59,18 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
 ) {
     const { assert!(M <= 14 && N <= 4 && PANEL.is_multiple_of(N * V::WIDTH)) }
     let (outputs, gathers) = (task.output.channels, task.gathers());
+    // A row of the filter is one tap, where pixels are copied together.
     let (taps, depth) = match gathers {
-        true => (1, task.window.taps() * task.input.channels),
+        true => (task.window.size[0], task.window.size[1] * task.input.channels),
         false => (task.window.taps(), task.input.channels),
     };
     let mut done = 0;
     while done < range.len() {
         let pixels = PIXELS.min(range.len() - done);
-        let x = match gathers {
-            true => gather(task, range.start + done, x, (places, patches), pixels),
-            false => find(task, range.start + done, x, places, pixels),
-        };
+        match gathers {
+            true => gather(task, range.start + done, x, (&mut *places, &mut *patches), pixels),
+            false => find(task, range.start + done, places, pixels),
+        }
         let (mut tap, mut channel) = (0, 0);
         let mut is_first = true;
         loop {
@@ -81,7 +86,8 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
                     // SAFETY: the channels and pixels are there, as `Kernels::convolve` has checked.
                     unsafe {
                         let part = Part {
-                            x,
+                            x: x.as_ptr(),
+                            patches: patches.as_ptr(),
                             places: places.as_ptr().add(tap * PIXELS),
                             taps: n_taps,
                             depth: n_channels,
@@ -115,9 +121,9 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
     }
 }
 
-/// Writes down where the taps of `pixels` pixels from `first` on are; gives where they are counted from.
+/// Writes down where the taps of `pixels` pixels from `first` on are.
 #[inline(always)]
-fn find(task: &Convolution<'_>, first: usize, x: &[f32], places: &mut [usize], pixels: usize) -> *const f32 {
+fn find(task: &Convolution<'_>, first: usize, places: &mut [usize], pixels: usize) {
     let Convolution { window, input, output, .. } = task;
     for (tap, places) in places.chunks_exact_mut(PIXELS).take(window.taps()).enumerate() {
         let tap = [tap / window.size[1], tap % window.size[1]];
@@ -130,10 +136,9 @@ fn find(task: &Convolution<'_>, first: usize, x: &[f32], places: &mut [usize], p
             }
         }
     }
-    x.as_ptr()
 }
 
-/// Copies what the filter sees for these pixels together, a row for each; as if that were channels of a single tap.
+/// The same for the rows of the filter, which are beside each other in `x`; at the edges of the map they are copied, with zeros around.
 #[inline(always)]
 fn gather(
     task: &Convolution<'_>,
@@ -141,31 +146,35 @@ fn gather(
     x: &[f32],
     (places, patches): (&mut [usize], &mut [f32]),
     pixels: usize,
-) -> *const f32 {
+) {
     let Convolution { window, input, output, .. } = task;
-    let depth = input.channels;
-    let total = window.taps() * depth;
-    let is_dense = window.dilation[1] == 1 && input.pitch == depth;
-    let rows = patches.chunks_exact_mut(total.max(1)).zip(places).take(pixels).enumerate();
-    for (at, (patch, place)) in rows {
-        *place = at * total;
-        let pixel = [(first + at) / output.width, (first + at) % output.width];
-        for (down, row) in patch.chunks_exact_mut((window.size[1] * depth).max(1)).enumerate() {
-            let ends = [0, window.size[1] - 1].map(|across| window.source(input, pixel, [down, across]));
-            if let ([Some(from), Some(_)], true) = (ends, is_dense) {
-                // A few floats: a loop is faster than a call.
-                row.iter_mut().zip(&x[from * depth..]).for_each(|(to, x)| *to = *x);
-                continue;
-            }
-            for (across, to) in row.chunks_exact_mut(depth.max(1)).enumerate() {
-                match window.source(input, pixel, [down, across]) {
-                    Some(from) => to.copy_from_slice(&x[from * input.pitch..][..depth]),
-                    None => to.fill(0.0),
+    let (depth, across) = (input.channels, window.size[1]);
+    let total = across * depth;
+    for (down, places) in places.chunks_exact_mut(PIXELS).take(window.size[0]).enumerate() {
+        let [mut row, mut column] = [first / output.width, first % output.width];
+        for (at, place) in places[..pixels].iter_mut().enumerate() {
+            let y = (row * window.stride[0] + down * window.dilation[0]).wrapping_sub(window.before[0]);
+            let left = (column * window.stride[1]).wrapping_sub(window.before[1]);
+            *place = if y >= input.height {
+                OUTSIDE
+            } else if left < input.width && input.width - left >= across {
+                (y * input.width + left) * depth
+            } else {
+                let slot = (down * PIXELS + at) * total;
+                for (tap, to) in patches[slot..][..total].chunks_exact_mut(depth.max(1)).enumerate() {
+                    match window.source(input, [row, column], [down, tap]) {
+                        Some(from) => to.copy_from_slice(&x[from * depth..][..depth]),
+                        None => to.fill(0.0),
+                    }
                 }
+                PATCH | slot
+            };
+            column += 1;
+            if column == output.width {
+                (row, column) = (row + 1, 0);
             }
         }
     }
-    patches.as_ptr()
 }
 
 /// The pixels of a part, for `columns` columns.
@@ -261,6 +270,7 @@ unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns
             let places = part.places.add(tap * PIXELS);
             let x: [*const f32; M] = core::array::from_fn(|m| match *places.add(m) {
                 OUTSIDE => ZEROS.as_ptr(),
+                place if place & PATCH != 0 => part.patches.add((place & !PATCH) + part.channel),
                 place => part.x.add(place + part.channel),
             });
             V::multiply::<M, N>(&mut sums, x, part.depth, part.filters.add(tap * part.tap), part.width);

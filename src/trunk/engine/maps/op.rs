@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Depthwise, Kernels, Map, aligned};
 use tract_core::internal::*;
 
-use super::plan::{Id, Plan, Step, Value};
+use super::plan::{Band, Id, Plan, Step, Value};
 
 /// What a pass writes to. Kept for the next one.
 struct Memory {
@@ -63,9 +63,9 @@ impl Maps {
         for (id, input) in plan.inputs.iter().zip(inputs) {
             take_in(&plan.values[*id], input.try_as_plain_ram()?.as_slice::<f32>()?, floats);
         }
-        for step in &plan.steps {
-            do_step(*kernels, plan, step, floats, (&mut memory.places, &mut memory.patches));
-        }
+        let mut work =
+            Work { kernels: *kernels, plan, floats, places: &mut memory.places, patches: &mut memory.patches };
+        plan.bands.iter().for_each(|band| work.run(band));
         let outputs = plan.outputs.iter().map(|id| give_out(&plan.values[*id], floats)).collect();
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         outputs
@@ -82,68 +82,112 @@ fn parts<'a, const N: usize>(plan: &Plan, floats: &'a mut [f32], ids: [Id; N]) -
     floats.get_disjoint_mut(ids.map(|id| range(&plan.values[id]))).expect("each value has its own place")
 }
 
-fn do_step(kernels: Kernels, plan: &Plan, step: &Step, floats: &mut [f32], scratch: (&mut [usize], &mut [f32])) {
-    let map = |id: &Id| plan.values[*id].map;
-    match step {
-        Step::Convolve { x, y, residual, window, filters, bias, bounds } => {
-            let (input, output) = (map(x), map(y));
-            let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
-            let all = 0..output.pixels();
-            match residual {
-                // What goes in may also be what is added.
-                Some(residual) if residual != x => {
-                    let [x, added, y] = parts(plan, floats, [*x, *residual, *y]);
-                    kernels.convolve(&task, all, x, Some((added, map(residual).pitch)), y, scratch);
+/// A pass on its way.
+struct Work<'a> {
+    kernels: Kernels,
+    plan: &'a Plan,
+    floats: &'a mut [f32],
+    places: &'a mut [usize],
+    patches: &'a mut [f32],
+}
+
+impl Work<'_> {
+    fn height(&self, step: usize) -> usize {
+        self.plan.values[self.plan.steps[step].values().1].map.height
+    }
+
+    fn run(&mut self, band: &Band) {
+        let (last, mut done) = (band.steps.end - 1, [0; 3]);
+        let height = self.height(last);
+        while done[last - band.steps.start] < height {
+            let rows = done[last - band.steps.start].saturating_add(band.rows).min(height);
+            self.advance(band, last, rows, &mut done);
+        }
+    }
+
+    /// Has the first `rows` rows of a step's map made, as far as they are not.
+    fn advance(&mut self, band: &Band, step: usize, rows: usize, done: &mut [usize; 3]) {
+        let at = step - band.steps.start;
+        if done[at] >= rows {
+            return;
+        }
+        if at > 0 {
+            let before = self.plan.steps[step - 1].values().1;
+            let needs = self.plan.steps[step].needs(rows, &self.plan.values[before].map);
+            self.advance(band, step - 1, needs, done);
+        }
+        self.step(step, done[at]..rows);
+        done[at] = rows;
+    }
+
+    /// Makes these rows of a step's map.
+    fn step(&mut self, step: usize, rows: Range<usize>) {
+        let Self { kernels, plan, floats, .. } = self;
+        let map = |id: &Id| plan.values[*id].map;
+        match &plan.steps[step] {
+            Step::Convolve { x, y, residual, window, filters, bias, bounds } => {
+                let (input, output) = (map(x), map(y));
+                let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
+                let pixels = rows.start * output.width..rows.end * output.width;
+                let scratch = (&mut *self.places, &mut *self.patches);
+                let from = |pitch: usize| pixels.start * pitch;
+                match residual {
+                    // What goes in may also be what is added.
+                    Some(added) if added != x => {
+                        let pitch = map(added).pitch;
+                        let [x, added, y] = parts(plan, floats, [*x, *added, *y]);
+                        let (added, y) = (&added[from(pitch)..], &mut y[from(output.pitch)..]);
+                        kernels.convolve(&task, pixels, x, Some((added, pitch)), y, scratch);
+                    }
+                    added => {
+                        let [x, y] = parts(plan, floats, [*x, *y]);
+                        let added = added.is_some().then(|| (&x[from(input.pitch)..], input.pitch));
+                        kernels.convolve(&task, pixels.clone(), x, added, &mut y[from(output.pitch)..], scratch);
+                    }
                 }
-                residual => {
-                    let [x, y] = parts(plan, floats, [*x, *y]);
-                    let added = residual.is_some().then_some((&*x, input.pitch));
-                    kernels.convolve(&task, all, x, added, y, scratch);
+            }
+            Step::Depthwise { x, y, window, filters, bias, bounds } => {
+                let (input, output) = (map(x), map(y));
+                let task = Depthwise { window: *window, input, output, filters, bias, bounds: *bounds };
+                let [x, y] = parts(plan, floats, [*x, *y]);
+                let first = rows.start * output.width * output.pitch;
+                kernels.depthwise(&task, rows, x, &mut y[first..]);
+            }
+            Step::Pool { x, y, pooling, window } => {
+                let maps = [&map(x), &map(y)];
+                let [x, y] = parts(plan, floats, [*x, *y]);
+                let first = rows.start * maps[1].width * maps[1].pitch;
+                kernels.pool(*pooling, window, maps, rows, x, &mut y[first..]);
+            }
+            // The others are in no band with more steps.
+            Step::Add { x, y, bounds } => {
+                let (from, to) = (map(x), map(y));
+                let [x, y] = parts(plan, floats, [*x, *y]);
+                for (y, x) in pixels_mut(&to, y).zip(pixels(&from, x)) {
+                    kernels.add(x, *bounds, y);
                 }
             }
-        }
-        Step::Depthwise { x, y, window, filters, bias, bounds } => {
-            let (input, output) = (map(x), map(y));
-            let task = Depthwise { window: *window, input, output, filters, bias, bounds: *bounds };
-            let [x, y] = parts(plan, floats, [*x, *y]);
-            kernels.depthwise(&task, 0..output.height, x, y);
-        }
-        Step::Pool { x, y, pooling, window } => {
-            let maps = [&map(x), &map(y)];
-            let [x, y] = parts(plan, floats, [*x, *y]);
-            kernels.pool(*pooling, window, maps, 0..maps[1].height, x, y);
-        }
-        Step::Add { x, y, bounds } => {
-            let (from, to) = (map(x), map(y));
-            let [x, y] = parts(plan, floats, [*x, *y]);
-            for (y, x) in rows(&to, y).zip(rows_of(&from, x)) {
-                kernels.add(x, *bounds, y);
+            Step::Scale { y, scale, shift, bounds } => {
+                let to = map(y);
+                let [y] = parts(plan, floats, [*y]);
+                pixels_mut(&to, y).for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
             }
-        }
-        Step::Scale { y, scale, shift, bounds } => {
-            let to = map(y);
-            let [y] = parts(plan, floats, [*y]);
-            if to.pitch == to.channels {
-                kernels.scale_rows(scale, shift, *bounds, y);
-            } else {
-                rows(&to, y).for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
+            Step::Copy { x, y } => {
+                let (from, to) = (map(x), map(y));
+                let [x, y] = parts(plan, floats, [*x, *y]);
+                pixels_mut(&to, y).zip(pixels(&from, x)).for_each(|(y, x)| y.copy_from_slice(x));
             }
-        }
-        Step::Copy { x, y } => {
-            let (from, to) = (map(x), map(y));
-            let [x, y] = parts(plan, floats, [*x, *y]);
-            rows(&to, y).zip(rows_of(&from, x)).for_each(|(y, x)| y.copy_from_slice(x));
         }
     }
 }
 
-/// The pixels of a map; all as one where nothing is between them.
-fn rows_of<'a>(map: &Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+/// The pixels of a map.
+fn pixels<'a>(map: &Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
     let channels = map.channels;
     floats.chunks(map.pitch).map(move |pixel| &pixel[..channels])
 }
 
-fn rows<'a>(map: &Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+fn pixels_mut<'a>(map: &Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
     let channels = map.channels;
     floats.chunks_mut(map.pitch).map(move |pixel| &mut pixel[..channels])
 }

@@ -1,6 +1,7 @@
 //! The steps of a part of a network, one behind the other, and where in one block of memory each map is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use topgraft_core::kernel::{Convolution, Map, Pooling, Window, pack_filters, packed_filters};
 use tract_core::internal::*;
@@ -9,6 +10,8 @@ use super::layer::{Covered, Layer};
 
 /// Nothing is cut off.
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+/// Floats of the maps within a band, 256 KB: a part of a second-level cache. In tests a few, so that there are several bands.
+const BAND: usize = if cfg!(test) { 64 } else { 64 * 1024 };
 /// Maps begin at a multiple of so many floats, a cache line.
 const LINE: usize = 16;
 
@@ -73,12 +76,23 @@ pub(super) enum Step {
 
 impl Step {
     /// The values that it reads, and the one that it writes.
-    fn values(&self) -> (TVec<Id>, Id) {
+    pub fn values(&self) -> (TVec<Id>, Id) {
         match self {
             Step::Convolve { x, y, residual, .. } => (std::iter::once(*x).chain(*residual).collect(), *y),
             Step::Depthwise { x, y, .. } | Step::Pool { x, y, .. } | Step::Copy { x, y } => (tvec!(*x), *y),
             Step::Add { x, y, .. } => (tvec!(*x, *y), *y),
             Step::Scale { y, .. } => (tvec!(*y), *y),
+        }
+    }
+
+    /// Rows of `input` that are needed for the first `rows` rows of what it writes.
+    pub fn needs(&self, rows: usize, input: &Map) -> usize {
+        match self {
+            Step::Convolve { window, .. } | Step::Depthwise { window, .. } | Step::Pool { window, .. } => {
+                let reach = (rows.max(1) - 1) * window.stride[0] + (window.size[0] - 1) * window.dilation[0] + 1;
+                reach.saturating_sub(window.before[0]).min(input.height)
+            }
+            _ => rows,
         }
     }
 
@@ -94,6 +108,14 @@ impl Step {
     }
 }
 
+/// Steps of which each reads what the one before makes.
+#[derive(Clone, Debug)]
+pub(super) struct Band {
+    pub steps: Range<usize>,
+    /// Rows of the last step's map at a time.
+    pub rows: usize,
+}
+
 /// What is to be done, in this order.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -102,6 +124,8 @@ pub(super) struct Plan {
     /// What goes in, and what comes out, in the order of the operator's inputs and outputs.
     pub inputs: Vec<Id>,
     pub outputs: Vec<Id>,
+    /// Steps that take turns, a few rows at a time, so that what one makes is in the cache for the next.
+    pub bands: Vec<Band>,
     /// Floats of the block of memory, and what convolutions need beside: places and floats.
     pub floats: usize,
     pub scratch: [usize; 2],
@@ -129,7 +153,8 @@ impl Plan {
         let ids = |outlets: &[OutletId]| outlets.iter().map(|outlet| builder.places[outlet]).collect::<Vec<_>>();
         let (inputs, outputs) = (ids(inputs), ids(outputs));
         let Builder { mut values, buffers, mut steps, .. } = builder;
-        let floats = lay_out(&mut values, &buffers, &steps, &inputs, &outputs);
+        let bands = bands(&values, &steps);
+        let floats = lay_out(&mut values, &buffers, (&steps, &bands), &inputs, &outputs);
         let mut scratch = [0; 2];
         for step in &mut steps {
             if let Step::Convolve { x, y, window, filters, bias, bounds, .. } = step {
@@ -142,7 +167,7 @@ impl Plan {
                 scratch = [0, 1].map(|i| scratch[i].max(task.scratch()[i]));
             }
         }
-        Ok(Self { values, steps, inputs, outputs, floats, scratch })
+        Ok(Self { values, steps, inputs, outputs, bands, floats, scratch })
     }
 }
 
@@ -307,20 +332,61 @@ impl Builder<'_> {
     }
 }
 
-/// Gives each buffer its place: two share one if the first is read for the last time before the second is written. The largest first, each as far
+/// Widens, works on each channel, narrows: what MobileNet's blocks do, as far as it is there.
+fn bands(values: &[Value], steps: &[Step]) -> Vec<Band> {
+    let mut bands: Vec<Band> = vec![];
+    for (at, step) in steps.iter().enumerate() {
+        let joins = bands.last().is_some_and(|band| {
+            let (last, buffer) = (&steps[at - 1], |id: &Id| values[*id].buffer);
+            match (last, step) {
+                (Step::Convolve { y, .. }, Step::Depthwise { x, .. }) => x == y,
+                (Step::Depthwise { y, .. }, Step::Convolve { x, residual, window, .. }) => {
+                    let is_there = residual.is_none_or(|added| {
+                        steps[band.steps.clone()].iter().all(|step| buffer(&step.values().1) != buffer(&added))
+                    });
+                    x == y && is_there && window.taps() == 1
+                }
+                _ => false,
+            }
+        });
+        match bands.last_mut().filter(|_| joins) {
+            Some(band) => band.steps.end += 1,
+            None => bands.push(Band { steps: at..at + 1, rows: usize::MAX }),
+        }
+    }
+    for band in &mut bands {
+        // Rows of the maps between, for a row of the last.
+        let height = |step: &Step| values[step.values().1].map.height;
+        let last = height(&steps[band.steps.end - 1]).max(1);
+        let between = steps[band.steps.start..band.steps.end - 1].iter();
+        let floats: usize = between.map(|step| values[step.values().1].map.floats() / last).sum();
+        band.rows = if band.steps.len() == 1 { usize::MAX } else { (BAND / floats.max(1)).clamp(1, last) };
+    }
+    bands
+}
+
+/// Gives each buffer its place: two share one if the first is read for the last time in an earlier band than the second is written in. The largest first, each as far
 /// to the front as it goes. Gives the floats of all.
-fn lay_out(values: &mut [Value], buffers: &[usize], steps: &[Step], inputs: &[Id], outputs: &[Id]) -> usize {
+fn lay_out(
+    values: &mut [Value],
+    buffers: &[usize],
+    (steps, bands): (&[Step], &[Band]),
+    inputs: &[Id],
+    outputs: &[Id],
+) -> usize {
     let mut lives = vec![[usize::MAX, 0]; buffers.len()];
     let mut touch = |id: Id, when: usize| {
         let life = &mut lives[values[id].buffer];
         *life = [life[0].min(when), life[1].max(when)];
     };
     inputs.iter().for_each(|id| touch(*id, 0));
-    for (at, step) in steps.iter().enumerate() {
-        let (reads, write) = step.values();
-        reads.into_iter().chain([write]).for_each(|id| touch(id, at + 1));
+    for (at, band) in bands.iter().enumerate() {
+        for step in &steps[band.steps.clone()] {
+            let (reads, write) = step.values();
+            reads.into_iter().chain([write]).for_each(|id| touch(id, at + 1));
+        }
     }
-    outputs.iter().for_each(|id| touch(*id, steps.len() + 1));
+    outputs.iter().for_each(|id| touch(*id, bands.len() + 1));
     let mut order: Vec<usize> = (0..buffers.len()).filter(|buffer| lives[*buffer][0] != usize::MAX).collect();
     order.sort_by_key(|buffer| std::cmp::Reverse(buffers[*buffer]));
     let mut placed: Vec<(usize, usize)> = vec![];
