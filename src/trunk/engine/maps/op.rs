@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Depthwise, Kernels, Map, aligned};
 use tract_core::internal::*;
 
-use super::plan::{Band, Id, Plan, Step, Value};
+use super::plan::{Band, Id, MOST_STEPS, Plan, Step, Value};
 
 /// What a pass writes to. Kept for the next one.
 struct Memory {
@@ -97,7 +97,7 @@ impl Work<'_> {
     }
 
     fn run(&mut self, band: &Band) {
-        let (last, mut done) = (band.steps.end - 1, [0; 3]);
+        let (last, mut done) = (band.steps.end - 1, [0; MOST_STEPS]);
         let height = self.height(last);
         while done[last - band.steps.start] < height {
             let rows = done[last - band.steps.start].saturating_add(band.rows).min(height);
@@ -106,7 +106,7 @@ impl Work<'_> {
     }
 
     /// Has the first `rows` rows of a step's map made, as far as they are not.
-    fn advance(&mut self, band: &Band, step: usize, rows: usize, done: &mut [usize; 3]) {
+    fn advance(&mut self, band: &Band, step: usize, rows: usize, done: &mut [usize; MOST_STEPS]) {
         let at = step - band.steps.start;
         if done[at] >= rows {
             return;

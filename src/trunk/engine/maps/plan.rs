@@ -108,7 +108,10 @@ impl Step {
     }
 }
 
-/// Steps of which each reads what the one before makes.
+/// The most steps of a band.
+pub(super) const MOST_STEPS: usize = 3;
+
+/// Steps of which each reads what the one before makes, [`MOST_STEPS`] at most.
 #[derive(Clone, Debug)]
 pub(super) struct Band {
     pub steps: Range<usize>,
@@ -339,7 +342,7 @@ fn bands(values: &[Value], steps: &[Step]) -> Vec<Band> {
         let joins = bands.last().is_some_and(|band| {
             let (last, buffer) = (&steps[at - 1], |id: &Id| values[*id].buffer);
             match (last, step) {
-                (Step::Convolve { y, .. }, Step::Depthwise { x, .. }) => x == y,
+                (Step::Convolve { y, .. }, Step::Depthwise { x, .. }) => x == y && band.steps.len() == 1,
                 (Step::Depthwise { y, .. }, Step::Convolve { x, residual, window, .. }) => {
                     let is_there = residual.is_none_or(|added| {
                         steps[band.steps.clone()].iter().all(|step| buffer(&step.values().1) != buffer(&added))
