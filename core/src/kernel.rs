@@ -110,21 +110,21 @@ macro_rules! dispatch {
         match $self.isa {
             // SAFETY: `isa` is private and set only by `new`, after the CPU or the compiler's target vouched for it.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { $crate::kernel::avx512::$kernel($($argument),*) },
+            $crate::kernel::Isa::Avx512 => unsafe { $crate::kernel::avx512::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { $crate::kernel::avx2::$kernel($($argument),*) },
+            $crate::kernel::Isa::Avx2 => unsafe { $crate::kernel::avx2::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => unsafe { $crate::kernel::neon::$kernel($($argument),*) },
+            $crate::kernel::Isa::Neon => unsafe { $crate::kernel::neon::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(all(target_arch = "arm", feature = "dsp"))]
             #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
-            Isa::Dsp => unsafe { $crate::kernel::dsp::$kernel($($argument),*) },
+            $crate::kernel::Isa::Dsp => unsafe { $crate::kernel::dsp::$kernel($($argument),*) },
             // SAFETY: as above.
             #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
             #[allow(unused_unsafe, reason = "those that are the scalar kernels are safe")]
-            Isa::Armv7 => unsafe { $crate::kernel::armv7::$kernel($($argument),*) },
+            $crate::kernel::Isa::Armv7 => unsafe { $crate::kernel::armv7::$kernel($($argument),*) },
             _ => $crate::kernel::scalar::$kernel($($argument),*),
         }
     };

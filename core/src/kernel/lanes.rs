@@ -17,6 +17,8 @@ pub(super) use chain::tile;
 pub(super) use dots::dot_tile;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+#[cfg(target_arch = "aarch64")]
+pub(super) use maps::multiply;
 #[cfg(not(target_arch = "arm"))]
 pub(super) use maps::{convolve, depthwise};
 pub(super) use narrow::dot_f16;

@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use super::{Isa, Kernels, dispatch};
+use super::{Kernels, dispatch};
 
 /// Columns of a panel of packed filters.
 pub(super) const PANEL: usize = 32;

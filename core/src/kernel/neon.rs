@@ -115,6 +115,52 @@ impl Register for Q {
             vget_lane_f32::<0>(x2) + vget_lane_f32::<1>(x2)
         }
     }
+
+    /// Four channels of a pixel at a time: an instruction multiplies by one of them.
+    #[inline(always)]
+    unsafe fn multiply<const M: usize, const N: usize>(
+        sums: &mut [[Self; N]; M],
+        x: [*const f32; M],
+        depth: usize,
+        filters: *const f32,
+        width: usize,
+    ) {
+        let whole = depth - depth % 4;
+        // SAFETY: the caller's promise.
+        unsafe {
+            for channel in (0..whole).step_by(4) {
+                let x = x.map(|x| vld1q_f32(x.add(channel)));
+                let filters = filters.add(channel * width);
+                multiply_lane::<M, N, 0>(sums, x, filters);
+                multiply_lane::<M, N, 1>(sums, x, filters.add(width));
+                multiply_lane::<M, N, 2>(sums, x, filters.add(2 * width));
+                multiply_lane::<M, N, 3>(sums, x, filters.add(3 * width));
+            }
+            let x = x.map(|x| x.add(whole));
+            lanes::multiply::<Self, M, N>(sums, x, depth - whole, filters.add(whole * width), width);
+        }
+    }
+}
+
+/// Adds the products of channel `LANE` of each pixel.
+///
+/// # Safety
+/// The CPU has NEON; `N` registers are at `filters`.
+#[inline(always)]
+unsafe fn multiply_lane<const M: usize, const N: usize, const LANE: i32>(
+    sums: &mut [[Q; N]; M],
+    x: [float32x4_t; M],
+    filters: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let filter: [float32x4_t; N] = core::array::from_fn(|n| vld1q_f32(filters.add(4 * n)));
+        for (sums, x) in sums.iter_mut().zip(x) {
+            for (sum, filter) in sums.iter_mut().zip(filter) {
+                *sum = Q(vfmaq_laneq_f32::<LANE>(sum.0, filter, x));
+            }
+        }
+    }
 }
 
 #[target_feature(enable = "neon")]
@@ -139,7 +185,7 @@ pub(super) fn convolve(
     scratch: (&mut [usize], &mut [f32]),
 ) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
-    unsafe { lanes::convolve::<Q, 6, 4>(task, range, x, residual, y, scratch) }
+    unsafe { lanes::convolve::<Q, 5, 4>(task, range, x, residual, y, scratch) }
 }
 
 #[target_feature(enable = "neon")]

@@ -57,7 +57,7 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
     y: &mut [f32],
     (places, patches): (&mut [usize], &mut [f32]),
 ) {
-    const { assert!(M <= 14 && N <= 4 && PANEL.is_multiple_of(N * V::WIDTH)) }
+    const { assert!(M <= 7 && N <= 4 && PANEL.is_multiple_of(N * V::WIDTH)) }
     let (outputs, gathers) = (task.output.channels, task.gathers());
     // A row of the filter is one tap, where pixels are copied together.
     let (taps, depth) = match gathers {
@@ -223,13 +223,6 @@ unsafe fn rows<V: Register, const M: usize, const N: usize>(part: &Part, size: u
             4 if M >= 4 => tile::<V, 4, N>(part, columns),
             5 if M >= 5 => tile::<V, 5, N>(part, columns),
             6 if M >= 6 => tile::<V, 6, N>(part, columns),
-            7 if M >= 7 => tile::<V, 7, N>(part, columns),
-            8 if M >= 8 => tile::<V, 8, N>(part, columns),
-            9 if M >= 9 => tile::<V, 9, N>(part, columns),
-            10 if M >= 10 => tile::<V, 10, N>(part, columns),
-            11 if M >= 11 => tile::<V, 11, N>(part, columns),
-            12 if M >= 12 => tile::<V, 12, N>(part, columns),
-            13 if M >= 13 => tile::<V, 13, N>(part, columns),
             _ => tile::<V, M, N>(part, columns),
         }
     }
