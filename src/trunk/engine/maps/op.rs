@@ -2,18 +2,40 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use rayon::ThreadPool;
 
 use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Depthwise, Kernels, Map, aligned};
 use tract_core::internal::*;
 
 use super::plan::{Band, Id, MOST_STEPS, Plan, Step, Value};
 
+/// Products of a step that are not worth another thread's while. In tests all are.
+const LITTLE: usize = if cfg!(test) { 0 } else { 200_000 };
+
+/// The threads that a pass is spread over, as many as rayon has: a pool of its own, so that no pass waits for work that takes long. `None`
+/// for one, and where the caller is one of several that each have a picture.
+fn threads() -> Option<&'static ThreadPool> {
+    static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+        let threads = rayon::current_num_threads();
+        let name = |at| format!("pass-{at}");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads - 1).thread_name(name);
+        (threads > 1).then(|| pool.build().ok()).flatten()
+    });
+    POOL.as_ref().filter(|_| rayon::current_thread_index().is_none())
+}
+
+/// What convolutions need beside.
+struct Scratch {
+    places: Vec<usize>,
+    patches: Vec<f32>,
+}
+
 /// What a pass writes to. Kept for the next one.
 struct Memory {
     floats: Vec<f32>,
-    places: Vec<usize>,
-    patches: Vec<f32>,
+    scratch: Vec<Scratch>,
 }
 
 struct Inner {
@@ -46,25 +68,25 @@ impl Maps {
         Self(Arc::new(Inner { plan, kernels, memory: Mutex::default() }))
     }
 
-    fn memory(&self) -> Memory {
+    fn memory(&self, threads: usize) -> Memory {
         let kept = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Plan { floats, scratch: [places, patches], .. } = self.0.plan;
-        kept.unwrap_or_else(|| Memory {
-            floats: vec![0.0; floats + ALIGNMENT_SLACK],
-            places: vec![0; places],
-            patches: vec![0.0; patches],
-        })
+        let mut memory =
+            kept.unwrap_or_else(|| Memory { floats: vec![0.0; floats + ALIGNMENT_SLACK], scratch: vec![] });
+        let more = || Scratch { places: vec![0; places], patches: vec![0.0; patches] };
+        memory.scratch.resize_with(threads.max(memory.scratch.len()), more);
+        memory
     }
 
     fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
         let Inner { plan, kernels, .. } = &*self.0;
-        let mut memory = self.memory();
+        let threads = threads();
+        let mut memory = self.memory(threads.map_or(1, |threads| threads.current_num_threads() + 1));
         let floats = aligned(&mut memory.floats);
         for (id, input) in plan.inputs.iter().zip(inputs) {
             take_in(&plan.values[*id], input.try_as_plain_ram()?.as_slice::<f32>()?, floats);
         }
-        let mut work =
-            Work { kernels: *kernels, plan, floats, places: &mut memory.places, patches: &mut memory.patches };
+        let mut work = Work { kernels: *kernels, plan, floats, scratch: &mut memory.scratch, threads };
         plan.bands.iter().for_each(|band| work.run(band));
         let outputs = plan.outputs.iter().map(|id| give_out(&plan.values[*id], floats)).collect();
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
@@ -87,22 +109,28 @@ struct Work<'a> {
     kernels: Kernels,
     plan: &'a Plan,
     floats: &'a mut [f32],
-    places: &'a mut [usize],
-    patches: &'a mut [f32],
+    /// Of each thread.
+    scratch: &'a mut [Scratch],
+    threads: Option<&'static ThreadPool>,
 }
 
 impl Work<'_> {
-    fn height(&self, step: usize) -> usize {
-        self.plan.values[self.plan.steps[step].values().1].map.height
+    fn output(&self, step: usize) -> Map {
+        self.plan.values[self.plan.steps[step].values().1].map
     }
 
     fn run(&mut self, band: &Band) {
-        let (last, mut done) = (band.steps.end - 1, [0; MOST_STEPS]);
-        let height = self.height(last);
-        while done[last - band.steps.start] < height {
-            let rows = done[last - band.steps.start].saturating_add(band.rows).min(height);
-            self.advance(band, last, rows, &mut done);
+        if self.threads.is_some() {
+            // Each thread takes half of a map.
+            return band.steps.clone().for_each(|step| self.step(step, 0..self.output(step).height));
         }
+        let (last, mut done) = (band.steps.end - 1, [0; MOST_STEPS]);
+        let height = self.output(last).height;
+        for first in (0..height).step_by(band.rows) {
+            self.advance(band, last, height.min(first.saturating_add(band.rows)), &mut done);
+        }
+        // Rows that no filter sees: somebody else may.
+        band.steps.clone().for_each(|step| self.advance(band, step, self.output(step).height, &mut done));
     }
 
     /// Has the first `rows` rows of a step's map made, as far as they are not.
@@ -112,8 +140,7 @@ impl Work<'_> {
             return;
         }
         if at > 0 {
-            let before = self.plan.steps[step - 1].values().1;
-            let needs = self.plan.steps[step].needs(rows, &self.plan.values[before].map);
+            let needs = self.plan.steps[step].needs(rows, &self.output(step - 1));
             self.advance(band, step - 1, needs, done);
         }
         self.step(step, done[at]..rows);
@@ -122,72 +149,109 @@ impl Work<'_> {
 
     /// Makes these rows of a step's map.
     fn step(&mut self, step: usize, rows: Range<usize>) {
-        let Self { kernels, plan, floats, .. } = self;
+        let (plan, output) = (self.plan, self.output(step));
+        let step = &plan.steps[step];
+        let (reads, y) = step.values();
+        let pixels = rows.start * output.width..rows.end * output.width;
+        let (x, added, y) = match reads[..] {
+            // What goes in may also be what is added.
+            [x, added] if added != x && added != y => {
+                let [x, added, y] = parts(plan, self.floats, [x, added, y]);
+                (&*x, &*added, y)
+            }
+            [x, ..] if x != y => {
+                let [x, y] = parts(plan, self.floats, [x, y]);
+                (&*x, &*x, y)
+            }
+            _ => {
+                let [y] = parts(plan, self.floats, [y]);
+                (&[][..], &[][..], y)
+            }
+        };
+        let task = Task { kernels: self.kernels, plan, step, x, added };
+        let y = &mut y[pixels.start * output.pitch..];
+        match self.threads.filter(|_| step.products(plan) * pixels.len() / output.pixels() > LITTLE) {
+            None => task.run(pixels, y, &mut self.scratch[0]),
+            Some(threads) => {
+                let unit = if matches!(step, Step::Convolve { .. }) { 1 } else { output.width };
+                let each = (pixels.len() / unit).div_ceil(self.scratch.len()) * unit;
+                let (mut first, end, mut y) = (pixels.start, pixels.end, y);
+                threads.in_place_scope(|scope| {
+                    for scratch in self.scratch.iter_mut() {
+                        let part = first..end.min(first + each);
+                        let (mine, rest) = y.split_at_mut(y.len().min(part.len() * output.pitch));
+                        (y, first) = (rest, part.end);
+                        let task = &task;
+                        match part.len() {
+                            0 => {}
+                            // The last one is this thread's own.
+                            _ if part.end == end => task.run(part, mine, scratch),
+                            _ => scope.spawn(move |_| task.run(part, mine, scratch)),
+                        }
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Pixels of a step's map, to be made.
+struct Task<'a> {
+    kernels: Kernels,
+    plan: &'a Plan,
+    step: &'a Step,
+    /// What goes in, and what is added: whole maps.
+    x: &'a [f32],
+    added: &'a [f32],
+}
+
+impl Task<'_> {
+    /// `y` begins with the first of the pixels: whole rows, but for convolutions.
+    fn run(&self, part: Range<usize>, y: &mut [f32], scratch: &mut Scratch) {
+        let Self { kernels, plan, step, x, added } = self;
         let map = |id: &Id| plan.values[*id].map;
-        match &plan.steps[step] {
-            Step::Convolve { x, y, residual, window, filters, bias, bounds } => {
-                let (input, output) = (map(x), map(y));
+        let rows = |output: &Map| part.start / output.width..part.end / output.width;
+        match step {
+            Step::Convolve { x: input, y: output, residual, window, filters, bias, bounds } => {
+                let (input, output) = (map(input), map(output));
                 let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
-                let pixels = rows.start * output.width..rows.end * output.width;
-                let scratch = (&mut *self.places, &mut *self.patches);
-                let from = |pitch: usize| pixels.start * pitch;
-                match residual {
-                    // What goes in may also be what is added.
-                    Some(added) if added != x => {
-                        let pitch = map(added).pitch;
-                        let [x, added, y] = parts(plan, floats, [*x, *added, *y]);
-                        let (added, y) = (&added[from(pitch)..], &mut y[from(output.pitch)..]);
-                        kernels.convolve(&task, pixels, x, Some((added, pitch)), y, scratch);
-                    }
-                    added => {
-                        let [x, y] = parts(plan, floats, [*x, *y]);
-                        let added = added.is_some().then(|| (&x[from(input.pitch)..], input.pitch));
-                        kernels.convolve(&task, pixels.clone(), x, added, &mut y[from(output.pitch)..], scratch);
-                    }
-                }
+                let residual = residual.as_ref().map(|id| (&added[part.start * map(id).pitch..], map(id).pitch));
+                kernels.convolve(&task, part, x, residual, y, (&mut scratch.places, &mut scratch.patches));
             }
-            Step::Depthwise { x, y, window, filters, bias, bounds } => {
-                let (input, output) = (map(x), map(y));
+            Step::Depthwise { x: input, y: output, window, filters, bias, bounds } => {
+                let (input, output) = (map(input), map(output));
                 let task = Depthwise { window: *window, input, output, filters, bias, bounds: *bounds };
-                let [x, y] = parts(plan, floats, [*x, *y]);
-                let first = rows.start * output.width * output.pitch;
-                kernels.depthwise(&task, rows, x, &mut y[first..]);
+                kernels.depthwise(&task, rows(&output), x, y);
             }
-            Step::Pool { x, y, pooling, window } => {
-                let maps = [&map(x), &map(y)];
-                let [x, y] = parts(plan, floats, [*x, *y]);
-                let first = rows.start * maps[1].width * maps[1].pitch;
-                kernels.pool(*pooling, window, maps, rows, x, &mut y[first..]);
+            Step::Pool { x: input, y: output, pooling, window } => {
+                let maps = [&map(input), &map(output)];
+                kernels.pool(*pooling, window, maps, rows(maps[1]), x, y);
             }
-            // The others are in no band with more steps.
-            Step::Add { x, y, bounds } => {
-                let (from, to) = (map(x), map(y));
-                let [x, y] = parts(plan, floats, [*x, *y]);
-                for (y, x) in pixels_mut(&to, y).zip(pixels(&from, x)) {
+            Step::Add { x: from, y: to, bounds } => {
+                let x = &x[part.start * map(from).pitch..];
+                for (y, x) in pixels_mut(map(to), y).zip(pixels(map(from), x)).take(part.len()) {
                     kernels.add(x, *bounds, y);
                 }
             }
-            Step::Scale { y, scale, shift, bounds } => {
-                let to = map(y);
-                let [y] = parts(plan, floats, [*y]);
-                pixels_mut(&to, y).for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
+            Step::Scale { y: to, scale, shift, bounds } => {
+                let y = pixels_mut(map(to), y).take(part.len());
+                y.for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
             }
-            Step::Copy { x, y } => {
-                let (from, to) = (map(x), map(y));
-                let [x, y] = parts(plan, floats, [*x, *y]);
-                pixels_mut(&to, y).zip(pixels(&from, x)).for_each(|(y, x)| y.copy_from_slice(x));
+            Step::Copy { x: from, y: to } => {
+                let x = pixels(map(from), &x[part.start * map(from).pitch..]);
+                pixels_mut(map(to), y).zip(x).take(part.len()).for_each(|(y, x)| y.copy_from_slice(x));
             }
         }
     }
 }
 
 /// The pixels of a map.
-fn pixels<'a>(map: &Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+fn pixels<'a>(map: Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
     let channels = map.channels;
     floats.chunks(map.pitch).map(move |pixel| &pixel[..channels])
 }
 
-fn pixels_mut<'a>(map: &Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+fn pixels_mut<'a>(map: Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
     let channels = map.channels;
     floats.chunks_mut(map.pitch).map(move |pixel| &mut pixel[..channels])
 }

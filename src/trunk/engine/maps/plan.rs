@@ -85,6 +85,16 @@ impl Step {
         }
     }
 
+    /// Products of numbers that it takes, about.
+    pub fn products(&self, plan: &Plan) -> usize {
+        let output = plan.values[self.values().1].map.floats();
+        match self {
+            Step::Convolve { x, window, .. } => output * window.taps() * plan.values[*x].map.channels,
+            Step::Depthwise { window, .. } | Step::Pool { window, .. } => output * window.taps(),
+            _ => output,
+        }
+    }
+
     /// Rows of `input` that are needed for the first `rows` rows of what it writes.
     pub fn needs(&self, rows: usize, input: &Map) -> usize {
         match self {
@@ -354,7 +364,7 @@ fn bands(values: &[Value], steps: &[Step]) -> Vec<Band> {
         });
         match bands.last_mut().filter(|_| joins) {
             Some(band) => band.steps.end += 1,
-            None => bands.push(Band { steps: at..at + 1, rows: usize::MAX }),
+            None => bands.push(Band { steps: at..at + 1, rows: 1 }),
         }
     }
     for band in &mut bands {
@@ -363,7 +373,7 @@ fn bands(values: &[Value], steps: &[Step]) -> Vec<Band> {
         let last = height(&steps[band.steps.end - 1]).max(1);
         let between = steps[band.steps.start..band.steps.end - 1].iter();
         let floats: usize = between.map(|step| values[step.values().1].map.floats() / last).sum();
-        band.rows = if band.steps.len() == 1 { usize::MAX } else { (BAND / floats.max(1)).clamp(1, last) };
+        band.rows = if band.steps.len() == 1 { last } else { (BAND / floats.max(1)).clamp(1, last) };
     }
     bands
 }
