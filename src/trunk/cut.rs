@@ -14,7 +14,8 @@ use super::tap::Tap;
 
 /// A backbone cut at a layer and frozen, ready to run.
 ///
-/// Running takes `&self` and one thread, so one trunk serves all cores: give each thread its own pictures.
+/// Running takes `&self`, so one trunk serves all cores: give each of rayon's threads its own pictures. A pass that no thread of rayon's asks for
+/// is spread over the cores itself.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -182,7 +182,7 @@ impl Network {
     /// # Errors
     /// What failed, in tract's words.
     pub(super) fn compile(&self, tensors: &[&str]) -> Result<Plan, String> {
-        // One thread a picture: the caller spreads pictures over the cores, whatever tract's default has been set to.
+        // tract: one thread a picture, whatever its default has been set to.
         let options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..Default::default() };
         let outlet = |tensor: &&str| self.outlet(tensor).ok_or_else(|| format!("the network has no tensor {tensor}"));
         let outlets = tensors.iter().map(outlet).collect::<Result<Vec<_>, _>>()?;

@@ -159,12 +159,12 @@ pub(super) trait Register: Copy {
     #[cfg(not(target_arch = "arm"))]
     #[inline(always)]
     unsafe fn multiply<const M: usize, const N: usize>(
-        sums: &mut [[Self; N]; M],
+        sums: [[Self; N]; M],
         x: [*const f32; M],
         depth: usize,
         filters: *const f32,
         width: usize,
-    ) {
+    ) -> [[Self; N]; M] {
         // SAFETY: the caller's promise.
         unsafe { maps::multiply::<Self, M, N>(sums, x, depth, filters, width) }
     }

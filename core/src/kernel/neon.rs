@@ -119,25 +119,25 @@ impl Register for Q {
     /// Four channels of a pixel at a time: an instruction multiplies by one of them.
     #[inline(always)]
     unsafe fn multiply<const M: usize, const N: usize>(
-        sums: &mut [[Self; N]; M],
+        mut sums: [[Self; N]; M],
         x: [*const f32; M],
         depth: usize,
         filters: *const f32,
         width: usize,
-    ) {
+    ) -> [[Self; N]; M] {
         let whole = depth - depth % 4;
         // SAFETY: the caller's promise.
         unsafe {
             for channel in (0..whole).step_by(4) {
                 let x = x.map(|x| vld1q_f32(x.add(channel)));
                 let filters = filters.add(channel * width);
-                multiply_lane::<M, N, 0>(sums, x, filters);
-                multiply_lane::<M, N, 1>(sums, x, filters.add(width));
-                multiply_lane::<M, N, 2>(sums, x, filters.add(2 * width));
-                multiply_lane::<M, N, 3>(sums, x, filters.add(3 * width));
+                sums = multiply_lane::<M, N, 0>(sums, x, filters);
+                sums = multiply_lane::<M, N, 1>(sums, x, filters.add(width));
+                sums = multiply_lane::<M, N, 2>(sums, x, filters.add(2 * width));
+                sums = multiply_lane::<M, N, 3>(sums, x, filters.add(3 * width));
             }
             let x = x.map(|x| x.add(whole));
-            lanes::multiply::<Self, M, N>(sums, x, depth - whole, filters.add(whole * width), width);
+            lanes::multiply::<Self, M, N>(sums, x, depth - whole, filters.add(whole * width), width)
         }
     }
 }
@@ -148,10 +148,10 @@ impl Register for Q {
 /// The CPU has NEON; `N` registers are at `filters`.
 #[inline(always)]
 unsafe fn multiply_lane<const M: usize, const N: usize, const LANE: i32>(
-    sums: &mut [[Q; N]; M],
+    mut sums: [[Q; N]; M],
     x: [float32x4_t; M],
     filters: *const f32,
-) {
+) -> [[Q; N]; M] {
     // SAFETY: the caller's promise.
     unsafe {
         let filter: [float32x4_t; N] = core::array::from_fn(|n| vld1q_f32(filters.add(4 * n)));
@@ -160,6 +160,7 @@ unsafe fn multiply_lane<const M: usize, const N: usize, const LANE: i32>(
                 *sum = Q(vfmaq_laneq_f32::<LANE>(sum.0, filter, x));
             }
         }
+        sums
     }
 }
 

@@ -266,15 +266,20 @@ unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns
                 place if place & PATCH != 0 => part.patches.add((place & !PATCH) + part.channel),
                 place => part.x.add(place + part.channel),
             });
-            V::multiply::<M, N>(&mut sums, x, part.depth, part.filters.add(tap * part.tap), part.width);
+            sums = V::multiply::<M, N>(sums, x, part.depth, part.filters.add(tap * part.tap), part.width);
         }
         if let Some(end) = part.end {
-            let [low, high] = end.bounds.map(|bound| V::splat(bound));
-            for (m, sums) in sums.iter_mut().enumerate() {
-                for (n, sum) in sums.iter_mut().enumerate() {
-                    if let Some((floats, pitch)) = end.residual {
+            if let Some((floats, pitch)) = end.residual {
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    for (n, sum) in sums.iter_mut().enumerate() {
                         *sum = sum.add(load(floats.add(m * pitch), n));
                     }
+                }
+            }
+            let [low, high] = end.bounds;
+            if low != f32::NEG_INFINITY || high != f32::INFINITY {
+                let [low, high] = [V::splat(low), V::splat(high)];
+                for sum in sums.as_flattened_mut() {
                     *sum = sum.at_least(low).at_most(high);
                 }
             }
@@ -288,19 +293,19 @@ unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns
     }
 }
 
-/// `sums[m] += x[m][channel] * filters[channel]`, channel by channel, each rounded once.
+/// `sums[m] += x[m][channel] * filters[channel]`, channel by channel, each rounded once. By value, or the compiler keeps them in memory.
 ///
 /// # Safety
 /// The CPU has the instruction set; `depth` floats are behind each `x`, and `N` registers at each of so many rows of `filters`, `width`
 /// floats from one to the next.
 #[inline(always)]
 pub(in crate::kernel) unsafe fn multiply<V: Register, const M: usize, const N: usize>(
-    sums: &mut [[V; N]; M],
+    mut sums: [[V; N]; M],
     x: [*const f32; M],
     depth: usize,
     filters: *const f32,
     width: usize,
-) {
+) -> [[V; N]; M] {
     let mut filters = filters;
     for channel in 0..depth {
         // SAFETY: the caller's promise.
@@ -315,6 +320,7 @@ pub(in crate::kernel) unsafe fn multiply<V: Register, const M: usize, const N: u
             filters = filters.wrapping_add(width);
         }
     }
+    sums
 }
 
 /// Rows of a depthwise convolution, seven pixels at a time.
@@ -384,31 +390,52 @@ unsafe fn run<V: Register, const K: usize, const P: usize, const C: usize>(
         let x: [[*const f32; C]; K] = core::array::from_fn(|down| core::array::from_fn(|across| at([down, across])));
         let (filters, bias) = (task.filters.as_ptr().add(first), task.bias.as_ptr().add(first));
         let [low, high] = task.bounds.map(|bound| V::splat(bound));
-        let mut channel = 0;
-        while channel < channels {
-            let rest = channels - channel;
-            let load = |at: *const f32| {
-                let at = at.add(channel);
-                if rest >= V::WIDTH { V::load(at) } else { V::load_part(at, rest) }
-            };
-            let mut sums = [load(bias); P];
-            for (down, x) in x.iter().enumerate() {
-                let x: [V; C] = core::array::from_fn(|column| load(x[column]));
-                for across in 0..K {
-                    let filter = load(filters.add((down * K + across) * input.channels));
-                    for (p, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.fma(x[p * stride + across], filter);
-                    }
-                }
-            }
+        let whole = channels - channels % V::WIDTH;
+        for channel in (0..whole).step_by(V::WIDTH) {
+            let load = |at: *const f32| V::load(at.add(channel));
+            let sums = window_sums::<V, K, P, C>(load, &x, (filters, input.channels), bias, stride);
             for (p, sum) in sums.into_iter().enumerate() {
-                let (sum, at) = (sum.at_least(low).at_most(high), y.add(p * output.pitch + channel));
-                if rest >= V::WIDTH { sum.store(at) } else { sum.store_part(at, rest) }
+                sum.at_least(low).at_most(high).store(y.add(p * output.pitch + channel));
             }
-            channel += V::WIDTH;
+        }
+        if whole < channels {
+            let rest = channels - whole;
+            let load = |at: *const f32| V::load_part(at.add(whole), rest);
+            let sums = window_sums::<V, K, P, C>(load, &x, (filters, input.channels), bias, stride);
+            for (p, sum) in sums.into_iter().enumerate() {
+                sum.at_least(low).at_most(high).store_part(y.add(p * output.pitch + whole), rest);
+            }
         }
     }
     P
+}
+
+/// The sums of one register of channels for `P` pixels; `load` knows which.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn window_sums<V: Register, const K: usize, const P: usize, const C: usize>(
+    load: impl Fn(*const f32) -> V,
+    x: &[[*const f32; C]; K],
+    (filters, pitch): (*const f32, usize),
+    bias: *const f32,
+    stride: usize,
+) -> [V; P] {
+    let mut sums = [load(bias); P];
+    for (down, x) in x.iter().enumerate() {
+        let x: [V; C] = core::array::from_fn(|column| load(x[column]));
+        for across in 0..K {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let filter = load(filters.add((down * K + across) * pitch));
+                for (p, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.fma(x[p * stride + across], filter);
+                }
+            }
+        }
+    }
+    sums
 }
 
 /// One pixel of any filter; gives 1.
