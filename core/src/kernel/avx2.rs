@@ -35,6 +35,12 @@ impl Register for Ymm {
     }
 
     #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: the contract of the trait; a prefetch does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // SAFETY: the contract of the trait.
         unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(at.cast()))) }

@@ -36,6 +36,12 @@ impl Register for Zmm {
     }
 
     #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: the contract of the trait; a prefetch does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // SAFETY: the contract of the trait.
         unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))) }

@@ -54,6 +54,13 @@ pub(super) trait Register: Copy {
     /// The CPU has the instruction set.
     unsafe fn prefetch(at: *const f32);
 
+    /// The same, as far as the second-level cache.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[cfg(not(target_arch = "arm"))]
+    unsafe fn prefetch_far(at: *const f32);
+
     /// Loads `WIDTH` numbers of IEEE 754 binary16.
     ///
     /// # Safety
@@ -162,11 +169,11 @@ pub(super) trait Register: Copy {
         sums: [[Self; N]; M],
         x: [*const f32; M],
         depth: usize,
-        filters: *const f32,
-        width: usize,
+        filters: (*const f32, usize),
+        next: *const f32,
     ) -> [[Self; N]; M] {
         // SAFETY: the caller's promise.
-        unsafe { maps::multiply::<Self, M, N>(sums, x, depth, filters, width) }
+        unsafe { maps::multiply::<Self, M, N>(sums, x, depth, filters, next) }
     }
 
     /// `y += alpha * x`, fused.

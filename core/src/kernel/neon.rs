@@ -40,6 +40,11 @@ impl Register for Q {
     }
 
     #[inline(always)]
+    unsafe fn prefetch_far(_at: *const f32) {
+        // As above.
+    }
+
+    #[inline(always)]
     unsafe fn widen(at: *const u16) -> Self {
         // The intrinsic is stable only since Rust 1.94.
         let wide;
@@ -122,8 +127,8 @@ impl Register for Q {
         mut sums: [[Self; N]; M],
         x: [*const f32; M],
         depth: usize,
-        filters: *const f32,
-        width: usize,
+        (filters, width): (*const f32, usize),
+        next: *const f32,
     ) -> [[Self; N]; M] {
         let whole = depth - depth % 4;
         // SAFETY: the caller's promise.
@@ -137,7 +142,7 @@ impl Register for Q {
                 sums = multiply_lane::<M, N, 3>(sums, x, filters.add(3 * width));
             }
             let x = x.map(|x| x.add(whole));
-            lanes::multiply::<Self, M, N>(sums, x, depth - whole, filters.add(whole * width), width)
+            lanes::multiply::<Self, M, N>(sums, x, depth - whole, (filters.add(whole * width), width), next)
         }
     }
 }

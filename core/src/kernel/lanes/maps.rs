@@ -9,6 +9,8 @@ use crate::kernel::maps::{Convolution, Depthwise, PANEL, PIXELS, panel_width};
 const DEPTH: usize = 192;
 /// What a filter sees outside of its map.
 static ZEROS: [f32; DEPTH] = [0.0; DEPTH];
+/// Floats of a cache line.
+const LINE: usize = 16;
 /// A place that is outside.
 const OUTSIDE: usize = usize::MAX;
 
@@ -30,6 +32,8 @@ struct Part {
     filters: *const f32,
     width: usize,
     tap: usize,
+    /// Filters that come next.
+    next: *const f32,
     y: *mut f32,
     pitch: usize,
     /// Where sums begin: `None` goes on with what is in `y`.
@@ -77,10 +81,16 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
             let n_taps = if depth <= DEPTH { (DEPTH / depth.max(1)).clamp(1, taps - tap) } else { 1 };
             let n_channels = DEPTH.min(depth - channel);
             let is_last = tap + n_taps == taps && channel + n_channels == depth;
+            let rows = tap * depth + channel;
             for first in (0..outputs).step_by(PANEL) {
                 let width = panel_width(outputs - first);
-                let panel = (first * depth * taps) + (tap * depth + channel) * width;
+                let panel = first * depth * taps + rows * width;
                 let columns = PANEL.min(outputs - first);
+                // That of the next outputs, or at the end the next rows of the first.
+                let next = match outputs - first {
+                    rest if rest > PANEL => (first + PANEL) * depth * taps + rows * panel_width(rest - PANEL),
+                    _ => (rows + n_taps * n_channels) * panel_width(outputs),
+                };
                 for column in (0..columns).step_by(N * V::WIDTH) {
                     let at = first + column;
                     // SAFETY: the channels and pixels are there, as `Kernels::convolve` has checked.
@@ -95,6 +105,7 @@ pub(in crate::kernel) unsafe fn convolve<V: Register, const M: usize, const N: u
                             filters: task.filters.as_ptr().add(panel + column),
                             width,
                             tap: depth * width,
+                            next: task.filters.as_ptr().wrapping_add(next),
                             y: y.as_mut_ptr().add(done * task.output.pitch + at),
                             pitch: task.output.pitch,
                             bias: is_first.then_some(task.bias.as_ptr().wrapping_add(at)),
@@ -188,7 +199,13 @@ unsafe fn strip<V: Register, const M: usize, const N: usize>(part: Part, pixels:
         let size = next_tile::<M>(pixels - row);
         // SAFETY: the caller's promise.
         unsafe {
+            let tiles = row / M;
             let part = Part {
+                // The first tiles fetch all of it, a cache line for each channel; the others what is there.
+                next: match tiles * LINE < part.width {
+                    true => part.next.wrapping_add(tiles * part.taps * part.depth * LINE),
+                    false => part.filters,
+                },
                 places: part.places.add(row),
                 y: part.y.add(row * part.pitch),
                 end: part.end.map(|end| End {
@@ -266,7 +283,9 @@ unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns
                 place if place & PATCH != 0 => part.patches.add((place & !PATCH) + part.channel),
                 place => part.x.add(place + part.channel),
             });
-            sums = V::multiply::<M, N>(sums, x, part.depth, part.filters.add(tap * part.tap), part.width);
+            let filters = (part.filters.add(tap * part.tap), part.width);
+            let next = part.next.wrapping_add(tap * part.depth * LINE);
+            sums = V::multiply::<M, N>(sums, x, part.depth, filters, next);
         }
         if let Some(end) = part.end {
             if let Some((floats, pitch)) = end.residual {
@@ -297,19 +316,19 @@ unsafe fn tile<V: Register, const M: usize, const N: usize>(part: &Part, columns
 ///
 /// # Safety
 /// The CPU has the instruction set; `depth` floats are behind each `x`, and `N` registers at each of so many rows of `filters`, `width`
-/// floats from one to the next.
+/// floats from one to the next. A cache line at `next` is fetched for each channel.
 #[inline(always)]
 pub(in crate::kernel) unsafe fn multiply<V: Register, const M: usize, const N: usize>(
     mut sums: [[V; N]; M],
     x: [*const f32; M],
     depth: usize,
-    filters: *const f32,
-    width: usize,
+    (mut filters, width): (*const f32, usize),
+    next: *const f32,
 ) -> [[V; N]; M] {
-    let mut filters = filters;
     for channel in 0..depth {
         // SAFETY: the caller's promise.
         unsafe {
+            V::prefetch_far(next.wrapping_add(channel * LINE));
             let filter: [V; N] = core::array::from_fn(|n| V::load(filters.add(n * V::WIDTH)));
             for (sums, x) in sums.iter_mut().zip(x) {
                 let x = V::splat(*x.add(channel));
@@ -381,13 +400,26 @@ unsafe fn run<V: Register, const K: usize, const P: usize, const C: usize>(
 ) -> usize {
     let Depthwise { window, input, output, .. } = task;
     let stride = if P == 1 { 1 } else { (C - K) / (P - 1) };
-    // SAFETY: the caller's promise.
+    let before = |axis: usize| (place[axis] * window.stride[axis]).wrapping_sub(window.before[axis]);
+    let (top, left) = (before(0), before(1));
+    let is_within = left < input.width && input.width - left >= C;
+    // SAFETY: the caller's promise; rows and columns outside of the map are not read.
     unsafe {
-        let at = |tap: [usize; 2]| match window.source(input, place, tap) {
-            Some(source) => x.as_ptr().add(source * input.pitch + first),
-            None => ZEROS.as_ptr(),
-        };
-        let x: [[*const f32; C]; K] = core::array::from_fn(|down| core::array::from_fn(|across| at([down, across])));
+        let x: [[*const f32; C]; K] = core::array::from_fn(|down| {
+            let row = top.wrapping_add(down);
+            let at = |column: usize| x.as_ptr().wrapping_add((row * input.width + column) * input.pitch + first);
+            if row >= input.height {
+                [ZEROS.as_ptr(); C]
+            } else if is_within {
+                let at = at(left);
+                core::array::from_fn(|column| at.wrapping_add(column * input.pitch))
+            } else {
+                core::array::from_fn(|across| match left.wrapping_add(across) {
+                    column if column < input.width => at(column),
+                    _ => ZEROS.as_ptr(),
+                })
+            }
+        });
         let (filters, bias) = (task.filters.as_ptr().add(first), task.bias.as_ptr().add(first));
         let [low, high] = task.bounds.map(|bound| V::splat(bound));
         let whole = channels - channels % V::WIDTH;

@@ -258,17 +258,16 @@ fn pixels_mut<'a>(map: Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a m
 
 /// `[channels, height, width]` to pixels.
 fn take_in(value: &Value, x: &[f32], floats: &mut [f32]) {
+    let Map { channels, pitch, .. } = value.map;
     let (pixels, y) = (value.map.pixels(), &mut floats[range(value)]);
-    // A few channels at a time, so that what is written stays in the cache.
-    for (first, planes) in x.chunks(LINE * pixels).enumerate() {
-        for (at, pixel) in y.chunks_mut(value.map.pitch).enumerate() {
-            let pixel = pixel[first * LINE..].iter_mut();
-            pixel.zip(planes[at..].iter().step_by(pixels)).for_each(|(y, x)| *y = *x);
+    // Some pixels at a time, so that what is written stays in the cache.
+    let most = (4096 / channels).max(16);
+    for (at, y) in y.chunks_mut(most * pitch).enumerate() {
+        for (channel, plane) in x.chunks_exact(pixels).enumerate() {
+            y[channel..].iter_mut().step_by(pitch).zip(&plane[at * most..]).for_each(|(y, x)| *y = *x);
         }
     }
 }
-
-const LINE: usize = 16;
 
 /// Pixels to `[1, channels, height, width]`.
 fn give_out(value: &Value, floats: &[f32]) -> TractResult<TValue> {
