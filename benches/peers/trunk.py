@@ -3,8 +3,8 @@
 
     cargo build --release && PYTHON benches/peers/trunk.py TOPGRAFT MODEL.onnx...
 
-Ours is what `topgraft probe` measures at the deepest cut, from the input tensor to the features; ONNX Runtime's is a run of the same file.
-It needs what benches/peers/requirements.txt lists; PHOTOS are the demo's.
+Ours is what `topgraft probe` measures at the deepest cut, from the input tensor to the features, on the demo's photos; ONNX Runtime's is a run
+of the same file. It needs what benches/peers/requirements.txt lists.
 """
 import json
 import os

@@ -8,8 +8,10 @@ use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec, SumPool};
 use tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub};
 use tract_core::ops::nn::{Reduce, Reducer};
 
-/// The most that a stride, a dilation or a padding may be, and the most taps: a file may say anything.
+/// The most that a stride, a dilation or a padding may be: a file may say anything.
 const MOST: usize = 1 << 16;
+/// The most pixels that a filter sees, 64 x 64; a window of a pool may be the whole map.
+const MOST_TAPS: usize = 1 << 12;
 /// The most floats of a map, 1 GB.
 const MOST_FLOATS: usize = 1 << 28;
 
@@ -122,7 +124,8 @@ fn window(spec: &PoolSpec, input: &Map) -> Option<Window> {
         before: both(&|axis| padding[axis].pad_before),
     };
     let sides = [window.size, window.stride, window.dilation, window.before];
-    (sides.as_flattened().iter().all(|side| *side <= MOST) && (1..=MOST).contains(&window.taps())).then_some(window)
+    let is_sound = sides.as_flattened().iter().all(|side| *side <= MOST) && window.taps() > 0;
+    is_sound.then_some(window)
 }
 
 /// A constant's floats.
@@ -141,7 +144,7 @@ fn convolution(conv: &Conv, facts: &[&TypedFact], input: &Map) -> TractResult<Op
     let outputs = spec.output_channels;
     let bias = if bias.len() == 1 { vec![bias[0]; outputs] } else { bias };
     let inputs = spec.input_channels / conv.group.max(1);
-    if bias.len() != outputs || filters.len() != outputs * inputs * window.taps() {
+    if window.taps() > MOST_TAPS || bias.len() != outputs || filters.len() != outputs * inputs * window.taps() {
         return Ok(None);
     }
     Ok(match conv.group {

@@ -14,15 +14,17 @@ use super::plan::{Band, Id, MOST_STEPS, Plan, Step, Value};
 /// Products of a step that are not worth another thread's while. In tests all are.
 const LITTLE: usize = if cfg!(test) { 0 } else { 200_000 };
 
+/// All of rayon's threads but the caller's.
+static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let threads = rayon::current_num_threads();
+    let name = |at| format!("pass-{at}");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads - 1).thread_name(name);
+    (threads > 1).then(|| pool.build().ok()).flatten()
+});
+
 /// The threads that a pass is spread over, as many as rayon has: a pool of its own, so that no pass waits for work that takes long. `None`
 /// for one, and where the caller is one of several that each have a picture.
 fn threads() -> Option<&'static ThreadPool> {
-    static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
-        let threads = rayon::current_num_threads();
-        let name = |at| format!("pass-{at}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads - 1).thread_name(name);
-        (threads > 1).then(|| pool.build().ok()).flatten()
-    });
     POOL.as_ref().filter(|_| rayon::current_thread_index().is_none())
 }
 
@@ -65,6 +67,8 @@ impl fmt::Debug for Maps {
 
 impl Maps {
     pub fn new(plan: Plan, kernels: Kernels) -> Self {
+        // By this thread, not by one that yields to others: threads have the priority of the one that starts them.
+        LazyLock::force(&POOL);
         Self(Arc::new(Inner { plan, kernels, memory: Mutex::default() }))
     }
 
