@@ -12,7 +12,7 @@ pub(super) const PANEL: usize = 32;
 /// The columns of the last panel are a multiple of this.
 const PANEL_STEP: usize = 16;
 /// Pixels that a convolution takes at a time, so that what they show stays in the cache while the filters pass by.
-pub(super) const PIXELS: usize = 112;
+pub(super) const PIXELS: usize = 224;
 /// With fewer channels than this a row of a filter is one tap: a filter of 3 x 3 pixels of 3 channels has three of 9 floats.
 const FEW: usize = 16;
 
