@@ -17,10 +17,10 @@ const MOST_FLOATS: usize = 1 << 28;
 
 /// What becomes of one or more maps.
 pub(super) enum Layer {
-    /// `filters [outputs, inputs, taps]`, `bias [outputs]`
+    /// `filters [outputs, inputs, taps]` as they are in the file, `bias [outputs]`
     Convolve {
         window: Window,
-        filters: Vec<f32>,
+        filters: Arc<Tensor>,
         bias: Vec<f32>,
     },
     /// `filters [channels, taps]`, `bias [channels]`
@@ -140,16 +140,22 @@ fn convolution(conv: &Conv, facts: &[&TypedFact], input: &Map) -> TractResult<Op
     let spec = &conv.pool_spec;
     let is_plain = conv.q_params.is_none() && conv.kernel_fmt == KernelFormat::OIHW && facts.len() == 3;
     let Some(window) = window(spec, input).filter(|_| is_plain) else { return Ok(None) };
-    let (Some(filters), Some(bias)) = (floats(facts[1])?, floats(facts[2])?) else { return Ok(None) };
+    let (Some(filters), Some(bias)) = (facts[1].konst.as_ref(), floats(facts[2])?) else { return Ok(None) };
     let outputs = spec.output_channels;
     let bias = if bias.len() == 1 { vec![bias[0]; outputs] } else { bias };
     let inputs = spec.input_channels / conv.group.max(1);
-    if window.taps() > MOST_TAPS || bias.len() != outputs || filters.len() != outputs * inputs * window.taps() {
+    if window.taps() > MOST_TAPS
+        || bias.len() != outputs
+        || filters.len() != outputs * inputs * window.taps()
+        || filters.datum_type() != f32::datum_type()
+    {
         return Ok(None);
     }
     Ok(match conv.group {
-        1 => Some(Layer::Convolve { window, filters, bias }),
-        groups if groups == outputs && inputs == 1 => Some(Layer::Depthwise { window, filters, bias }),
+        1 => Some(Layer::Convolve { window, filters: filters.clone(), bias }),
+        groups if groups == outputs && inputs == 1 => {
+            floats(facts[1])?.map(|filters| Layer::Depthwise { window, filters, bias })
+        }
         _ => None,
     })
 }

@@ -30,7 +30,7 @@ pub(super) type Id = usize;
 /// One kernel's work.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// `filters` are packed.
+    /// `filters` are packed, at the end: empty before.
     Convolve {
         x: Id,
         y: Id,
@@ -152,8 +152,15 @@ impl Plan {
         inputs: &[OutletId],
         outputs: &[OutletId],
     ) -> TractResult<Self> {
-        let mut builder =
-            Builder { model, outputs, values: vec![], buffers: vec![], steps: vec![], places: BTreeMap::new() };
+        let mut builder = Builder {
+            model,
+            outputs,
+            values: vec![],
+            buffers: vec![],
+            steps: vec![],
+            filters: BTreeMap::new(),
+            places: BTreeMap::new(),
+        };
         for input in inputs {
             let map = super::layer::map(model.outlet_fact(*input)?).context("an input that is no map")?;
             let id = builder.value(map);
@@ -165,23 +172,36 @@ impl Plan {
         }
         let ids = |outlets: &[OutletId]| outlets.iter().map(|outlet| builder.places[outlet]).collect::<Vec<_>>();
         let (inputs, outputs) = (ids(inputs), ids(outputs));
-        let Builder { mut values, buffers, mut steps, .. } = builder;
+        let Builder { mut values, buffers, mut steps, filters: mut raw, .. } = builder;
         let bands = bands(&values, &steps);
         let floats = lay_out(&mut values, &buffers, (&steps, &bands), &inputs, &outputs);
         let mut scratch = [0; 2];
-        for step in &mut steps {
+        for (at, step) in steps.iter_mut().enumerate() {
             if let Step::Convolve { x, y, window, filters, bias, bounds, .. } = step {
                 let (input, output) = (values[*x].map, values[*y].map);
                 let shape = [output.channels, input.channels, window.taps()];
-                let mut packed = vec![0.0; packed_filters(shape)];
-                pack_filters(shape, filters, &mut packed);
-                *filters = packed;
+                let (raw, scales) = raw.remove(&at).context("filters of a convolution")?;
+                *filters = pack(shape, raw.try_as_plain_ram()?.as_slice::<f32>()?, &scales);
                 let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
                 scratch = [0, 1].map(|i| scratch[i].max(task.scratch()[i]));
             }
         }
         Ok(Self { values, steps, inputs, outputs, bands, floats, scratch })
     }
+}
+
+/// The filters as the kernel reads them, each output times its scale.
+fn pack(shape: [usize; 3], filters: &[f32], scales: &[f32]) -> Vec<f32> {
+    let mut packed = vec![0.0; packed_filters(shape)];
+    if scales.iter().all(|scale| *scale == 1.0) {
+        pack_filters(shape, filters, &mut packed);
+    } else {
+        let row = shape[1] * shape[2];
+        let rows = filters.chunks_exact(row).zip(scales);
+        let scaled: Vec<f32> = rows.flat_map(|(row, scale)| row.iter().map(move |x| x * scale)).collect();
+        pack_filters(shape, &scaled, &mut packed);
+    }
+    packed
 }
 
 /// Makes steps of layers, and one of two where that can be.
@@ -192,6 +212,8 @@ struct Builder<'a> {
     /// Floats of each.
     buffers: Vec<usize>,
     steps: Vec<Step>,
+    /// Of convolutions, by their step: `[outputs, inputs, taps]` as in the file, and what each output is multiplied by.
+    filters: BTreeMap<usize, (Arc<Tensor>, Vec<f32>)>,
     places: BTreeMap<OutletId, Id>,
 }
 
@@ -235,7 +257,9 @@ impl Builder<'_> {
         match layer {
             Layer::Convolve { window, filters, bias } => {
                 let y = self.value(output);
-                self.steps.push(Step::Convolve { x, y, residual: None, window, filters, bias, bounds: UNBOUNDED });
+                self.filters.insert(self.steps.len(), (filters, vec![1.0; bias.len()]));
+                let (filters, bounds) = (vec![], UNBOUNDED);
+                self.steps.push(Step::Convolve { x, y, residual: None, window, filters, bias, bounds });
                 y
             }
             Layer::Depthwise { window, filters, bias } => {
@@ -280,12 +304,9 @@ impl Builder<'_> {
     /// Whether `scale` and `shift` could be made part of the convolution that comes before.
     fn fold(&mut self, step: usize, scale: &[f32], shift: &[f32]) -> bool {
         match &mut self.steps[step] {
-            Step::Convolve { residual: None, filters, bias, bounds: UNBOUNDED, .. } => {
-                let row = filters.len() / bias.len();
-                filters
-                    .chunks_exact_mut(row)
-                    .zip(scale)
-                    .for_each(|(row, scale)| row.iter_mut().for_each(|x| *x *= scale));
+            Step::Convolve { residual: None, bias, bounds: UNBOUNDED, .. } => {
+                let (_, scales) = self.filters.get_mut(&step).expect("of each convolution");
+                scales.iter_mut().zip(scale).for_each(|(x, scale)| *x *= scale);
                 bias.iter_mut().zip(scale).zip(shift).for_each(|((b, scale), shift)| *b = *b * scale + shift);
                 true
             }
