@@ -4,6 +4,8 @@
 //! instruction set; until then it would be wrong to call, which is why the operations of [`Register`] are unsafe.
 
 mod chain;
+#[cfg(not(target_arch = "arm"))]
+mod depthwise;
 mod dots;
 mod factor;
 #[cfg(not(target_arch = "arm"))]
@@ -13,14 +15,16 @@ mod narrow;
 pub(super) use chain::gemm_tn;
 #[cfg(target_arch = "arm")]
 pub(super) use chain::tile;
+#[cfg(not(target_arch = "arm"))]
+pub(super) use depthwise::depthwise;
 #[cfg(target_arch = "arm")]
 pub(super) use dots::dot_tile;
 pub(super) use dots::{dot, gemm_nt, syrk_nt};
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
+#[cfg(not(target_arch = "arm"))]
+pub(super) use maps::convolve;
 #[cfg(target_arch = "aarch64")]
 pub(super) use maps::multiply;
-#[cfg(not(target_arch = "arm"))]
-pub(super) use maps::{convolve, depthwise};
 pub(super) use narrow::dot_f16;
 
 use super::scalar::padded;

@@ -250,12 +250,12 @@ impl Task<'_> {
 }
 
 /// The pixels of a map.
-fn pixels<'a>(map: Map, floats: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+fn pixels(map: Map, floats: &[f32]) -> impl Iterator<Item = &[f32]> {
     let channels = map.channels;
     floats.chunks(map.pitch).map(move |pixel| &pixel[..channels])
 }
 
-fn pixels_mut<'a>(map: Map, floats: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+fn pixels_mut(map: Map, floats: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
     let channels = map.channels;
     floats.chunks_mut(map.pitch).map(move |pixel| &mut pixel[..channels])
 }

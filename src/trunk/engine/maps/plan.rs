@@ -399,8 +399,8 @@ fn bands(values: &[Value], steps: &[Step]) -> Vec<Band> {
     bands
 }
 
-/// Gives each buffer its place: two share one if the first is read for the last time in an earlier band than the second is written in. The largest first, each as far
-/// to the front as it goes. Gives the floats of all.
+/// Gives each buffer its place: two share one if the first is read for the last time in an earlier band than the second is written in. The
+/// largest first, each as far to the front as it goes. Gives the floats of all.
 fn lay_out(
     values: &mut [Value],
     buffers: &[usize],
