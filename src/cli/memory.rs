@@ -6,7 +6,7 @@ const LITTLE: u64 = 1_200_000;
 
 /// Makes glibc give back what is freed, where memory is little. By default it keeps what the loading of a network takes for a moment,
 /// 50 MB, and only the environment can tell it otherwise, before the program starts: so the program starts once more in its own
-/// place. It stays the same process, and where that cannot be done it goes on as it is. A pass takes some 15 % longer then
+/// place. It stays the same process, and where that cannot be done it goes on as it is. A pass takes a little longer then
 /// (docs/live.md), so it is not done where memory is plenty.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
