@@ -38,7 +38,7 @@ mod maps;
 mod neon;
 mod scalar;
 
-pub use maps::{Convolution, Depthwise, Map, Pooling, Window, pack_filters, packed_filters};
+pub use maps::{Convolution, Curve, Depthwise, Map, Pooling, Window, pack_filters, packed_filters};
 
 /// Partial sums of a dot product, the same on every CPU: 2 AVX-512, 4 AVX2 or 8 NEON registers.
 pub const LANES: usize = 32;

@@ -8,7 +8,7 @@
 mod assembly;
 
 // Not by hand: the scalar unit has the fused multiply-add, too.
-pub(super) use super::scalar::{add, convolve, depthwise, pool, scale_rows};
+pub(super) use super::scalar::{add, bend, convolve, depthwise, multiply, pool, scale_rows};
 
 use super::lanes::{self, Register};
 use super::{LANES, scalar};

@@ -1,7 +1,7 @@
 //! AVX-512F: a block is two registers.
 
 use super::lanes::{self, Register};
-use super::maps::{Convolution, Depthwise, Map, Pooling, Window};
+use super::maps::{Convolution, Curve, Depthwise, Map, Pooling, Window};
 use super::scalar;
 use core::arch::x86_64::*;
 use core::ops::Range;
@@ -146,6 +146,16 @@ pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Ran
 #[target_feature(enable = "avx512f")]
 pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
     scalar::add(x, bounds, y)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn multiply(x: &[f32], y: &mut [f32]) {
+    scalar::multiply(x, y)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn bend(curve: Curve, y: &mut [f32]) {
+    scalar::bend(curve, y)
 }
 
 #[target_feature(enable = "avx512f")]

@@ -164,6 +164,15 @@ pub enum Pooling {
     Mean,
 }
 
+/// A function of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `x` times `x / 6 + 1 / 2`, which is cut off at 0 and 1.
+    HardSwish,
+}
+
 /// The panels of filters `[outputs, inputs, taps]` as [`Convolution`] reads them: 32 outputs side by side, for each tap, for each input. The
 /// last panel has 16 or 32; what is beyond the outputs is 0.
 ///
@@ -285,5 +294,19 @@ impl Kernels {
         assert!(scale.len() == shift.len(), "scale_rows: lengths differ");
         assert!(scale.is_empty() && y.is_empty() || y.len().is_multiple_of(scale.len()), "scale_rows: no whole pixels");
         dispatch!(self.scale_rows(scale, shift, bounds, y))
+    }
+
+    /// `y = y * x`, element by element.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn multiply(self, x: &[f32], y: &mut [f32]) {
+        assert!(x.len() == y.len(), "multiply: lengths differ");
+        dispatch!(self.multiply(x, y))
+    }
+
+    /// `y = curve(y)`, element by element; the exponential is [`exp`](Self::exp).
+    pub fn bend(self, curve: Curve, y: &mut [f32]) {
+        dispatch!(self.bend(curve, y))
     }
 }

@@ -1,7 +1,7 @@
 //! Advanced SIMD of aarch64: a block is eight registers.
 
 use super::lanes::{self, Register};
-use super::maps::{Convolution, Depthwise, Map, Pooling, Window};
+use super::maps::{Convolution, Curve, Depthwise, Map, Pooling, Window};
 use super::scalar;
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -208,6 +208,16 @@ pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Ran
 #[target_feature(enable = "neon")]
 pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
     scalar::add(x, bounds, y)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn multiply(x: &[f32], y: &mut [f32]) {
+    scalar::multiply(x, y)
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn bend(curve: Curve, y: &mut [f32]) {
+    scalar::bend(curve, y)
 }
 
 #[target_feature(enable = "neon")]

@@ -8,7 +8,7 @@ mod narrow;
 mod softmax;
 
 pub(super) use factor::{cholesky, solve_upper, solve_upper_transposed};
-pub(super) use maps::{add, convolve, depthwise, pool, scale_rows};
+pub(super) use maps::{add, bend, convolve, depthwise, multiply, pool, scale_rows};
 #[cfg(any(all(test, feature = "std"), all(target_arch = "arm", target_abi = "eabihf", target_os = "linux")))]
 pub(super) use narrow::widen;
 pub(super) use narrow::{dot_f16, dot_i8, gemv_f16, gemv_i8};

@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use crate::kernel::maps::{Convolution, Depthwise, Map, PANEL, Pooling, Window, panel_width};
+use super::softmax::exp;
+use crate::kernel::maps::{Convolution, Curve, Depthwise, Map, PANEL, Pooling, Window, panel_width};
 use crate::math::fma;
 
 /// Below `low` becomes `low`, above `high` becomes `high`; NaN stays.
@@ -116,5 +117,24 @@ pub(in crate::kernel) fn scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 
         for ((y, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
             *y = clamp(fma(*y, *scale, *shift), bounds);
         }
+    }
+}
+
+/// Elements are independent.
+#[inline(always)]
+pub(in crate::kernel) fn multiply(x: &[f32], y: &mut [f32]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y *= x);
+}
+
+/// Elements are independent.
+#[inline(always)]
+pub(in crate::kernel) fn bend(curve: Curve, y: &mut [f32]) {
+    match curve {
+        Curve::Sigmoid => {
+            y.iter_mut().for_each(|y| *y = -*y);
+            exp(y);
+            y.iter_mut().for_each(|y| *y = 1.0 / (1.0 + *y));
+        }
+        Curve::HardSwish => y.iter_mut().for_each(|y| *y *= clamp(fma(*y, 1.0 / 6.0, 0.5), [0.0, 1.0])),
     }
 }

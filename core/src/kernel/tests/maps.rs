@@ -150,7 +150,11 @@ fn pooling_and_sums_have_the_bits_of_the_specification() {
                 kernels.add(&x, [0.0, 1.0], &mut sums);
                 let mut scaled = y.clone();
                 kernels.scale_rows(&x, &y, [f32::NEG_INFINITY, 0.5], &mut scaled);
-                (bits(&sums), bits(&scaled))
+                let mut bent = [y.clone(), y.clone(), y.clone()];
+                kernels.multiply(&x, &mut bent[0]);
+                kernels.bend(Curve::Sigmoid, &mut bent[1]);
+                kernels.bend(Curve::HardSwish, &mut bent[2]);
+                (bits(&sums), bits(&scaled), bent.map(|bent| bits(&bent)))
             };
             assert_eq!(run(kernels), run(Kernels { isa: Isa::Scalar }), "{kernels:?} {len}");
         }

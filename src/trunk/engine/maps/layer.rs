@@ -1,12 +1,13 @@
 //! What of a network is done on maps: which nodes of tract's graph, and what they say.
 
-use topgraft_core::kernel::{Map, Pooling, Window};
+use topgraft_core::kernel::{Curve, Map, Pooling, Window};
 use tract_core::internal::*;
 use tract_core::ops::array::TypedConcat;
 use tract_core::ops::binary::TypedBinOp;
 use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec, SumPool};
+use tract_core::ops::element_wise::ElementWiseOp;
 use tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub};
-use tract_core::ops::nn::{Reduce, Reducer};
+use tract_core::ops::nn::{HardSwish, Reduce, Reducer, Sigmoid};
 
 /// The most that a stride, a dilation or a padding may be: a file may say anything.
 const MOST: usize = 1 << 16;
@@ -42,6 +43,10 @@ pub(super) enum Layer {
         scale: Vec<f32>,
         shift: Vec<f32>,
     },
+    /// Of two maps: the second of the same shape, or one pixel.
+    Multiply,
+    /// A function of each number.
+    Bend(Curve),
     /// The channels of all behind each other.
     Concat,
 }
@@ -60,7 +65,7 @@ impl Covered {
         let [output] = &node.outputs[..] else { return Ok(None) };
         let Some(output) = map(&output.fact) else { return Ok(None) };
         let facts = model.node_input_facts(node.id)?;
-        let maps: TVec<OutletId> =
+        let mut maps: TVec<OutletId> =
             node.inputs.iter().zip(&facts).filter(|(_, fact)| fact.konst.is_none()).map(|(at, _)| *at).collect();
         let Some(input) = maps.first().map(|at| model.outlet_fact(*at)).transpose()?.and_then(map) else {
             return Ok(None);
@@ -88,7 +93,15 @@ impl Covered {
             let fits = maps.iter().map(|at| Ok(map(model.outlet_fact(*at)?).is_some()));
             (is_all && fits.collect::<TractResult<Vec<_>>>()?.into_iter().all(|fits| fits)).then_some(Layer::Concat)
         } else if let Some(op) = node.op_as::<TypedBinOp>() {
+            if is_pixel(model, &maps, &output)? {
+                maps.reverse();
+            }
             binary(op, &facts, &input)?
+        } else if let Some(op) = node.op_as::<ElementWiseOp>().filter(|op| op.1.is_none()) {
+            match op.0.is::<HardSwish>() {
+                true => Some(Layer::Bend(Curve::HardSwish)),
+                false => op.0.is::<Sigmoid>().then_some(Layer::Bend(Curve::Sigmoid)),
+            }
         } else {
             None
         };
@@ -109,6 +122,12 @@ pub(super) fn map(fact: &TypedFact) -> Option<Map> {
         }
         _ => None,
     }
+}
+
+/// Whether the first of two maps is one pixel that the second is multiplied by.
+fn is_pixel(model: &TypedModel, maps: &[OutletId], output: &Map) -> TractResult<bool> {
+    let [first, _] = maps else { return Ok(false) };
+    Ok(map(model.outlet_fact(*first)?).is_some_and(|map| map.pixels() < output.pixels()))
 }
 
 fn window(spec: &PoolSpec, input: &Map) -> Option<Window> {
@@ -167,8 +186,12 @@ fn binary(op: &TypedBinOp, facts: &[&TypedFact], input: &Map) -> TractResult<Opt
     }
     let (constant, is_first) = match (&a.konst, &b.konst) {
         (None, None) => {
-            let is_same = a.shape == b.shape;
-            return Ok((is_same && op.0.is::<Add>()).then_some(Layer::Add));
+            let pair = map(a).zip(map(b)).filter(|(a, b)| a.channels == b.channels);
+            return Ok(pair.and_then(|(a, b)| match (a == b, a.pixels() == 1 || b.pixels() == 1) {
+                (true, _) if op.0.is::<Add>() => Some(Layer::Add),
+                (true, _) | (_, true) if op.0.is::<Mul>() => Some(Layer::Multiply),
+                _ => None,
+            }));
         }
         (Some(_), None) => (a, true),
         (None, Some(_)) => (b, false),

@@ -232,14 +232,24 @@ impl Task<'_> {
                 kernels.pool(*pooling, window, maps, rows(maps[1]), x, y);
             }
             Step::Add { x: from, y: to, bounds } => {
-                let x = &x[part.start * map(from).pitch..];
-                for (y, x) in pixels_mut(map(to), y).zip(pixels(map(from), x)).take(part.len()) {
-                    kernels.add(x, *bounds, y);
+                let (from, to) = (map(from), map(to));
+                for (at, y) in runs(to, from.pitch == to.pitch, &part, y) {
+                    kernels.add(&x[at * from.pitch..][..y.len()], *bounds, y);
                 }
             }
+            Step::Multiply { x: from, y: to } => {
+                let (from, to) = (map(from), map(to));
+                let is_one = from.pixels() == 1;
+                for (at, y) in runs(to, from.pitch == to.pitch && !is_one, &part, y) {
+                    let at = if is_one { 0 } else { at * from.pitch };
+                    kernels.multiply(&x[at..][..y.len()], y);
+                }
+            }
+            Step::Bend { y: to, curve } => {
+                runs(map(to), true, &part, y).for_each(|(_, y)| kernels.bend(*curve, y));
+            }
             Step::Scale { y: to, scale, shift, bounds } => {
-                let y = pixels_mut(map(to), y).take(part.len());
-                y.for_each(|y| kernels.scale_rows(scale, shift, *bounds, y));
+                runs(map(to), true, &part, y).for_each(|(_, y)| kernels.scale_rows(scale, shift, *bounds, y));
             }
             Step::Copy { x: from, y: to } => {
                 let x = pixels(map(from), &x[part.start * map(from).pitch..]);
@@ -247,6 +257,20 @@ impl Task<'_> {
             }
         }
     }
+}
+
+/// The floats of the pixels `part` of a map, `y` begins with the first, and the number of the pixel that each run begins with: one by one, or all
+/// together where nothing is between them and `may_join`.
+fn runs<'a>(
+    map: Map,
+    may_join: bool,
+    part: &Range<usize>,
+    y: &'a mut [f32],
+) -> impl Iterator<Item = (usize, &'a mut [f32])> + use<'a> {
+    let each = if may_join && map.pitch == map.channels { part.len() } else { 1 };
+    let (first, floats) = (part.start, (each - 1) * map.pitch + map.channels);
+    let runs = y.chunks_mut(each * map.pitch).take(part.len() / each).enumerate();
+    runs.map(move |(at, run)| (first + at * each, &mut run[..floats]))
 }
 
 /// The pixels of a map.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use topgraft_core::kernel::{Convolution, Map, Pooling, Window, pack_filters, packed_filters};
+use topgraft_core::kernel::{Convolution, Curve, Map, Pooling, Window, pack_filters, packed_filters};
 use tract_core::internal::*;
 
 use super::layer::{Covered, Layer};
@@ -61,6 +61,16 @@ pub(super) enum Step {
         y: Id,
         bounds: [f32; 2],
     },
+    /// `y *= x`, which is of the same shape, or one pixel.
+    Multiply {
+        x: Id,
+        y: Id,
+    },
+    /// `y = curve(y)`
+    Bend {
+        y: Id,
+        curve: Curve,
+    },
     /// `y = y * scale + shift`
     Scale {
         y: Id,
@@ -80,8 +90,8 @@ impl Step {
         match self {
             Step::Convolve { x, y, residual, .. } => (std::iter::once(*x).chain(*residual).collect(), *y),
             Step::Depthwise { x, y, .. } | Step::Pool { x, y, .. } | Step::Copy { x, y } => (tvec!(*x), *y),
-            Step::Add { x, y, .. } => (tvec!(*x, *y), *y),
-            Step::Scale { y, .. } => (tvec!(*y), *y),
+            Step::Add { x, y, .. } | Step::Multiply { x, y } => (tvec!(*x, *y), *y),
+            Step::Scale { y, .. } | Step::Bend { y, .. } => (tvec!(*y), *y),
         }
     }
 
@@ -113,7 +123,7 @@ impl Step {
             | Step::Depthwise { bounds, .. }
             | Step::Add { bounds, .. }
             | Step::Scale { bounds, .. } => Some(bounds),
-            Step::Pool { .. } | Step::Copy { .. } => None,
+            Step::Pool { .. } | Step::Copy { .. } | Step::Multiply { .. } | Step::Bend { .. } => None,
         }
     }
 }
@@ -297,6 +307,23 @@ impl Builder<'_> {
                 y
             }
             Layer::Add => self.sum(inputs[0], inputs[1]),
+            Layer::Multiply if inputs[0] == inputs[1] => {
+                // Squared: what is read is not what is written.
+                let y = self.value(output);
+                self.steps.push(Step::Copy { x, y });
+                self.steps.push(Step::Multiply { x, y });
+                y
+            }
+            Layer::Multiply => {
+                let (y, x) = (self.own(inputs[0]), self.places[&inputs[1]]);
+                self.steps.push(Step::Multiply { x, y });
+                y
+            }
+            Layer::Bend(curve) => {
+                let y = self.own(inputs[0]);
+                self.steps.push(Step::Bend { y, curve });
+                y
+            }
             Layer::Concat => self.concat(&inputs, output),
         }
     }

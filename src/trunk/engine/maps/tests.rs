@@ -4,7 +4,7 @@
 use tract_core::ops::array::TypedConcat;
 use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_core::ops::math::{add, div, max, min, mul, sub, tanh};
-use tract_core::ops::nn::{DataFormat, Reduce, Reducer};
+use tract_core::ops::nn::{DataFormat, Reduce, Reducer, hard_swish, sigmoid};
 
 use super::*;
 
@@ -93,7 +93,7 @@ impl Network {
     fn grow(&mut self) {
         let (x, shape) = self.any();
         let [channels, height, width] = shape;
-        match self.random.below(11) {
+        match self.random.below(14) {
             kind @ 0..=3 => {
                 // 0 and 1: of all channels; 2: of each by itself; 3: in groups, which are left to tract.
                 let groups = [1, 1, channels, if channels % 2 == 0 { 2 } else { 1 }][kind];
@@ -140,6 +140,18 @@ impl Network {
                 let op = [add(), sub(), mul()][self.random.below(3)].clone();
                 let inputs = if self.random.below(2) == 0 { [x, constant] } else { [constant, x] };
                 self.wire(op, &inputs);
+            }
+            10 => {
+                let op: Box<dyn TypedOp> =
+                    if self.random.below(2) == 0 { hard_swish().into() } else { sigmoid().into() };
+                self.wire(op, &[x]);
+            }
+            11 => {
+                let like = |other: &[usize; 3]| *other == shape || *other == [channels, 1, 1];
+                let same: Vec<_> = self.maps.iter().filter(|(_, other)| like(other)).map(|(at, _)| *at).collect();
+                let other = same[self.random.below(same.len())];
+                let inputs = if self.random.below(2) == 0 { [x, other] } else { [other, x] };
+                self.wire(mul(), &inputs);
             }
             _ if self.random.below(2) == 0 && height * width > 1 => {
                 self.wire(Reduce::new(tvec!(2, 3), Reducer::Sum), &[x]);
