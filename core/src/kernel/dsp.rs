@@ -3,7 +3,7 @@
 
 pub(super) use super::scalar::{
     add, axpy, bend, cholesky, convolve, cross_entropy_rows, depthwise, dot, dot_f16, exp, gemm_nt, gemm_tn, gemv_f16,
-    ln, pool, scale_rows, softmax_rows, solve_upper, solve_upper_transposed, syrk_nt,
+    ln, multiply, pool, scale_rows, softmax_rows, solve_upper, solve_upper_transposed, syrk_nt,
 };
 use core::arch::asm;
 
