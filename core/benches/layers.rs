@@ -9,7 +9,7 @@ mod timing;
 
 use peak::peak;
 use timing::{Runs, measure};
-use topgraft_core::kernel::{Convolution, Depthwise, Isa, Kernels, Map, Window, pack_filters, packed_filters};
+use topgraft_core::kernel::{Convolution, Isa, Kernels, Map, Window, pack_filters, packed_filters};
 
 const RUNS: Runs = Runs { least: 5, seconds: 0.1 };
 
@@ -113,7 +113,7 @@ fn time(kernels: Kernels, layer: &Layer) -> (f64, f64) {
         )
     } else {
         let filters = vec![0.01; taps * layer.channels];
-        let task = Depthwise { window, input, output, filters: &filters, bias: &bias, bounds };
+        let task = Convolution { window, input, output, filters: &filters, bias: &bias, bounds };
         measure(RUNS, &mut y, |_| (), |y| kernels.depthwise(&task, 0..out, &x, y))
     };
     (timing.cpu, flops as f64)

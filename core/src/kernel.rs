@@ -19,6 +19,31 @@
 //! assert_eq!(kernels.dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
 //! ```
 
+/// The kernels of an instruction set that the compiler makes of the specification: elements are independent, and loops are plain.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! by_the_compiler {
+    ($features:literal) => {
+        by_the_compiler! { $features:
+            exp(x: &mut [f32]);
+            ln(x: &mut [f32]);
+            softmax_rows(n_classes: usize, logits: &mut [f32]);
+            cross_entropy_rows(n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]);
+            pool(pooling: $crate::kernel::Pooling, window: &$crate::kernel::Window, maps: [&$crate::kernel::Map; 2],
+                rows: core::ops::Range<usize>, x: &[f32], y: &mut [f32]);
+            add(x: &[f32], bounds: [f32; 2], y: &mut [f32]);
+            multiply(x: &[f32], y: &mut [f32]);
+            bend(curve: $crate::kernel::Curve, y: &mut [f32]);
+            scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]);
+        }
+    };
+    ($features:literal: $($kernel:ident($($name:ident: $type:ty),*);)*) => {$(
+        #[target_feature(enable = $features)]
+        pub(super) fn $kernel($($name: $type),*) {
+            $crate::kernel::scalar::$kernel($($name),*)
+        }
+    )*};
+}
+
 #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "linux"))]
 mod armv7;
 #[cfg(target_arch = "x86_64")]
@@ -38,7 +63,7 @@ mod maps;
 mod neon;
 mod scalar;
 
-pub use maps::{Convolution, Curve, Depthwise, Map, Pooling, Window, pack_filters, packed_filters};
+pub use maps::{Convolution, Curve, Map, Pooling, Window, pack_filters, packed_filters};
 
 /// Partial sums of a dot product, the same on every CPU: 2 AVX-512, 4 AVX2 or 8 NEON registers.
 pub const LANES: usize = 32;

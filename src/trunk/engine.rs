@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::Array4;
-use tract_core::prelude::*;
+use tract_core::internal::*;
+use tract_core::ops::cast::Cast;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModelExt;
 
@@ -19,6 +20,9 @@ use tract_onnx::prelude::InferenceModelExt;
 use super::encoder::Role;
 use super::onnx::{Graph, Node};
 use crate::panics::{brief, caught};
+
+/// With this in the environment, set to `tract`, nothing is run by our own kernels: to compare with.
+const TRUNK: &str = "TOPGRAFT_TRUNK";
 
 /// What is known of a tensor of the graph.
 pub(super) struct Fact {
@@ -149,7 +153,8 @@ impl Network {
             tensors.retain(|t| !t.is_empty());
             let outlets: Vec<OutletId> = tensors.iter().map(|&t| parsed.outlets_by_name[t]).collect();
             model.select_output_outlets(&outlets)?;
-            let model = model.into_typed()?;
+            let mut model = model.into_typed()?;
+            widen_constants(&mut model)?;
 
             let mut facts = Facts::new();
             for (&tensor, &outlet) in tensors.iter().zip(model.output_outlets()?) {
@@ -190,7 +195,9 @@ impl Network {
             let mut model = self.model.clone();
             model.select_output_outlets(&outlets)?;
             model.compact()?;
-            maps::replace(&mut model)?;
+            if std::env::var_os(TRUNK).is_none_or(|by| by != "tract") {
+                maps::replace(&mut model)?;
+            }
             let model = model.into_decluttered()?;
             Ok(Plan(model.into_optimized()?.into_runnable_with_options(&options)?))
         })
@@ -200,6 +207,29 @@ impl Network {
         let at = self.tensors.iter().position(|t| t == tensor)?;
         self.model.outputs.get(at).copied()
     }
+}
+
+/// Makes constants of casts of constants, once for all cuts: tract leaves large ones to every pass.
+///
+/// # Errors
+/// None is known.
+fn widen_constants(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes.len() {
+        let node = model.node(id);
+        let Some(konst) = node.inputs.first().and_then(|at| model.outlet_fact(*at).ok()?.konst.clone()) else {
+            continue;
+        };
+        if !node.op_is::<Cast>() {
+            continue;
+        }
+        let Some(mut wide) = node.op.eval_out_of_plan(tvec!(konst.into_tvalue()))? else { continue };
+        let mut patch = TypedModelPatch::default();
+        let name = format!("{}.wide", node.name);
+        let constant = patch.add_const(name, wide.remove(0).into_arc_tensor())?;
+        patch.shunt_outside(model, id.into(), constant)?;
+        patch.apply(model)?;
+    }
+    model.compact()
 }
 
 impl Plan {
@@ -244,6 +274,23 @@ mod tests {
         assert_eq!(guarded::<()>(|| panic!("{} is hostile", "it")), Err("tract panicked: it is hostile".into()));
         assert_eq!(guarded::<()>(|| std::panic::panic_any(1)), Err("tract panicked: no message".into()));
         assert_eq!(brief(&"é".repeat(1000)).chars().count(), 200);
+    }
+
+    /// Larger than what tract makes constants of by itself.
+    #[test]
+    fn casts_of_constants_are_done_once() {
+        let mut model = TypedModel::default();
+        let halves: Vec<f16> = (0..3 << 20).map(|i| f16::from_f32((i % 1000) as f32)).collect();
+        let weights = model.add_const("w", Tensor::from_shape(&[3 << 20], &halves).expect("fits")).expect("adds");
+        let wide = model.wire_node("cast", Cast::new(f32::datum_type()), &[weights]).expect("wires")[0];
+        model.select_output_outlets(&[wide]).expect("is there");
+        let mut alone = model.clone();
+        tract_core::optim::Optimizer::prop_consts().optimize(&mut alone).expect("optimises");
+        assert!(alone.nodes.iter().any(|node| node.op_is::<Cast>()), "tract does it by itself now: leave it to tract");
+        widen_constants(&mut model).expect("widens");
+        assert_eq!(model.nodes.len(), 1);
+        let konst = model.output_fact(0).expect("is there").konst.clone().expect("a constant");
+        assert_eq!(konst.to_plain_array_view::<f32>().expect("f32")[[1999]], 999.0);
     }
 
     #[test]

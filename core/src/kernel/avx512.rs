@@ -1,8 +1,7 @@
 //! AVX-512F: a block is two registers.
 
 use super::lanes::{self, Register};
-use super::maps::{Convolution, Curve, Depthwise, Map, Pooling, Window};
-use super::scalar;
+use super::maps::Convolution;
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -107,6 +106,8 @@ impl Register for Zmm {
     }
 }
 
+by_the_compiler!("avx512f");
+
 #[target_feature(enable = "avx512f")]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: the instruction set is enabled here.
@@ -133,34 +134,9 @@ pub(super) fn convolve(
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn depthwise(task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+pub(super) fn depthwise(task: &Convolution<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::depthwise::<Zmm>(task, rows, x, y) }
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn pool(pooling: Pooling, window: &Window, maps: [&Map; 2], rows: Range<usize>, x: &[f32], y: &mut [f32]) {
-    scalar::pool(pooling, window, maps, rows, x, y)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn add(x: &[f32], bounds: [f32; 2], y: &mut [f32]) {
-    scalar::add(x, bounds, y)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn multiply(x: &[f32], y: &mut [f32]) {
-    scalar::multiply(x, y)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn bend(curve: Curve, y: &mut [f32]) {
-    scalar::bend(curve, y)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn scale_rows(scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
-    scalar::scale_rows(scale, shift, bounds, y)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -197,26 +173,6 @@ pub(super) fn solve_upper_transposed(shape: [usize; 2], u: &[f32], b: &mut [f32]
 pub(super) fn solve_upper(shape: [usize; 2], u: &[f32], b: &mut [f32]) {
     // SAFETY: the instruction set is enabled here; `Kernels` has checked the shapes.
     unsafe { lanes::solve_upper::<Zmm, 4, 2, 2>(shape, u, b) }
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn exp(x: &mut [f32]) {
-    scalar::exp(x)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn ln(x: &mut [f32]) {
-    scalar::ln(x)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn softmax_rows(n_classes: usize, logits: &mut [f32]) {
-    scalar::softmax_rows(n_classes, logits)
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn cross_entropy_rows(n_classes: usize, logits: &mut [f32], labels: &[u16], losses: &mut [f32]) {
-    scalar::cross_entropy_rows(n_classes, logits, labels, losses)
 }
 
 #[target_feature(enable = "avx512f")]

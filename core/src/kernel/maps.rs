@@ -97,7 +97,8 @@ impl Window {
     }
 }
 
-/// A convolution: `y = clamp(bias + sum over taps and channels of x * filter [+ residual])`.
+/// A convolution, of all channels by [`Kernels::convolve`] or of each by itself by [`Kernels::depthwise`]: `y = clamp(bias + sum over taps
+/// [and channels] of x * filter [+ residual])`.
 ///
 /// Each number is one chain of fused multiply-adds from `bias` on, tap by tap, row by row, and within a tap channel by channel; the residual is
 /// added to that, rounded; then what is below `bounds[0]` becomes it, and what is above `bounds[1]`. NaN stays.
@@ -109,7 +110,7 @@ pub struct Convolution<'a> {
     pub input: Map,
     /// Of `y`.
     pub output: Map,
-    /// [`pack_filters`].
+    /// As [`pack_filters`] leaves them; of a depthwise convolution `[taps, channels]`.
     pub filters: &'a [f32],
     /// `[output.channels]`
     pub bias: &'a [f32],
@@ -131,24 +132,6 @@ impl Convolution<'_> {
             false => [PIXELS * self.window.taps(), 0],
         }
     }
-}
-
-/// A convolution of each channel by itself: `y[c] = clamp(bias[c] + sum over taps of x[c] * filter[tap, c])`, one chain of fused
-/// multiply-adds, tap by tap.
-#[derive(Clone, Copy, Debug)]
-pub struct Depthwise<'a> {
-    /// What a filter sees.
-    pub window: Window,
-    /// Of `x`.
-    pub input: Map,
-    /// Of `y`, with as many channels.
-    pub output: Map,
-    /// `[taps, channels]`
-    pub filters: &'a [f32],
-    /// `[channels]`
-    pub bias: &'a [f32],
-    /// The lowest and the highest number that comes out; infinite for none.
-    pub bounds: [f32; 2],
 }
 
 /// What becomes of the pixels that a window sees.
@@ -240,12 +223,12 @@ impl Kernels {
         dispatch!(self.convolve(task, range, x, residual, y, (places, patches)))
     }
 
-    /// The rows `rows` of a [`Depthwise`]; `y` begins with the first of them.
+    /// The rows `rows` of a depthwise [`Convolution`], which has as many outputs as inputs; `y` begins with the first of them.
     ///
     /// # Panics
     /// If a slice is shorter than its map, or a shape does not fit.
-    pub fn depthwise(self, task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
-        let Depthwise { window, input, output, filters, bias, .. } = task;
+    pub fn depthwise(self, task: &Convolution<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+        let Convolution { window, input, output, filters, bias, .. } = task;
         assert!(input.checked().is_some_and(|floats| floats <= x.len()), "depthwise: x is shorter than its map");
         assert!(output.checked().is_some() && window.fits(output), "depthwise: no such map");
         assert!(rows.start <= rows.end && rows.end <= output.height, "depthwise: no such rows");

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::Register;
 use super::maps::{DEPTH, ZEROS};
-use crate::kernel::maps::Depthwise;
+use crate::kernel::maps::Convolution;
 
 /// Rows of a depthwise convolution, seven pixels at a time.
 ///
@@ -12,7 +12,7 @@ use crate::kernel::maps::Depthwise;
 /// The CPU has the instruction set of `V`, and the slices are as `Kernels::depthwise` has checked.
 #[inline(always)]
 pub(in crate::kernel) unsafe fn depthwise<V: Register>(
-    task: &Depthwise<'_>,
+    task: &Convolution<'_>,
     rows: Range<usize>,
     x: &[f32],
     y: &mut [f32],
@@ -24,28 +24,41 @@ pub(in crate::kernel) unsafe fn depthwise<V: Register>(
             let channels = DEPTH.min(task.output.channels - channel);
             let mut column = 0;
             while column < width {
-                let rest = width - column;
                 let y = y.as_mut_ptr().wrapping_add(((row - rows.start) * width + column) * pitch + channel);
                 let (place, span) = ([row, column], (channel, channels));
                 // SAFETY: the caller's promise: pixels and channels are there.
                 column += unsafe {
                     match (task.window.size, task.window.stride[1]) {
-                        ([3, 3], 1) if is_dense && rest >= 7 => run::<V, 3, 7, 9>(task, place, span, x, y),
-                        ([3, 3], 1) if is_dense && rest >= 4 => run::<V, 3, 4, 6>(task, place, span, x, y),
-                        ([3, 3], 1) if is_dense => run::<V, 3, 1, 3>(task, place, span, x, y),
-                        ([3, 3], 2) if is_dense && rest >= 7 => run::<V, 3, 7, 15>(task, place, span, x, y),
-                        ([3, 3], 2) if is_dense && rest >= 4 => run::<V, 3, 4, 9>(task, place, span, x, y),
-                        ([3, 3], 2) if is_dense => run::<V, 3, 1, 3>(task, place, span, x, y),
-                        ([5, 5], 1) if is_dense && rest >= 7 => run::<V, 5, 7, 11>(task, place, span, x, y),
-                        ([5, 5], 1) if is_dense && rest >= 4 => run::<V, 5, 4, 8>(task, place, span, x, y),
-                        ([5, 5], 1) if is_dense => run::<V, 5, 1, 5>(task, place, span, x, y),
-                        ([5, 5], 2) if is_dense && rest >= 7 => run::<V, 5, 7, 17>(task, place, span, x, y),
-                        ([5, 5], 2) if is_dense && rest >= 4 => run::<V, 5, 4, 11>(task, place, span, x, y),
-                        ([5, 5], 2) if is_dense => run::<V, 5, 1, 5>(task, place, span, x, y),
+                        ([3, 3], 1) if is_dense => pixels::<V, 3, 9, 6>(task, place, span, x, y),
+                        ([3, 3], 2) if is_dense => pixels::<V, 3, 15, 9>(task, place, span, x, y),
+                        ([5, 5], 1) if is_dense => pixels::<V, 5, 11, 8>(task, place, span, x, y),
+                        ([5, 5], 2) if is_dense => pixels::<V, 5, 17, 11>(task, place, span, x, y),
                         _ => pixel::<V>(task, place, span, x, y),
                     }
                 };
             }
+        }
+    }
+}
+
+/// Seven pixels of a filter of `K` x `K` taps, which see `C7` columns, or four, which see `C4`, or one; gives how many.
+///
+/// # Safety
+/// As [`run`], for those that are there.
+#[inline(always)]
+unsafe fn pixels<V: Register, const K: usize, const C7: usize, const C4: usize>(
+    task: &Convolution<'_>,
+    place: [usize; 2],
+    span: (usize, usize),
+    x: &[f32],
+    y: *mut f32,
+) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match task.output.width - place[1] {
+            7.. => run::<V, K, 7, C7>(task, place, span, x, y),
+            4.. => run::<V, K, 4, C4>(task, place, span, x, y),
+            _ => run::<V, K, 1, K>(task, place, span, x, y),
         }
     }
 }
@@ -56,13 +69,13 @@ pub(in crate::kernel) unsafe fn depthwise<V: Register>(
 /// The CPU has the instruction set; the pixels and their channels are there, `DEPTH` at most.
 #[inline(always)]
 unsafe fn run<V: Register, const K: usize, const P: usize, const C: usize>(
-    task: &Depthwise<'_>,
+    task: &Convolution<'_>,
     place: [usize; 2],
     (first, channels): (usize, usize),
     x: &[f32],
     y: *mut f32,
 ) -> usize {
-    let Depthwise { window, input, output, .. } = task;
+    let Convolution { window, input, output, .. } = task;
     let stride = if P == 1 { 1 } else { (C - K) / (P - 1) };
     let before = |axis: usize| (place[axis] * window.stride[axis]).wrapping_sub(window.before[axis]);
     let (top, left) = (before(0), before(1));
@@ -140,13 +153,13 @@ unsafe fn window_sums<V: Register, const K: usize, const P: usize, const C: usiz
 /// As [`run`].
 #[inline(always)]
 unsafe fn pixel<V: Register>(
-    task: &Depthwise<'_>,
+    task: &Convolution<'_>,
     place: [usize; 2],
     (first, channels): (usize, usize),
     x: &[f32],
     y: *mut f32,
 ) -> usize {
-    let Depthwise { window, input, .. } = task;
+    let Convolution { window, input, .. } = task;
     // SAFETY: the caller's promise.
     unsafe {
         let (filters, bias) = (task.filters.as_ptr().add(first), task.bias.as_ptr().add(first));

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::softmax::exp;
-use crate::kernel::maps::{Convolution, Curve, Depthwise, Map, PANEL, Pooling, Window, panel_width};
+use crate::kernel::maps::{Convolution, Curve, Map, PANEL, Pooling, Window, panel_width};
 use crate::math::fma;
 
 /// Below `low` becomes `low`, above `high` becomes `high`; NaN stays.
@@ -47,8 +47,8 @@ pub(in crate::kernel) fn convolve(
 }
 
 /// Each number is one chain, from the bias on, over the taps.
-pub(in crate::kernel) fn depthwise(task: &Depthwise<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
-    let Depthwise { window, input, output, filters, bias, bounds } = task;
+pub(in crate::kernel) fn depthwise(task: &Convolution<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
+    let Convolution { window, input, output, filters, bias, bounds } = task;
     for (at, pixel) in (rows.start * output.width..rows.end * output.width).enumerate() {
         let place = [pixel / output.width, pixel % output.width];
         for channel in 0..output.channels {

@@ -105,7 +105,7 @@ fn depthwise_convolutions_have_the_bits_of_the_specification() {
                 let output = within(output);
                 let (x, bias) = (numbers(1, input.floats()), numbers(3, channels));
                 let filters = numbers(2, window.taps() * channels);
-                let task = Depthwise { window, input, output, filters: &filters, bias: &bias, bounds: [0.0, 6.0] };
+                let task = Convolution { window, input, output, filters: &filters, bias: &bias, bounds: [0.0, 6.0] };
                 for rows in [0..output.height, output.height / 2..output.height] {
                     let run = |kernels: Kernels| {
                         let mut y = vec![5.0; output.floats()];

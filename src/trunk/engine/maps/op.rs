@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rayon::ThreadPool;
 
-use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Depthwise, Kernels, Map, aligned};
+use topgraft_core::kernel::{ALIGNMENT_SLACK, Convolution, Kernels, Map, aligned};
 use tract_core::internal::*;
 
 use super::plan::{Band, Id, MOST_STEPS, Plan, Step, Value};
@@ -224,7 +224,7 @@ impl Task<'_> {
             }
             Step::Depthwise { x: input, y: output, window, filters, bias, bounds } => {
                 let (input, output) = (map(input), map(output));
-                let task = Depthwise { window: *window, input, output, filters, bias, bounds: *bounds };
+                let task = Convolution { window: *window, input, output, filters, bias, bounds: *bounds };
                 kernels.depthwise(&task, rows(&output), x, y);
             }
             Step::Pool { x: input, y: output, pooling, window } => {
