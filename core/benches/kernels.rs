@@ -108,13 +108,13 @@ fn main() {
     let [mut aligned, mut plain] = [0, 4].map(Data::new);
     for kernels in Kernels::available() {
         let isa = kernels.isa();
-        let before = peak(isa);
+        let before = peak(kernels);
         let rows: Vec<_> = cases
             .iter()
             .filter(|case| isa != Isa::Scalar || case.amount <= MOST_SCALAR_FLOPS)
             .map(|case| (case, time(kernels, case, &mut aligned), time(kernels, case, &mut plain)))
             .collect();
-        let peak = before.zip(peak(isa)).map(|(before, after)| before.max(after));
+        let peak = before.zip(peak(kernels)).map(|(before, after)| before.max(after));
         match peak {
             Some(peak) => println!("\n## {}: peak {peak:.1} GFLOP/s of one core\n", isa.name()),
             None => println!("\n## {}\n", isa.name()),

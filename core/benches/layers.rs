@@ -68,7 +68,7 @@ const LAYERS: [Layer; 24] = [
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     for kernels in Kernels::available().filter(|kernels| kernels.isa() != Isa::Scalar) {
-        let Some(peak) = peak(kernels.isa()) else { continue };
+        let Some(peak) = peak(kernels) else { continue };
         println!("\n## {}: peak {peak:.1} GFLOP/s of one core\n", kernels.isa().name());
         println!("| layer | input | filters | ms | GFLOP/s | of peak |\n|---|---|---|---|---|---|");
         for layer in &LAYERS {

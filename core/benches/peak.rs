@@ -3,14 +3,15 @@
 use std::hint::black_box;
 
 use super::timing::{Runs, measure};
-use topgraft_core::kernel::Isa;
+use topgraft_core::kernel::{Isa, Kernels};
 
 /// The most GFLOP/s that an instruction set gives on this core, by CPU time; `None` for scalar code.
-pub fn peak(isa: Isa) -> Option<f64> {
+pub fn peak(kernels: Kernels) -> Option<f64> {
+    let isa = kernels.isa();
     const ROUNDS: usize = 20_000;
     let chains: fn(usize) -> f32 = match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: called only for an instruction set that `Kernels::available` has found.
+        // SAFETY: `kernels` is the proof that the CPU has it.
         Isa::Avx512 => |rounds| unsafe { chains::avx512(rounds) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.

@@ -1,7 +1,7 @@
 //! Convolutions, pooling and sums of maps: what networks for pictures are made of.
 //!
 //! The channels of a pixel are side by side (NHWC, batch 1), so that vectors go along the channels, whatever sizes, strides and paddings
-//! are, and a filter sees whole pixels. A pixel outside of a map counts as zeros; it is not stored anywhere.
+//! are, and a filter sees whole pixels. A pixel outside of a map counts as zeros; maps have no room for it.
 
 use core::ops::Range;
 
@@ -36,20 +36,22 @@ impl Map {
         Self { height, width, channels, pitch: channels }
     }
 
-    /// Its pixels.
+    /// Its pixels; as all such numbers here `usize::MAX` if they are more, which no slice has.
     pub const fn pixels(&self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
     /// Floats from its first to its last.
     pub const fn floats(&self) -> usize {
-        if self.pixels() == 0 { 0 } else { (self.pixels() - 1) * self.pitch + self.channels }
+        match self.pixels() {
+            0 => 0,
+            pixels => (pixels - 1).saturating_mul(self.pitch).saturating_add(self.channels),
+        }
     }
 
-    /// `None` if that is no map, or one of more floats than there is memory for.
-    fn checked(&self) -> Option<usize> {
-        let pixels = self.height.checked_mul(self.width)?;
-        pixels.checked_mul(self.pitch).filter(|_| self.channels <= self.pitch).map(|_| self.floats())
+    /// Whether it is a map, and within so many floats.
+    fn is_in(&self, floats: usize) -> bool {
+        self.channels <= self.pitch && self.floats() <= floats
     }
 }
 
@@ -72,7 +74,22 @@ impl Window {
 
     /// Pixels that it sees.
     pub const fn taps(&self) -> usize {
-        self.size[0] * self.size[1]
+        self.size[0].saturating_mul(self.size[1])
+    }
+
+    /// The taps down and across that are inside of `input` for pixel `[row, column]`.
+    ///
+    /// ```
+    /// use topgraft_core::kernel::{Map, Window};
+    /// let window = Window { size: [3, 3], before: [1, 1], ..Window::POINT };
+    /// assert_eq!(window.inside(&Map::new(8, 8, 1), [0, 7]), [1..3, 0..2]);
+    /// ```
+    pub fn inside(&self, input: &Map, place: [usize; 2]) -> [Range<usize>; 2] {
+        [(0, input.height), (1, input.width)].map(|(axis, side)| {
+            let (at, step) = (place[axis] * self.stride[axis], self.dilation[axis].max(1));
+            let reach = |pixel: usize| (self.before[axis] + pixel).saturating_sub(at).div_ceil(step);
+            reach(0).min(self.size[axis])..reach(side).min(self.size[axis])
+        })
     }
 
     /// The pixel of `input` that a tap `[down, across]` sees for pixel `[row, column]`; `None` outside.
@@ -85,14 +102,15 @@ impl Window {
         (row < input.height && column < input.width).then(|| row * input.width + column)
     }
 
-    /// Whether no place of it leaves the numbers of a `usize`.
-    fn fits(&self, output: &Map) -> bool {
-        self.taps() > 0
-            && [(0, output.height), (1, output.width)].into_iter().all(|(axis, side)| {
-                let reach = side.checked_mul(self.stride[axis]);
-                let taps = self.size[axis].checked_mul(self.dilation[axis]);
-                reach.zip(taps).and_then(|(a, b)| a.checked_add(b)).is_some_and(|most| most < usize::MAX / 2)
-                    && self.before[axis] < usize::MAX / 2
+    /// Whether it is a window, no place of which leaves the numbers of a `usize`.
+    fn fits(&self, input: &Map, output: &Map) -> bool {
+        let most = usize::MAX / 8;
+        let sides = [(input.height, output.height), (input.width, output.width)];
+        (1..most).contains(&self.taps())
+            && sides.into_iter().zip(0..2).all(|((input, output), axis)| {
+                let reach = output.saturating_mul(self.stride[axis]);
+                let taps = self.size[axis].saturating_mul(self.dilation[axis]);
+                self.dilation[axis] > 0 && [reach, taps, self.before[axis], input].into_iter().all(|side| side < most)
             })
     }
 }
@@ -128,8 +146,11 @@ impl Convolution<'_> {
     /// What [`Kernels::convolve`] needs beside: places and floats.
     pub fn scratch(&self) -> [usize; 2] {
         match self.gathers() {
-            true => [PIXELS * self.window.size[0], PIXELS * self.window.taps() * self.input.channels],
-            false => [PIXELS * self.window.taps(), 0],
+            true => {
+                let patches = self.window.taps().saturating_mul(self.input.channels);
+                [PIXELS.saturating_mul(self.window.size[0]), PIXELS.saturating_mul(patches)]
+            }
+            false => [PIXELS.saturating_mul(self.window.taps()), 0],
         }
     }
 }
@@ -163,14 +184,15 @@ pub enum Curve {
 /// If a slice's length is not what the shape says, or [`packed_filters`] for `packed`.
 pub fn pack_filters(shape: [usize; 3], filters: &[f32], packed: &mut [f32]) {
     let [outputs, inputs, taps] = shape;
-    assert!(filters.len() == outputs * inputs * taps, "pack_filters: not of that shape");
+    let all = outputs.saturating_mul(inputs).saturating_mul(taps);
+    assert!(filters.len() == all, "pack_filters: not of that shape");
     assert!(packed.len() == packed_filters(shape), "pack_filters: not as many as packed_filters says");
     let mut rest = packed;
     for first in (0..outputs).step_by(PANEL) {
         let width = panel_width(outputs - first);
         let (panel, behind) = rest.split_at_mut(inputs * taps * width);
         rest = behind;
-        for (row, floats) in panel.chunks_exact_mut(width.max(1)).enumerate() {
+        for (row, floats) in panel.chunks_exact_mut(width).enumerate() {
             let (tap, input) = (row / inputs, row % inputs);
             for (column, float) in floats.iter_mut().enumerate() {
                 let output = first + column;
@@ -182,7 +204,7 @@ pub fn pack_filters(shape: [usize; 3], filters: &[f32], packed: &mut [f32]) {
 
 /// Floats of [`pack_filters`].
 pub const fn packed_filters([outputs, inputs, taps]: [usize; 3]) -> usize {
-    outputs.next_multiple_of(PANEL_STEP) * inputs * taps
+    outputs.div_ceil(PANEL_STEP).saturating_mul(PANEL_STEP).saturating_mul(inputs).saturating_mul(taps)
 }
 
 /// Columns of the panel that has `rest` outputs at most.
@@ -206,14 +228,12 @@ impl Kernels {
         (places, patches): (&mut [usize], &mut [f32]),
     ) {
         let Convolution { window, input, output, filters, bias, .. } = task;
-        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "convolve: x is shorter than its map");
-        assert!(output.checked().is_some() && window.fits(output), "convolve: no such map");
+        assert!(input.is_in(x.len()), "convolve: x is shorter than its map");
+        assert!(window.fits(input, output), "convolve: no such window");
         assert!(range.start <= range.end && range.end <= output.pixels(), "convolve: no such pixels");
         let part = Map { height: 1, width: range.len(), ..*output };
-        assert!(part.floats() <= y.len(), "convolve: y is shorter than its map");
-        let fits = |(floats, pitch): (&[f32], usize)| {
-            Map { pitch, ..part }.checked().is_some_and(|needed| needed <= floats.len())
-        };
+        assert!(part.is_in(y.len()), "convolve: y is shorter than its map");
+        let fits = |(floats, pitch): (&[f32], usize)| Map { pitch, ..part }.is_in(floats.len());
         assert!(residual.is_none_or(fits), "convolve: the residual is shorter than its map");
         let shape = [output.channels, input.channels, window.taps()];
         assert!(filters.len() == packed_filters(shape), "convolve: the filters are not of that shape");
@@ -229,12 +249,15 @@ impl Kernels {
     /// If a slice is shorter than its map, or a shape does not fit.
     pub fn depthwise(self, task: &Convolution<'_>, rows: Range<usize>, x: &[f32], y: &mut [f32]) {
         let Convolution { window, input, output, filters, bias, .. } = task;
-        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "depthwise: x is shorter than its map");
-        assert!(output.checked().is_some() && window.fits(output), "depthwise: no such map");
+        assert!(input.is_in(x.len()), "depthwise: x is shorter than its map");
+        assert!(window.fits(input, output), "depthwise: no such window");
         assert!(rows.start <= rows.end && rows.end <= output.height, "depthwise: no such rows");
-        assert!(Map { height: rows.len(), ..*output }.floats() <= y.len(), "depthwise: y is shorter than its map");
+        assert!(Map { height: rows.len(), ..*output }.is_in(y.len()), "depthwise: y is shorter than its map");
         assert!(input.channels == output.channels && bias.len() == input.channels, "depthwise: channels differ");
-        assert!(filters.len() == window.taps() * input.channels, "depthwise: filters are not of that shape");
+        assert!(
+            filters.len() == window.taps().saturating_mul(input.channels),
+            "depthwise: filters are not of that shape"
+        );
         dispatch!(self.depthwise(task, rows, x, y))
     }
 
@@ -252,10 +275,10 @@ impl Kernels {
         x: &[f32],
         y: &mut [f32],
     ) {
-        assert!(input.checked().is_some_and(|floats| floats <= x.len()), "pool: x is shorter than its map");
-        assert!(output.checked().is_some() && window.fits(output), "pool: no such map");
+        assert!(input.is_in(x.len()), "pool: x is shorter than its map");
+        assert!(window.fits(input, output), "pool: no such window");
         assert!(rows.start <= rows.end && rows.end <= output.height, "pool: no such rows");
-        assert!(Map { height: rows.len(), ..*output }.floats() <= y.len(), "pool: y is shorter than its map");
+        assert!(Map { height: rows.len(), ..*output }.is_in(y.len()), "pool: y is shorter than its map");
         assert!(input.channels == output.channels, "pool: channels differ");
         dispatch!(self.pool(pooling, window, [input, output], rows, x, y))
     }
@@ -275,7 +298,7 @@ impl Kernels {
     /// If the lengths do not fit.
     pub fn scale_rows(self, scale: &[f32], shift: &[f32], bounds: [f32; 2], y: &mut [f32]) {
         assert!(scale.len() == shift.len(), "scale_rows: lengths differ");
-        assert!(scale.is_empty() && y.is_empty() || y.len().is_multiple_of(scale.len()), "scale_rows: no whole pixels");
+        assert!(y.len().is_multiple_of(scale.len()), "scale_rows: no whole pixels");
         dispatch!(self.scale_rows(scale, shift, bounds, y))
     }
 

@@ -77,9 +77,9 @@ pub(in crate::kernel) fn pool(
         let place = [pixel / output.width, pixel % output.width];
         let y = &mut y[at * output.pitch..][..output.channels];
         let mut inside = 0usize;
-        for tap in 0..window.taps() {
-            let tap = [tap / window.size[1], tap % window.size[1]];
-            let Some(source) = window.source(input, place, tap) else { continue };
+        let [down, across] = window.inside(input, place);
+        let taps = down.flat_map(|down| across.clone().map(move |across| [down, across]));
+        for source in taps.filter_map(|tap| window.source(input, place, tap)) {
             let x = &x[source * input.pitch..][..y.len()];
             match (inside, pooling) {
                 (0, _) => y.copy_from_slice(x),

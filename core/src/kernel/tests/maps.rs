@@ -176,6 +176,75 @@ fn the_specification_computes_a_convolution() {
     assert_eq!(y, [2.5, 3.5, 5.5, 5.5, 12.5, 16.5, 0.0, 24.5, 25.0]);
 }
 
+/// NaN and infinite numbers, the zero with a sign, a pixel that is outside beside them: the same bits, and NaN stays.
+#[test]
+fn special_numbers_have_the_bits_of_the_specification() {
+    let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, f32::MIN_POSITIVE / 4.0, -1.0];
+    let some = |seed: usize, len: usize| (0..len).map(|i| special[(i * seed + i / 7) % 7]).collect::<Vec<f32>>();
+    let window = Window { size: [3, 3], before: [1, 1], ..Window::POINT };
+    for kernels in vector_kernels() {
+        for channels in [3, 16, 21] {
+            let map = Map::new(5, 9, channels);
+            // -0 and filters of +0 give -0 inside: so it is seen what comes of a bound that is +0.
+            let plain = |_: usize, len: usize| vec![0.0; len];
+            let kinds: [(Vec<f32>, &dyn Fn(usize, usize) -> Vec<f32>); 2] =
+                [(some(3, map.floats()), &some), (vec![-0.0; map.floats()], &plain)];
+            let run = |kernels: Kernels| {
+                let mut all = vec![];
+                for (x, filters_of) in &kinds {
+                    for bounds in [[0.0, 6.0], [f32::NEG_INFINITY, f32::INFINITY], [f32::NAN, 1.0], [2.0, -2.0]] {
+                        let (taps, bias) = (window.taps(), vec![-0.0; channels]);
+                        let mut y = vec![5.0; map.floats()];
+                        let (input, output) = (map, map);
+                        let filters = filters_of(2, taps * channels);
+                        let task = Convolution { window, input, output, filters: &filters, bias: &bias, bounds };
+                        kernels.depthwise(&task, 0..map.height, x, &mut y);
+                        all.extend(bits(&y));
+                        let shape = [channels, channels, taps];
+                        let mut filters = vec![0.0; packed_filters(shape)];
+                        pack_filters(shape, &filters_of(4, channels * channels * taps), &mut filters);
+                        let task = Convolution { filters: &filters, ..task };
+                        let [places, patches] = task.scratch();
+                        let (mut places, mut patches) = (vec![0; places], vec![0.0; patches]);
+                        let residual = some(5, map.floats());
+                        let residual = Some((&residual[..], channels));
+                        kernels.convolve(&task, 0..map.pixels(), x, residual, &mut y, (&mut places, &mut patches));
+                        all.extend(bits(&y));
+                    }
+                }
+                all
+            };
+            let scalar = run(Kernels { isa: Isa::Scalar });
+            assert!(scalar.contains(&(-0.0f32).to_bits()) && scalar.contains(&f32::NAN.to_bits()));
+            assert_eq!(run(kernels), scalar, "{kernels:?} {channels}");
+        }
+    }
+}
+
+/// Products of which no `usize` holds: refused before anything is read, in a release build too.
+#[test]
+fn shapes_beyond_all_numbers_are_refused() {
+    let refuses = |input: Map, output: Map, window: Window| {
+        let task = Convolution { window, input, output, filters: &[], bias: &[0.0], bounds: [0.0; 2] };
+        for kernels in Kernels::available() {
+            let run = || kernels.convolve(&task, 0..1, &[], None, &mut [0.0], (&mut [0; 224], &mut [0.0; 224]));
+            assert!(std::panic::catch_unwind(run).is_err(), "{input:?} {window:?}");
+            let run = || kernels.depthwise(&task, 0..1, &[], &mut [0.0]);
+            assert!(std::panic::catch_unwind(run).is_err(), "{input:?} {window:?}");
+            let run = || kernels.pool(Pooling::Sum, &window, [&input, &output], 0..1, &[], &mut [0.0]);
+            assert!(input.channels == 0 || std::panic::catch_unwind(run).is_err(), "{input:?} {window:?}");
+        }
+    };
+    let (one, half) = (Map::new(1, 1, 1), 1 << (usize::BITS / 2 - 1));
+    let nothing = |channels, pitch| Map { height: 0, width: 0, channels, pitch };
+    refuses(nothing(1 << (usize::BITS - 4), 1 << (usize::BITS - 4)), one, Window::POINT);
+    refuses(nothing(4, 4), Map::new(1, 1, 4), Window { size: [half; 2], ..Window::POINT });
+    refuses(nothing(0, 1), one, Window { size: [half / 2, half / 4], ..Window::POINT });
+    refuses(nothing(1, 1), one, Window { size: [(1 << (usize::BITS - 5)) + 1, 32], ..Window::POINT });
+    refuses(nothing(1, 1), one, Window { size: [0, 1], ..Window::POINT });
+    refuses(nothing(1, 1), Map::new(usize::MAX, 2, 1), Window { stride: [usize::MAX; 2], ..Window::POINT });
+}
+
 #[test]
 #[should_panic(expected = "x is shorter")]
 fn a_map_that_is_not_there_is_refused() {
